@@ -1,0 +1,1 @@
+"""Command line of the speech quality assessment toolkit; see `sqa_cli.main`."""

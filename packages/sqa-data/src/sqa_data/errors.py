@@ -1,0 +1,5 @@
+"""Errors meant for people: each message says where, what was found, what was expected, what to do."""
+
+
+class DataError(Exception):
+    """Base of every error that sqa-data raises about its input."""

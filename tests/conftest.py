@@ -1,0 +1,22 @@
+"""Fixtures for every test: where the shared real data lies (skip where it is absent)."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real speech, ratings and predictions beside the checkout; see its own README."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"real test data not found: {folder} does not exist")
+    return folder

@@ -1,0 +1,62 @@
+"""The import rules of the house: which package may import what, read from the source itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGES = Path(__file__).resolve().parent.parent / "packages"
+OURS = {"sqa_metrics", "sqa_data", "sqa_model", "sqa_cli"}
+TORCH = {"torch", "torchaudio"}
+
+# package -> modules that no file of it may import, at any depth of the code
+FORBIDDEN = {
+    "sqa_metrics": OURS - {"sqa_metrics"} | TORCH,
+    "sqa_data": OURS - {"sqa_data"} | TORCH,
+    "sqa_model": {"sqa_cli"},
+    "sqa_cli": TORCH,
+}
+# files of sqa-model that need its `train` extra and so may import our other two packages
+TRAINING = {"dataset.py", "train.py", "evaluate.py"}
+
+
+def imports(source: str) -> list[tuple[int, str]]:
+    """(line, top-level module) of every import statement in `source`.
+
+    >>> imports("import a.b; from c import d; from . import e")
+    [(1, 'a'), (1, 'c')]
+    """
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name.split(".")[0]) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.append((node.lineno, node.module.split(".")[0]))
+    return found
+
+
+def files(package: str) -> list[Path]:
+    return sorted((PACKAGES / package.replace("_", "-") / "src" / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", sorted(FORBIDDEN))
+def test_no_forbidden_import(package: str) -> None:
+    assert files(package), f"no source files found for {package}"
+    wrong = [
+        f"{path.relative_to(PACKAGES)}:{line}: {package} must not import {module}"
+        for path in files(package)
+        for line, module in imports(path.read_text(encoding="utf-8"))
+        if module in FORBIDDEN[package]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_inference_needs_no_training_extra() -> None:
+    wrong = [
+        f"{path.name}:{line}: only {sorted(TRAINING)} may import {module}"
+        for path in files("sqa_model")
+        if path.name not in TRAINING
+        for line, module in imports(path.read_text(encoding="utf-8"))
+        if module in {"sqa_data", "sqa_metrics", "tensorboard"}
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,53 @@
+"""The labels of the field and the values each may take: what `metrics` of a manifest line holds.
+
+Bounds are inclusive; a bound that does not exist is infinite. Sources: ITU-T P.800.1 for the opinion scores
+(absolute category rating, 1 to 5), ITU-T P.862.1 for PESQ (mapped to MOS-LQO, here in its usual 1 to 4.5),
+the Uni-VERSA-Ext baseline for the choice and the names of the 22.
+"""
+
+import math
+
+MOS = (1.0, 5.0)
+
+# label -> (lowest, highest) value it can take
+RANGES: dict[str, tuple[float, float]] = {
+    "mos": MOS,  # mean opinion score of listeners: overall quality
+    "dnsmos_ovrl": MOS,
+    "scoreq": MOS,
+    "utmos": MOS,
+    "nisqa_mos": MOS,
+    "distill_mos": MOS,
+    "sigmos_ovrl": MOS,
+    "sigmos_col": MOS,
+    "sigmos_disc": MOS,
+    "sigmos_loud": MOS,
+    "sigmos_noise": MOS,
+    "sigmos_reverb": MOS,
+    "sigmos_sig": MOS,
+    "pesq": (1.0, 4.5),
+    "pesqc2": (1.0, 4.5),
+    "estoi": (0.0, 1.0),
+    "lps": (0.0, 1.0),  # Levenshtein phoneme similarity
+    "spksim": (-1.0, 1.0),  # cosine of speaker embeddings
+    "sbert": (0.0, 1.0),  # SpeechBERTScore
+    "mcd": (0.0, math.inf),  # mel cepstral distortion, dB
+    "lsd": (0.0, math.inf),  # log-spectral distance, dB
+    "sdr": (-math.inf, math.inf),  # signal-to-distortion ratio, dB
+    # further ratings by listeners
+    "mos_noi": MOS,  # NISQA: noisiness
+    "mos_col": MOS,  # NISQA: coloration
+    "mos_dis": MOS,  # NISQA: discontinuity
+    "mos_loud": MOS,  # NISQA: loudness
+    "mos_sig": MOS,  # ITU-T P.835: speech signal
+    "mos_bak": MOS,  # ITU-T P.835: background
+}
+
+
+def in_range(label: str, value: float) -> bool:
+    """Whether `value` is finite and within the range of `label` (a label unknown here has no bounds).
+
+    >>> in_range("mos", 4.2), in_range("mos", 5.1), in_range("my_metric", 99.0), in_range("sdr", math.nan)
+    (True, False, True, False)
+    """
+    low, high = RANGES.get(label, (-math.inf, math.inf))
+    return math.isfinite(value) and low <= value <= high

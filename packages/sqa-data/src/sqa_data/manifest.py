@@ -1,0 +1,182 @@
+"""The manifest: one utterance a line of JSON, the contract between corpora, training and scoring.
+
+    {"audio_path": "/data/a.wav", "corpus": "nisqa", "split": "train", "system_id": "NISQA_TRAIN_SIM-1",
+     "sample_id": "a", "duration": 8.25, "sample_rate": 48000, "metrics": {"mos": 3.4}, "votes": 5}
+
+It is the format of the URGENT 2026 baseline (`audio_path, system_id, sample_id, duration, metrics`) with more
+keys, so that its files are read here and ours are read there. A label that is null or NaN means "not
+labelled" and is left out of `metrics`; unknown keys are kept in `extra` and written back.
+"""
+
+# ruff: noqa: PTH100, PTH117, PTH118  (strings: a Path object for each of a million lines costs more than the rest)
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .atomic import atomic_write
+from .errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One rated utterance: where it is, who made it, what listeners and metrics say of it."""
+
+    audio_path: str  # absolute, or relative to the working directory
+    sample_id: str  # unique within its corpus
+    duration: float  # seconds
+    metrics: Mapping[str, float]  # label -> finite value, see sqa_data.labels
+    system_id: str | None = None  # None: the corpus has no systems
+    corpus: str | None = None  # None: the file does not say (the baseline's files do not)
+    split: str | None = None
+    sample_rate: int | None = None  # Hz
+    votes: int | None = None  # ratings behind metrics["mos"]
+    mos_std: float | None = None  # standard deviation of these ratings (n - 1 in the denominator)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further keys of the line, kept as they are
+
+
+def read_manifest(path: str | Path) -> list[Utterance]:
+    """All utterances of a manifest, in file order; relative audio paths are taken from the manifest's folder.
+
+    Raises `DataError`, naming file and line, for anything that is not an utterance.
+    """
+    return list(iter_manifest(path))
+
+
+def iter_manifest(path: str | Path) -> Iterator[Utterance]:
+    """`read_manifest` one utterance at a time: memory does not grow with the file."""
+    path = Path(path)
+    base = os.path.abspath(path.parent)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")
+                if not line.isspace():
+                    yield _parse(line, base, path, number)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
+
+
+def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, relative: bool = False) -> int:
+    """Write a manifest, whole or not at all; returns the number of lines.
+
+    Audio paths are written absolute (what the baseline's tools need), or, with `relative`, relative to the
+    manifest's folder, so that folder and audio can travel together.
+    """
+    path = Path(path)
+    base = os.path.abspath(path.parent) if relative else None
+    count = 0
+    with atomic_write(path) as file:
+        for utterance in utterances:
+            file.write(to_line(utterance, base))
+            count += 1
+    return count
+
+
+def to_line(utterance: Utterance, base: str | None = None) -> bytes:
+    """One line of a manifest, newline included; `base`: the folder that audio paths shall be relative to.
+
+    >>> to_line(Utterance("/a.wav", "a", 1.5, {"mos": 4.0}))
+    b'{"audio_path":"/a.wav","system_id":null,"sample_id":"a","duration":1.5,"metrics":{"mos":4.0}}\\n'
+    """
+    audio_path = os.path.abspath(utterance.audio_path)
+    row: dict[str, Any] = {"audio_path": audio_path if base is None else os.path.relpath(audio_path, base)}
+    if utterance.corpus is not None:
+        row["corpus"] = utterance.corpus
+    if utterance.split is not None:
+        row["split"] = utterance.split
+    # null rather than absent: the baseline's tools look the key up
+    row["system_id"] = utterance.system_id
+    row["sample_id"] = utterance.sample_id
+    row["duration"] = utterance.duration
+    if utterance.sample_rate is not None:
+        row["sample_rate"] = utterance.sample_rate
+    row["metrics"] = dict(utterance.metrics)
+    if utterance.votes is not None:
+        row["votes"] = utterance.votes
+    if utterance.mos_std is not None:
+        row["mos_std"] = utterance.mos_std
+    row.update(utterance.extra)
+    for label, value in utterance.metrics.items():
+        if not math.isfinite(value):
+            raise DataError(
+                f"sample {utterance.sample_id!r}: {label} is {value}; leave out what is not known"
+            )
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+
+
+_KNOWN = frozenset(f.name for f in fields(Utterance)) - {"extra"}
+_NO_EXTRA: Mapping[str, Any] = {}
+
+
+def _parse(line: bytes, base: str, path: Path, number: int) -> Utterance:
+    def wrong(found: str, expected: str) -> DataError:
+        return DataError(f"{path}:{number}: {found}; expected {expected}")
+
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            row = json.loads(line)  # the baseline writes NaN, which is not JSON but which Python reads
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise wrong(f"not JSON ({error})", "one JSON object a line") from error
+    if not isinstance(row, dict):
+        raise wrong(f"found {type(row).__name__}", "a JSON object")
+    for key in ("audio_path", "sample_id", "duration"):
+        if row.get(key) is None:
+            raise wrong(f"no {key!r}", "audio_path, system_id, sample_id, duration, metrics")
+
+    audio_path = row["audio_path"]
+    if not isinstance(audio_path, str) or not audio_path:
+        raise wrong(f"audio_path is {audio_path!r}", "a path")
+    if not os.path.isabs(audio_path):
+        audio_path = os.path.normpath(os.path.join(base, audio_path))
+
+    def text(key: str) -> str | None:
+        value = row.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise wrong(f"{key} is {value!r}", "a string")
+        return str(value)
+
+    def number_of(key: str, value: Any, low: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong(f"{key} is {value!r}", "a number")
+        if not low <= value < math.inf:
+            raise wrong(f"{key} is {value}", "a finite number" if low < 0 else f"a finite number >= {low:g}")
+        return float(value)
+
+    metrics = row.get("metrics")
+    if metrics is None:
+        metrics = {}
+    elif not isinstance(metrics, dict):
+        raise wrong(f"metrics is {metrics!r}", 'an object such as {"mos": 3.5}')
+    labels: dict[str, float] = {}
+    for label, value in metrics.items():
+        if type(value) is float and -math.inf < value < math.inf:
+            labels[label] = value
+        elif value is not None and value == value:  # null and NaN: not labelled
+            labels[label] = number_of(f"metrics.{label}", value, -1.7976931348623157e308)
+
+    sample_rate, votes, mos_std = row.get("sample_rate"), row.get("votes"), row.get("mos_std")
+    return Utterance(
+        audio_path=audio_path,
+        sample_id=text("sample_id") or "",
+        duration=number_of("duration", row["duration"], 0),
+        metrics=labels,
+        system_id=text("system_id"),
+        corpus=text("corpus"),
+        split=text("split"),
+        sample_rate=None if sample_rate is None else int(number_of("sample_rate", sample_rate, 1)),
+        votes=None if votes is None else int(number_of("votes", votes, 0)),
+        mos_std=None if mos_std is None or mos_std != mos_std else number_of("mos_std", mos_std, 0),
+        extra=_NO_EXTRA if row.keys() <= _KNOWN else {k: v for k, v in row.items() if k not in _KNOWN},
+    )

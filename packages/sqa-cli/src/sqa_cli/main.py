@@ -50,7 +50,9 @@ def _user_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(sys.modules[m], name) for m, name in ERRORS.items() if m in sys.modules)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="sqa-cli")
 def main() -> None:
     """Speech quality assessment: corpora, MOS prediction, training, scoring.

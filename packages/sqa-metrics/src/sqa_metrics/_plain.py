@@ -46,7 +46,7 @@ def srcc(ref: list[float], pred: list[float]) -> float:
 
 
 def ktau(ref: list[float], pred: list[float]) -> float:
-    """Kendall's tau-b: (concordant - discordant) pairs over the geometric mean of the pairs not tied in each."""
+    """Kendall's tau-b: concordant less discordant pairs, over the geometric mean of those untied in each."""
     n = len(ref)
     pairs = n * (n - 1) // 2
     tied_ref, tied_pred = _tied_pairs(ref), _tied_pairs(pred)
@@ -88,7 +88,7 @@ def _centred(values: list[float]) -> list[float]:
 
 
 def _centred_ranks(values: list[float]) -> list[int]:
-    """Twice the mid-rank less its mean: for the group at sorted positions [i, j) it is i + j - n, an integer."""
+    """Twice the mid-rank less its mean: i + j - n for equal values at sorted positions [i, j). Integers."""
     n, end = len(values), 0
     count = Counter(values)
     rank = {}

@@ -1,7 +1,6 @@
-"""How well predicted scores agree with listeners: MSE, LCC, SRCC and KTAU of two equally long lists or arrays.
+"""How well predicted scores agree with listeners: MSE, LCC, SRCC and KTAU of two equally long sequences.
 
-Reference first, always. Three ways to one result, by size alone (see `_route`): plain Python on lists
-(`_plain`, imports nothing), NumPy on arrays, and Numba kernels (`_kernels`) once the work repays their import.
+Reference first, always.
 
 Input without variation (or fewer than two items) has no correlation: NaN, with a `ConstantInputWarning`.
 NaN or infinity in the input is an error unless `nan_policy="omit"`, which drops the pair and says how many.
@@ -86,16 +85,20 @@ def four(ref: Scores, pred: Scores, *, nan_policy: str = "raise") -> dict[str, f
 
 def ktau_many(ref: Scores, preds: Sequence[Scores] | np.ndarray) -> np.ndarray:
     """Tau-b of each predictor against one reference: (n,) and (m, n) -> (m,)."""
+    import numpy as np
+
     from sqa_metrics import _kernels
 
-    return _kernels.tau_many(ref, preds)
+    return _kernels.tau_many(np.asarray(ref), np.asarray(preds))
 
 
 def ktau_matrix(preds: Sequence[Scores] | np.ndarray) -> np.ndarray:
     """Tau-b between every two predictors: (m, n) -> symmetric (m, m) with ones on the diagonal."""
+    import numpy as np
+
     from sqa_metrics import _kernels
 
-    return _kernels.tau_matrix(preds)
+    return _kernels.tau_matrix(np.asarray(preds))
 
 
 def warmup() -> None:

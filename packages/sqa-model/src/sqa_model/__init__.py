@@ -1,1 +1,37 @@
+"""Predict the mean opinion score of speech.
 
+>>> from sqa_model import predict, load          # doctest: +SKIP
+>>> predict("speech.wav")["mos"]                 # doctest: +SKIP
+3.87
+
+The names below are imported on first use, so that `import sqa_model` costs milliseconds, not torch's seconds.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from sqa_model.errors import ModelError
+
+if TYPE_CHECKING:
+    from sqa_model.backbones import BACKBONES
+    from sqa_model.model import Features, Head, ModelConfig, MosModel
+
+_HOMES = {  # public name -> module that defines it
+    "BACKBONES": "backbones",
+    "Features": "model",
+    "Head": "model",
+    "ModelConfig": "model",
+    "MosModel": "model",
+}
+
+__all__ = ["BACKBONES", "Features", "Head", "ModelConfig", "ModelError", "MosModel"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sqa_model' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"sqa_model.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,71 @@
+"""Self-attention over packed clips: every frame sees the frames of its own clip, and no padding exists.
+
+Several clips lie one behind the other in one (frames, dim) tensor and `lengths` says how long each is. Linear
+layers and norms then work on the whole at once, and a clip's result cannot depend on its company. Only
+attention, pooling and convolutions over time must know the borders.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    lengths: list[int],
+    bias: Tensor | None = None,
+    gate: Tensor | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Softmax attention inside each clip.
+
+    Args:
+        q, k, v: (frames, heads, head_dim), clips packed one behind the other.
+        lengths: frames of each clip; they sum to `frames`.
+        bias: (heads, longest, longest), added to the scaled scores; a shorter clip takes its upper left
+        corner. gate: (frames, heads), multiplies the bias of each query. dropout: probability of dropping an
+        attention weight.
+
+    Returns: (frames, heads * head_dim).
+    """
+    q = q * q.shape[-1] ** -0.5
+    per_clip = zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True)
+    gates = gate.split(lengths) if gate is not None else [None] * len(lengths)
+    mixed = []
+    for (qc, kc, vc), gc in zip(per_clip, gates, strict=True):
+        length = len(qc)
+        keys = kc.permute(1, 2, 0)  # (heads, head_dim, length)
+        if bias is None:
+            scores = torch.bmm(qc.transpose(0, 1), keys)
+        else:
+            corner = bias[:, :length, :length]
+            corner = corner * gc.t().unsqueeze(-1) if gc is not None else corner
+            scores = torch.baddbmm(corner, qc.transpose(0, 1), keys)
+        weights = F.dropout(scores.softmax(-1), dropout, dropout > 0)  # (heads, length, length)
+        mixed.append(torch.bmm(weights, vc.transpose(0, 1)).transpose(0, 1).flatten(1))
+    return torch.cat(mixed)
+
+
+class SelfAttention(torch.nn.Module):
+    """Multi-head self-attention of packed clips; parameters as in `torch.nn.MultiheadAttention`."""
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.in_proj_weight = torch.nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = torch.nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = torch.nn.Linear(dim, dim)
+        torch.nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def forward(
+        self, x: Tensor, lengths: list[int], bias: Tensor | None = None, gate: Tensor | None = None
+    ) -> Tensor:
+        """x: (frames, dim) -> (frames, dim)."""
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.unbind(1)  # (frames, heads, head_dim) each
+        out: Tensor = self.out_proj(
+            attend(q, k, v, lengths, bias, gate, self.dropout if self.training else 0.0)
+        )
+        return out

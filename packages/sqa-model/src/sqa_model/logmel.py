@@ -1,0 +1,118 @@
+"""A tiny speech encoder that needs no download: log-mel frames and a few ConvNeXt blocks.
+
+Clips are laid one behind the other in one stream, with a few silent frames between them that every block sets
+back to zero. One convolution over the stream then equals one convolution per zero-padded clip.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
+KERNEL = 7  # frames that a depthwise convolution sees
+GAP = 4  # silent frames between clips: at least KERNEL // 2, and at least WINDOW samples in all
+
+
+@dataclass(frozen=True)
+class LogMelConfig:
+    """Sizes of the log-mel encoder: 16 kHz speech, one frame every `hop * stride` samples."""
+
+    kind: ClassVar[str] = "logmel"
+    mels: int = 80
+    hop: int = 160  # samples between spectra: 10 ms
+    stride: int = 2  # spectra in a frame: 20 ms
+    dim: int = 160
+    blocks: int = 6
+
+    @property
+    def states(self) -> int:
+        """Layers whose output the encoder yields."""
+        return 1
+
+
+class LogMel(nn.Module):
+    """Waveforms -> one state of (frames, dim), clips packed."""
+
+    def __init__(self, config: LogMelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.hop = config.hop * config.stride
+        self.stem = nn.Linear(config.stride * config.mels, config.dim)
+        self.norm = nn.LayerNorm(config.dim)
+        self.blocks = nn.ModuleList(Block(config.dim) for _ in range(config.blocks))
+
+    def lengths(self, samples: list[int]) -> list[int]:
+        """Frames of clips of so many samples; at least one."""
+        return [max(1, math.ceil(n / self.hop)) for n in samples]
+
+    def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
+        """Yield the one state (frames, dim) of packed clips."""
+        lengths = self.lengths([len(w) for w in waves])
+        pieces = [
+            F.pad(w.float(), (0, (n + GAP) * self.hop - len(w))) for w, n in zip(waves, lengths, strict=True)
+        ]
+        inside = torch.cat([torch.arange(n + GAP, device=waves[0].device) < n for n in lengths])[:, None]
+        x = self.log_mel(torch.cat(pieces)).to(self.stem.weight.dtype)  # (spectra, mels)
+        x = self.norm(self.stem(x.view(len(inside), -1))) * inside  # (frames and gaps, dim)
+        for block in self.blocks:
+            x = block(x) * inside
+        yield x[inside[:, 0]]
+
+    def log_mel(self, stream: Tensor) -> Tensor:
+        """(samples,) -> (samples / hop, mels), about -2 (digital silence) to 2 (full scale); always fp32."""
+        frames = F.pad(stream, (0, WINDOW - self.config.hop)).unfold(0, WINDOW, self.config.hop)
+        window, filters = constants(self.config.mels, stream.device)
+        spectrum = torch.fft.rfft(frames * window)
+        power = spectrum.real.square() + spectrum.imag.square()  # abs() has no gradient at 0
+        return ((power @ filters) + 1e-6).log10() / 3
+
+
+class Block(nn.Module):
+    """ConvNeXt: depthwise convolution over time, norm, two linear layers, all around a skip connection."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(dim, dim, KERNEL, padding=KERNEL // 2, groups=dim)
+        self.norm = nn.LayerNorm(dim)
+        self.expand = nn.Linear(dim, 4 * dim)
+        self.reduce = nn.Linear(4 * dim, dim)
+        self.scale = nn.Parameter(torch.full((dim,), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (stream, dim) -> (stream, dim)."""
+        y = self.depthwise(x.t().unsqueeze(0))[0].t()
+        return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(y))))
+
+
+@functools.cache
+def constants(mels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Hann window (WINDOW,) and mel filters (WINDOW // 2 + 1, mels) of 16 kHz speech, made once a device."""
+    with torch.inference_mode(False), torch.device("cpu"):  # kept for calls in any mode
+        window, filters = torch.hann_window(WINDOW), mel_filters(mels, WINDOW, 16_000)
+        return window.to(device), filters.to(device)
+
+
+def mel_filters(mels: int, window: int, sample_rate: int) -> Tensor:
+    """Triangular filters of equal height, evenly spaced on the HTK mel scale: (window // 2 + 1, mels).
+
+    Narrow low filters that would miss every bin of the spectrum take the nearest one, so that no band is
+    dead.
+
+    >>> mel_filters(80, 512, 16_000).sum(0).min() > 0.2
+    tensor(True)
+    """
+    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
+    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2, dtype=torch.float64) / 2595) - 1)  # Hz
+    bins = torch.linspace(0, sample_rate / 2, window // 2 + 1, dtype=torch.float64)[:, None]
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    filters = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0)
+    nearest = (bins - centre).abs().argmin(0)
+    dead = filters.sum(0) < 0.2
+    filters[nearest[dead], torch.arange(mels)[dead]] = 1.0
+    return filters.float()

@@ -17,7 +17,7 @@ FORBIDDEN = {
     "sqa_cli": TORCH,
 }
 # files of sqa-model that need its `train` extra and so may import our other two packages
-TRAINING = {"dataset.py", "train.py", "evaluate.py"}
+TRAINING = {"dataset.py", "training.py", "evaluate.py", "runfolder.py"}
 
 
 def imports(source: str) -> list[tuple[int, str]]:

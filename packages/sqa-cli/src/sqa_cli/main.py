@@ -10,6 +10,7 @@ import click
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
+    "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
     "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),

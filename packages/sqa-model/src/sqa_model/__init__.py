@@ -14,7 +14,9 @@ from sqa_model.errors import ModelError
 
 if TYPE_CHECKING:
     from sqa_model.backbones import BACKBONES
+    from sqa_model.config import TrainConfig, load_config
     from sqa_model.model import Features, Head, ModelConfig, MosModel
+    from sqa_model.training import train
 
 _HOMES = {  # public name -> module that defines it
     "BACKBONES": "backbones",
@@ -22,9 +24,22 @@ _HOMES = {  # public name -> module that defines it
     "Head": "model",
     "ModelConfig": "model",
     "MosModel": "model",
+    "TrainConfig": "config",
+    "load_config": "config",
+    "train": "training",
 }
 
-__all__ = ["BACKBONES", "Features", "Head", "ModelConfig", "ModelError", "MosModel"]
+__all__ = [
+    "BACKBONES",
+    "Features",
+    "Head",
+    "ModelConfig",
+    "ModelError",
+    "MosModel",
+    "TrainConfig",
+    "load_config",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -1,1 +1,87 @@
+"""Measure how well predicted mean opinion scores agree with listeners.
 
+Public names load on first use, so `import sqa_metrics` brings neither NumPy nor Numba.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from sqa_metrics.errors import MetricsError
+
+if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at run time
+    from sqa_metrics.agreement import (
+        METRICS,
+        ConstantInputWarning,
+        four,
+        ktau,
+        ktau_many,
+        ktau_matrix,
+        lcc,
+        mse,
+        srcc,
+        warmup,
+    )
+    from sqa_metrics.ranking import Place, dense_rank, rank
+    from sqa_metrics.report import Report, evaluate, score
+    from sqa_metrics.scores import Coverage, Paired, Scores, join, pair, read_scores, read_utt2sys
+    from sqa_metrics.uncertainty import (
+        Ceiling,
+        Difference,
+        Interval,
+        ceiling,
+        compare,
+        holm,
+        intervals,
+        with_uncertainty,
+    )
+
+__all__ = [
+    "METRICS",
+    "Ceiling",
+    "ConstantInputWarning",
+    "Coverage",
+    "Difference",
+    "Interval",
+    "MetricsError",
+    "Paired",
+    "Place",
+    "Report",
+    "Scores",
+    "ceiling",
+    "compare",
+    "dense_rank",
+    "evaluate",
+    "four",
+    "holm",
+    "intervals",
+    "join",
+    "ktau",
+    "ktau_many",
+    "ktau_matrix",
+    "lcc",
+    "mse",
+    "pair",
+    "rank",
+    "read_scores",
+    "read_utt2sys",
+    "score",
+    "srcc",
+    "warmup",
+    "with_uncertainty",
+]
+
+_MODULES = ("agreement", "scores", "report", "uncertainty", "ranking")  # cheapest first
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for module in _MODULES:
+            value = getattr(importlib.import_module(f"sqa_metrics.{module}"), name, None)
+            if value is not None:
+                globals()[name] = value
+                return value
+    raise AttributeError(f"module 'sqa_metrics' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,238 @@
+"""The commands `score`, `compare`, `rank` and `warmup` of `sqa-metrics`, which `sqa-cli` offers too."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqa_metrics.errors import MetricsError
+
+if TYPE_CHECKING:
+    from sqa_metrics.scores import Paired
+    from sqa_metrics.tables import Style
+
+Command = Callable[..., None]
+
+INPUT = [
+    click.option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
+    click.option("--ref-metric", default="mos", show_default=True, help="Metric to read from the reference."),
+    click.option("--pred-metric", default="mos", show_default=True, help="Metric to read from predictions."),
+    click.option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
+    click.option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
+]
+RESAMPLING = [
+    click.option("--resamples", default=1000, show_default=True, help="Bootstrap resamples."),
+    click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap."),
+    click.option("--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999)),
+]
+METHOD = click.option(
+    "--method",
+    type=click.Choice(["bca", "percentile"]),
+    default="bca",
+    show_default=True,
+    help="Kind of bootstrap interval.",
+)
+OUTPUT = [
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
+    click.option(
+        "--format",
+        "style",
+        type=click.Choice(["text", "markdown", "latex"]),
+        default="text",
+        show_default=True,
+        help="Kind of table.",
+    ),
+]
+
+
+def _with(*options: Any) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command()
+@_with(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
+@click.option("--ci", is_flag=True, help="Add bootstrap intervals and the listener-agreement ceiling.")
+@_with(*RESAMPLING, METHOD, *OUTPUT)
+def score(
+    pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any
+) -> None:
+    """Measure how well predicted scores agree with listeners.
+
+    Prints MSE, LCC, SRCC and KTAU at the utterance and the system level. Reads JSON Lines
+    ({"sample_id", "system_id", "metrics": {"mos": ...}}), CSV, answer lists (utt,score) and Kaldi
+    scp. Every utterance of one file must be in the other, once; see --allow-missing.
+
+    \b
+    Examples:
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl --ci --json
+      sqa-metrics score --ref ref.csv --pred mos.scp --utt2sys utt2sys
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
+    """
+    paired, as_json, style = _read({"pred": pred}, options)
+    if ci:
+        from sqa_metrics.uncertainty import with_uncertainty
+
+        (result,) = with_uncertainty(paired, n_resamples=resamples, seed=seed, level=level, method=method)
+    else:
+        from sqa_metrics.report import evaluate
+
+        result = evaluate(paired)
+    if as_json:
+        _print_json({"ref": options["ref"], "pred": pred} | result.as_dict())
+    else:
+        click.echo(result.table(style))
+        _print_notes(result.notes())
+
+
+@click.command()
+@click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
+@_with(*INPUT, *RESAMPLING, METHOD, *OUTPUT)
+def compare(
+    preds: tuple[str, ...], resamples: int, seed: int, level: float, method: Any, **options: Any
+) -> None:
+    """Test whether predictors differ on the same utterances.
+
+    For every two predictors and every figure: the difference, its bootstrap interval, a two-sided
+    p-value and the p-value after Holm's correction over the pairs. PRED is a file or NAME=FILE.
+
+    \b
+    Examples:
+      sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl
+      sqa-metrics compare --ref ref.jsonl ours=a.jsonl theirs=b.jsonl --resamples 10000 --json
+    """
+    paired, as_json, style = _read(_named(preds), options)
+    from sqa_metrics.tables import figure, render
+    from sqa_metrics.uncertainty import compare, with_uncertainty
+
+    bootstrap: dict[str, Any] = {"n_resamples": resamples, "seed": seed, "level": level, "method": method}
+    reports, differences = with_uncertainty(paired, **bootstrap), compare(paired, **bootstrap)
+    if as_json:
+        _print_json(
+            {
+                "ref": options["ref"],
+                "predictors": [r.as_dict() for r in reports],
+                "differences": [d.as_dict() for d in differences],
+            }
+        )
+        return
+    for r in reports:
+        click.echo(f"{r.name}\n{r.table(style)}\n")
+    header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
+    rows = [
+        [
+            f"{d.a} − {d.b}",
+            d.level,
+            d.metric.upper(),
+            f"{d.difference:+.3f}",
+            f"[{d.interval.text(3)}]",
+            figure(d.p),
+            figure(d.p_holm),
+        ]
+        for d in differences
+    ]
+    click.echo(render(header, rows, style))
+    _print_notes(reports[0].notes())
+
+
+@click.command()
+@click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
+@_with(*INPUT, *RESAMPLING, *OUTPUT)
+def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **options: Any) -> None:
+    """Rank predictors as the challenge does, with the certainty of each place.
+
+    Dense rank for each of the eight figures, mean inside Error, Linear and Rank, mean of the three
+    (lower is better). Place intervals and P(first) are from the bootstrap. PRED is a file or NAME=FILE.
+
+    \b
+    Examples:
+      sqa-metrics rank --ref ref.jsonl team1.jsonl team2.jsonl team3.jsonl
+      sqa-metrics rank --ref ref.jsonl submissions/*.scp --format markdown
+    """
+    paired, as_json, style = _read(_named(preds), options)
+    from sqa_metrics.ranking import rank, table
+
+    places = rank(paired, n_resamples=resamples, seed=seed, level=level)
+    if as_json:
+        _print_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
+        return
+    click.echo(table(places, style))
+    _print_notes(places[0].report.notes())
+
+
+@click.command()
+def warmup() -> None:
+    """Compile the fast kernels once and keep them, so that no later run waits for it (some seconds)."""
+    from sqa_metrics.agreement import warmup
+
+    warmup()
+    click.echo("kernels compiled and cached")
+
+
+class _Group(click.Group):
+    """Prints our errors as one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MetricsError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=_Group,
+    commands=[score, compare, rank, warmup],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="sqa-metrics")
+def main() -> None:
+    """Measure how well predicted mean opinion scores agree with listeners."""
+
+
+def _read(preds: dict[str, str], options: dict[str, Any]) -> "tuple[Paired, bool, Style]":
+    from sqa_metrics.scores import pair, read_utt2sys
+
+    if [options["ref"], *preds.values()].count("-") > 1:
+        raise click.UsageError("standard input (-) can be only one of the files")
+    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    paired = pair(
+        options["ref"],
+        dict(preds),
+        ref_metric=options["ref_metric"],
+        pred_metric=options["pred_metric"],
+        utt2sys=utt2sys,
+        allow_missing=options["allow_missing"],
+    )
+    return paired, options["as_json"], options["style"]
+
+
+def _named(preds: tuple[str, ...]) -> dict[str, str]:
+    """Name of each prediction file: as given (NAME=FILE), or the file's name, with its folder where that is not unique."""
+    stems = [Path(p).stem for p in preds]
+    named = {}
+    for pred, stem in zip(preds, stems, strict=True):
+        name, equals, path = pred.partition("=")
+        if not equals or Path(pred).exists():
+            name, path = (stem if stems.count(stem) == 1 else str(Path(pred).with_suffix(""))), pred
+        if name in named:
+            raise click.UsageError(f"two predictors are called {name!r}; name them apart with NAME=FILE")
+        named[name] = path
+    return named
+
+
+def _print_json(value: Any) -> None:
+    import orjson
+
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", file=sys.stderr)

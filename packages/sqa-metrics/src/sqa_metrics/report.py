@@ -1,0 +1,229 @@
+"""The challenge's eight figures: MSE, LCC, SRCC, KTAU of one predictor at the utterance and the system level.
+
+A system's score is the mean over its utterances, the same for listeners and predictor (URGENT 2026 Track 2, after
+the VoiceMOS Challenge, Cooper et al. 2022). With several corpora the figures are given for all of them together,
+a system being a (corpus, system_id) pair, and for each alone. A corpus that names no systems has no system level.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from sqa_metrics.scores import Coverage, Paired, Source, pair
+from sqa_metrics.tables import Style, figure, render
+
+if TYPE_CHECKING:
+    from sqa_metrics.uncertainty import Ceiling, Interval
+
+METRIC_NAMES = ("mse", "lcc", "srcc", "ktau")
+LEVELS = ("utterance", "system")
+MIN_SYSTEMS = 2  # a correlation needs two points
+
+
+@dataclass(frozen=True)
+class Report:
+    """Agreement of one predictor with its reference. Figures are NaN where undefined (constant scores)."""
+
+    name: str
+    n_utterances: int
+    n_systems: int
+    utterance: dict[str, float]
+    system: dict[str, float] | None  # None: there is no system level, and `system_absent` says why
+    system_absent: str | None
+    coverage: Coverage
+    n_ref_utterances: int
+    n_ref_systems: int
+    corpora: dict[str, "Report"] = field(default_factory=dict)  # filled when there are several
+    intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
+    ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as plain JSON types; an undefined figure is None."""
+        result: dict[str, Any] = {
+            "name": self.name,
+            "n_utterances": self.n_utterances,
+            "n_systems": self.n_systems,
+            "utterance": _plain(self.utterance),
+            "system": _plain(self.system) if self.system else None,
+        }
+        if self.system_absent:
+            result["system_absent"] = self.system_absent
+        result["coverage"] = {
+            "n_ref": self.coverage.n_ref,
+            "n_pred": self.coverage.n_pred,
+            "n_scored": self.coverage.n_scored,
+            "n_missing": self.coverage.n_missing,
+            "n_extra": self.coverage.n_extra,
+            "n_non_finite": self.coverage.n_non_finite,
+        }
+        if self.intervals:
+            result["intervals"] = {
+                level: {metric: interval.as_list() for metric, interval in by_metric.items()}
+                for level, by_metric in self.intervals.items()
+            }
+        if self.ceiling:
+            result["ceiling"] = {level: ceiling.as_dict() for level, ceiling in self.ceiling.items()}
+        if self.corpora:
+            result["corpora"] = {name: part.as_dict() for name, part in self.corpora.items()}
+        return result
+
+    def rows(self, label: str = "") -> list[list[str]]:
+        """Table rows: level, count, then a figure (with its interval, if there is one) a metric."""
+        rows = [[label + "utterance", _of(self.n_utterances, self.n_ref_utterances), *self._cells("utterance")]]
+        if self.system:
+            rows.append([label + "system", _of(self.n_systems, self.n_ref_systems), *self._cells("system")])
+        return rows
+
+    def _cells(self, level: str) -> list[str]:
+        values = self.utterance if level == "utterance" else self.system or {}
+        intervals = (self.intervals or {}).get(level, {})
+        return [
+            figure(value) + (f" [{intervals[m].text()}]" if m in intervals else "") for m, value in values.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """What the figures leave out, one sentence each."""
+        notes = [] if not self.system_absent else [f"no system level: {self.system_absent}"]
+        for level, values in (("utterance", self.utterance), ("system", self.system or {})):
+            undefined = [m.upper() for m, v in values.items() if math.isnan(v)]
+            if undefined:
+                notes.append(f"{', '.join(undefined)} undefined at the {level} level: constant scores")
+        if not self.coverage.complete:
+            c = self.coverage
+            notes.append(
+                f"{c.n_missing} missing, {c.n_extra} extra and {c.n_non_finite} non-finite rows left out: "
+                f"{c.n_scored} of {c.n_ref} utterances scored"
+            )
+        for level, ceiling in (self.ceiling or {}).items():
+            notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
+        return notes
+
+    def table(self, style: Style = "text") -> str:
+        """The report as a table, one row a level (and corpus)."""
+        rows = self.rows("all " if self.corpora else "")
+        for name, part in self.corpora.items():
+            rows += part.rows(f"{name or '(no corpus)'} ")
+        return render(["level", "n", *(m.upper() for m in METRIC_NAMES)], rows, style)
+
+
+def score(
+    ref: Source,
+    pred: Source,
+    *,
+    ref_metric: str = "mos",
+    pred_metric: str = "mos",
+    utt2sys: dict[str, str] | None = None,
+    allow_missing: bool = False,
+) -> Report:
+    """Read two score files and report how well `pred` agrees with `ref`.
+
+    Formats, key and coverage rules: `sqa_metrics.scores`. Raises MetricsError naming file, line and id.
+
+    >>> import io
+    >>> ref = io.BytesIO(b"u1,1.0\\nu2,2.0\\nu3,4.0\\n")
+    >>> pred = io.BytesIO(b"u3,3.5\\nu1,1.5\\nu2,1.0\\n")
+    >>> score(ref, pred).utterance["srcc"]
+    0.5
+    """
+    paired = pair(
+        ref,
+        {"pred": pred},
+        ref_metric=ref_metric,
+        pred_metric=pred_metric,
+        utt2sys=utt2sys,
+        allow_missing=allow_missing,
+    )
+    return evaluate(paired)
+
+
+def evaluate(paired: Paired, predictor: int = 0) -> Report:
+    """The figures of one of the predictors in `paired`, per corpus too when there are several."""
+    whole = _one(paired, predictor)
+    if len(paired.corpora) < 2:
+        return whole
+    parts = {
+        name: _one(select(paired, code), predictor) for code, name in enumerate(paired.corpora)
+    }
+    return replace(whole, corpora=parts)
+
+
+def select(paired: Paired, corpus: int) -> Paired:
+    """The utterances of one corpus."""
+    rows = [i for i, c in enumerate(paired.corpus) if c == corpus]
+    take = (lambda column: [column[i] for i in rows]) if isinstance(paired.ref, list) else lambda c: c[rows]
+    old = sorted({s for s in take(paired.system) if s >= 0})
+    new = {s: k for k, s in enumerate(old)}
+    codes = [new.get(s, -1) for s in take(paired.system)]
+    if not isinstance(paired.ref, list):
+        import numpy as np
+
+        codes = np.array(codes)
+    return replace(
+        paired,
+        ref=take(paired.ref),
+        preds=[take(pred) for pred in paired.preds],
+        system=codes,
+        systems=[paired.systems[s] for s in old],
+        corpus=take(paired.corpus),
+        ref_utterances=[paired.ref_utterances[corpus]],
+        ref_systems=[paired.ref_systems[corpus]],
+        noise=None if paired.noise is None else take(paired.noise),
+    )
+
+
+def system_means(values: Any, system: Any, n_systems: int) -> Any:
+    """Mean of `values` over the utterances of each system, (n_systems,); rows of system -1 do not count."""
+    if isinstance(values, list):
+        groups: list[list[float]] = [[] for _ in range(n_systems)]
+        for value, code in zip(values, system, strict=True):
+            if code >= 0:
+                groups[code].append(value)
+        return [math.fsum(group) / len(group) for group in groups]
+    import numpy as np
+
+    inside = system >= 0
+    sums = np.bincount(system[inside], values[inside], n_systems)
+    return sums / np.bincount(system[inside], minlength=n_systems)
+
+
+def _one(paired: Paired, predictor: int) -> Report:
+    pred, n_systems = paired.preds[predictor], len(paired.systems)
+    absent = system = None
+    if n_systems == 0:
+        absent = "no utterance has a system_id"
+    elif n_systems < MIN_SYSTEMS:
+        absent = f"there is only one system ({paired.systems[0][1]})"
+    else:
+        means = [system_means(v, paired.system, n_systems) for v in (paired.ref, pred)]
+        system = _four(*means)
+    return Report(
+        name=paired.names[predictor],
+        n_utterances=len(paired),
+        n_systems=n_systems,
+        utterance=_four(paired.ref, pred),
+        system=system,
+        system_absent=absent,
+        coverage=paired.coverage[predictor],
+        n_ref_utterances=sum(paired.ref_utterances),
+        n_ref_systems=max(sum(paired.ref_systems), n_systems),
+    )
+
+
+def _four(ref: Any, pred: Any) -> dict[str, float]:
+    """All four metrics; constant scores give NaN here, and a note instead of a warning."""
+    if isinstance(ref, list):
+        from sqa_metrics._plain import four
+    else:
+        from sqa_metrics.agreement import four
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return four(ref, pred)
+
+
+def _plain(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}
+
+
+def _of(n: int, total: int) -> str:
+    return str(n) if n == total else f"{n} of {total}"

@@ -1,0 +1,48 @@
+"""Print a table of cells as aligned text, Markdown or LaTeX (booktabs), for terminals and papers."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+Style = Literal["text", "markdown", "latex"]
+
+_LATEX = str.maketrans({c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"})
+
+
+def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = "text") -> str:
+    """Lay out `rows` under `header`; the first column is text (left), the others numbers (right).
+
+    >>> print(render(["level", "LCC"], [["utterance", "0.608"], ["system", "0.461"]]))
+    level        LCC
+    utterance  0.608
+    system     0.461
+    >>> print(render(["level", "LCC"], [["system", "0.461"]], "markdown"))
+    | level  |   LCC |
+    |:-------|------:|
+    | system | 0.461 |
+    """
+    if style == "latex":
+        body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (header, *rows)]
+        columns = "l" + "r" * (len(header) - 1)
+        return "\n".join(
+            [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:]]
+            + [r"\bottomrule", r"\end{tabular}"]
+        )
+    width = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+
+    def line(row: Sequence[str]) -> list[str]:
+        return [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, width, strict=True))]
+
+    if style == "markdown":
+        rule = "|" + "|".join((":" + "-" * (w + 1)) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(width))
+        lines = ["| " + " | ".join(line(row)) + " |" for row in (header, *rows)]
+        return "\n".join([lines[0], rule + "|", *lines[1:]])
+    return "\n".join("  ".join(line(row)).rstrip() for row in (header, *rows))
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A figure for a cell: fixed digits, "-" for what is undefined.
+
+    >>> figure(0.61164), figure(None), figure(float("nan"))
+    ('0.612', '-', '-')
+    """
+    return "-" if value is None or value != value else f"{value:.{digits}f}"

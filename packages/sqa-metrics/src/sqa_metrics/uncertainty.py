@@ -1,0 +1,279 @@
+"""How far the figures can be trusted: bootstrap intervals, paired tests, and what listeners' own noise allows.
+
+A listening test samples systems, and utterances within systems, so the bootstrap does the same: systems are drawn as
+clusters with replacement, then utterances within each drawn system (Davison & Hinkley 1997, section 3.8). An
+utterance without a system is a cluster of its own. All predictors see the same draws, hence differences between
+two of them are paired. Draws depend on the seed alone.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+
+from sqa_metrics.errors import MetricsError
+from sqa_metrics.report import METRIC_NAMES, MIN_SYSTEMS, Report, evaluate, system_means
+from sqa_metrics.scores import Paired
+
+Method = Literal["bca", "percentile"]
+JACKKNIFE_GROUPS = 100  # at most so many leave-one-group-out figures go into BCa's acceleration
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval [low, high]; NaN where the figure is undefined."""
+
+    low: float
+    high: float
+
+    def text(self, digits: int = 2) -> str:
+        return f"{self.low:.{digits}f}, {self.high:.{digits}f}"
+
+    def as_list(self) -> list[float | None]:
+        return [None if math.isnan(v) else v for v in (self.low, self.high)]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Figure of predictor `a` minus that of `b` on the same items. `p_holm` is corrected over all pairs."""
+
+    a: str
+    b: str
+    level: str
+    metric: str
+    difference: float
+    interval: Interval
+    p: float
+    p_holm: float
+
+    def as_dict(self) -> dict[str, Any]:
+        values = {k: getattr(self, k) for k in ("difference", "p", "p_holm")}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "level": self.level,
+            "metric": self.metric,
+            "interval": self.interval.as_list(),
+        } | {k: None if math.isnan(v) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What a predictor of each item's true mean would reach, the reference being a mean of few ratings."""
+
+    mse_floor: float
+    max_lcc: float  # NaN if the ratings' spread leaves no true variance
+
+    def text(self) -> str:
+        return f"MSE {self.mse_floor:.3f}, LCC {self.max_lcc:.3f} (limited by the number of votes)"
+
+    def as_dict(self) -> dict[str, float | None]:
+        return {"mse_floor": self.mse_floor, "max_lcc": None if math.isnan(self.max_lcc) else self.max_lcc}
+
+
+def replicates(paired: Paired, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """Bootstrap figures of every predictor: level -> (n_resamples, n_predictors, 4), in METRIC_NAMES order."""
+    if n_resamples < 2:
+        raise MetricsError(f"{n_resamples} resamples requested; expected at least 2 (1000 is usual)")
+    system = np.asarray(paired.system)
+    # An utterance without a system is a cluster of its own, numbered after the systems.
+    cluster = np.where(system >= 0, system, len(paired.systems) + np.arange(len(system)))
+    result = {"utterance": _bootstrap(paired, cluster, n_resamples, seed)[0]}
+    if len(paired.systems) >= MIN_SYSTEMS:
+        inside = np.flatnonzero(system >= 0)
+        whole = inside.size == system.size
+        result["system"] = _bootstrap(paired, cluster, n_resamples, seed, None if whole else inside)[1]
+    return result
+
+
+def intervals(
+    paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95, method: Method = "bca"
+) -> list[dict[str, dict[str, Interval]]]:
+    """Confidence intervals of every figure: one {level: {metric: Interval}} a predictor.
+
+    `bca` corrects bias and skew (Efron 1987, "Better bootstrap confidence intervals"), with a jackknife over
+    clusters; `percentile` takes the quantiles of the resampled figures as they are.
+    """
+    draws = replicates(paired, n_resamples, seed)
+    acceleration = _jackknife(paired, seed) if method == "bca" else None
+    result: list[dict[str, dict[str, Interval]]] = []
+    for k in range(len(paired.preds)):
+        figures = evaluate(paired, k)
+        by_level: dict[str, dict[str, Interval]] = {}
+        for lvl, samples in draws.items():
+            values = getattr(figures, lvl)
+            by_level[lvl] = {
+                m: _interval(
+                    samples[:, k, j], values[m], level, acceleration[lvl][:, k, j] if acceleration else None
+                )
+                for j, m in enumerate(METRIC_NAMES)
+            }
+        result.append(by_level)
+    return result
+
+
+def with_uncertainty(
+    paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95, method: Method = "bca"
+) -> list[Report]:
+    """The report of every predictor, with intervals (for the whole; parts of corpora carry none) and ceiling."""
+    found = intervals(paired, n_resamples=n_resamples, seed=seed, level=level, method=method)
+    top = ceiling(paired)
+    return [replace(evaluate(paired, k), intervals=i, ceiling=top) for k, i in enumerate(found)]
+
+
+def compare(
+    paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95, method: Method = "bca"
+) -> list[Difference]:
+    """Paired difference of every figure for every two predictors, with interval and two-sided p-value.
+
+    The p-value is the bootstrap's achieved significance: twice the smaller share of resampled differences on either
+    side of zero, counted so that it is never below 2 / (n_resamples + 1) (Efron & Tibshirani 1993, ch. 16;
+    Davison & Hinkley 1997, ch. 4). Holm (1979) corrects it over the pairs, for each figure.
+    """
+    if len(paired.preds) < 2:
+        raise MetricsError(f"{len(paired.preds)} predictor given; expected at least two to compare")
+    draws = replicates(paired, n_resamples, seed)
+    jackknife = _jackknife(paired, seed) if method == "bca" else None
+    reports = [evaluate(paired, k) for k in range(len(paired.preds))]
+    result = []
+    for lvl, samples in draws.items():
+        for j, metric in enumerate(METRIC_NAMES):
+            family = []
+            for a, b in combinations(range(len(paired.preds)), 2):
+                drawn = samples[:, a, j] - samples[:, b, j]
+                observed = getattr(reports[a], lvl)[metric] - getattr(reports[b], lvl)[metric]
+                left_out = jackknife[lvl][:, a, j] - jackknife[lvl][:, b, j] if jackknife else None
+                interval = _interval(drawn, observed, level, left_out)
+                p = _p_value(drawn)
+                family.append(
+                    Difference(
+                        paired.names[a], paired.names[b], lvl, metric, float(observed), interval, p, p
+                    )
+                )
+            result += [
+                replace(d, p_holm=p)
+                for d, p in zip(family, holm([d.p for d in family]), strict=True)
+            ]
+    return result
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment of a family of p-values (Holm 1979); NaN stays NaN and does not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted((p, k) for k, p in enumerate(p_values) if p == p)
+    adjusted, worst = list(p_values), 0.0
+    for rank, (p, k) in enumerate(order):
+        worst = max(worst, min(1.0, (len(order) - rank) * p))
+        adjusted[k] = worst
+    return adjusted
+
+
+def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
+    """Best figures that the reference's own noise allows, per level; None if its votes and spread are unknown.
+
+    An observed MOS is the true mean plus an error of variance s^2 / votes. A perfect predictor still has the mean
+    of these variances as its MSE; its LCC is sqrt(1 - error variance / variance of the observed MOS), the index of
+    reliability of classical test theory (Lord & Novick 1968, section 3.6). Rating errors count as independent.
+    """
+    if paired.noise is None:
+        return None
+    noise, ref = np.asarray(paired.noise, float), np.asarray(paired.ref, float)
+    result = {"utterance": _ceiling(noise, ref)}
+    n_systems = len(paired.systems)
+    if n_systems >= MIN_SYSTEMS:
+        system = np.asarray(paired.system)
+        size = np.bincount(system[system >= 0], minlength=n_systems)
+        # variance of a mean of k independent errors: mean variance / k
+        result["system"] = _ceiling(
+            system_means(noise, system, n_systems) / size, system_means(ref, system, n_systems)
+        )
+    return result
+
+
+def _ceiling(noise: np.ndarray, observed: np.ndarray) -> Ceiling:
+    floor = float(noise.mean())
+    variance = float(observed.var(ddof=1)) if observed.size > 1 else 0.0
+    reliability = 1 - floor / variance if variance > 0 else -1.0
+    return Ceiling(floor, math.sqrt(reliability) if reliability >= 0 else math.nan)
+
+
+def _bootstrap(
+    paired: Paired, cluster: np.ndarray, n_resamples: int, seed: int, rows: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    from sqa_metrics import _kernels
+
+    if rows is None:
+        rows = np.arange(len(cluster))
+    order = rows[np.argsort(cluster[rows], kind="stable")]  # the utterances of a cluster side by side
+    starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
+    preds = np.stack([np.asarray(pred, float)[order] for pred in paired.preds])
+    ref = np.asarray(paired.ref, float)[order]
+    return _kernels.bootstrap(ref, preds, np.append(starts, len(order)), n_resamples, seed)
+
+
+def _jackknife(paired: Paired, seed: int) -> dict[str, np.ndarray]:
+    """Figures without one group of clusters at a time: level -> (groups, n_predictors, 4)."""
+    from sqa_metrics import _kernels
+
+    system = np.asarray(paired.system)
+    ref, preds = np.asarray(paired.ref, float), np.stack([np.asarray(p, float) for p in paired.preds])
+    n_systems = len(paired.systems)
+    cluster = np.where(system >= 0, system, n_systems + np.arange(len(system)))
+    _, cluster = np.unique(cluster, return_inverse=True)
+    result = {"utterance": _leave_out(_kernels, ref, preds, cluster, seed)}
+    if n_systems >= MIN_SYSTEMS:
+        means = np.stack([system_means(p, system, n_systems) for p in preds])
+        result["system"] = _leave_out(
+            _kernels, system_means(ref, system, n_systems), means, np.arange(n_systems), seed
+        )
+    return result
+
+
+def _leave_out(kernels: Any, ref: np.ndarray, preds: np.ndarray, cluster: np.ndarray, seed: int) -> np.ndarray:
+    n_clusters = int(cluster.max()) + 1
+    group = np.arange(n_clusters)
+    if n_clusters > JACKKNIFE_GROUPS:
+        group = np.random.default_rng(seed).permutation(n_clusters) % JACKKNIFE_GROUPS
+    figures = []
+    for g in range(int(group.max()) + 1):
+        keep = np.flatnonzero(group[cluster] != g)
+        figures.append(kernels.resampled(ref, preds, keep[None])[0])
+    return np.stack(figures)
+
+
+def _interval(
+    draws: np.ndarray, observed: float, level: float, left_out: np.ndarray | None
+) -> Interval:
+    """Percentile interval, or BCa where the leave-one-out figures are given; draws without a figure are dropped."""
+    draws = draws[~np.isnan(draws)]
+    if draws.size < 2 or math.isnan(observed):
+        return Interval(math.nan, math.nan)
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    if left_out is not None:
+        normal = NormalDist()
+        # Bias: where the observed figure stands among the draws, ties counted half. Kept off 0 and 1.
+        below = (np.sum(draws < observed) + 0.5 * np.sum(draws == observed)) / draws.size
+        z0 = normal.inv_cdf(min(max(below, 0.5 / draws.size), 1 - 0.5 / draws.size))
+        deviation = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
+        scale = np.sum(deviation**2) ** 1.5
+        a = np.sum(deviation**3) / (6 * scale) if scale > 0 else 0.0
+        z = np.array([z0 + normal.inv_cdf(t) for t in tails])
+        tails = np.array([normal.cdf(z0 + v / max(1 - a * v, 1e-12)) for v in z])
+    low, high = np.quantile(draws, tails)
+    return Interval(float(low), float(high))
+
+
+def _p_value(draws: np.ndarray) -> float:
+    draws = draws[~np.isnan(draws)]
+    if not draws.size:
+        return math.nan
+    tail = min(np.sum(draws <= 0), np.sum(draws >= 0))
+    return float(min(1.0, 2 * (tail + 1) / (draws.size + 1)))
+
+

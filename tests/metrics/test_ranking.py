@@ -1,0 +1,65 @@
+"""The challenge's ranking against a hand-worked example, and its intervals against cases whose answer is plain."""
+
+import io
+
+import numpy as np
+import pytest
+
+from sqa_metrics import MetricsError, dense_rank, pair, rank
+
+
+def files(n_systems: int, noises: dict[str, float], seed: int = 0) -> tuple[io.BytesIO, dict[str, io.BytesIO]]:
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(rng.normal(3, 1, n_systems), 10) + rng.normal(0, 0.3, 10 * n_systems)
+
+    def table(values: np.ndarray) -> io.BytesIO:
+        rows = ["sample_id,system_id,mos"] + [f"u{k},s{k // 10},{v}" for k, v in enumerate(values)]
+        return io.BytesIO("\n".join(rows).encode())
+
+    return table(truth), {n: table(truth + rng.normal(0, s, truth.size)) for n, s in noises.items()}
+
+
+def test_dense_rank() -> None:
+    assert dense_rank(np.array([[0.1, 0.3, 0.1, 0.2]])).tolist() == [[1, 3, 1, 2]]
+    assert dense_rank(np.array([np.nan, 1.0, np.nan])).tolist() == [2, 1, 2]
+
+
+def test_hand_worked_example() -> None:
+    # No systems, so one figure in Error and Linear, two in Rank. MSE: a 0, b 1, c 17/3 -> ranks 1 2 3.
+    # LCC, SRCC, KTAU: a and b follow the reference (rank 1 both), c reverses it (rank 2).
+    ref = io.BytesIO(b"u1 1\nu2 2\nu3 3\n")
+    preds = {
+        "a": io.BytesIO(b"u1 1\nu2 2\nu3 3\n"),
+        "b": io.BytesIO(b"u1 2\nu2 3\nu3 4\n"),
+        "c": io.BytesIO(b"u1 4\nu2 2\nu3 0\n"),
+    }
+    places = rank(pair(ref, preds), n_resamples=50)
+    assert [(p.name, p.place) for p in places] == [("a", 1), ("b", 2), ("c", 3)]
+    assert [p.categories for p in places] == [
+        {"Error": 1.0, "Linear": 1.0, "Rank": 1.0},
+        {"Error": 2.0, "Linear": 1.0, "Rank": 1.0},
+        {"Error": 3.0, "Linear": 2.0, "Rank": 2.0},
+    ]
+    assert [p.score for p in places] == pytest.approx([1.0, 4 / 3, 7 / 3])
+
+
+def test_equal_predictors_share_a_place_and_clear_winners_are_certain() -> None:
+    ref, preds = files(20, {"best": 0.05, "mid": 0.6, "worst": 3.0})
+    preds["twin"] = io.BytesIO(preds["mid"].getvalue())
+    places = {p.name: p for p in rank(pair(ref, preds), n_resamples=200)}
+    assert (places["best"].place, places["best"].place_interval, places["best"].p_first) == (1, (1, 1), 1.0)
+    assert places["mid"].place == places["twin"].place == 2
+    assert places["worst"].place_interval == (4, 4)
+
+
+def test_close_predictors_have_overlapping_places() -> None:
+    ref, preds = files(20, {"a": 0.5, "b": 0.5})
+    places = rank(pair(ref, preds), n_resamples=200)
+    assert all(p.place_interval == (1, 2) for p in places)
+    assert all(0 < p.p_first < 1 for p in places)
+
+
+def test_one_predictor_cannot_be_ranked() -> None:
+    ref, preds = files(3, {"a": 0.5})
+    with pytest.raises(MetricsError, match="expected at least two"):
+        rank(pair(ref, preds))

@@ -1,0 +1,95 @@
+"""The eight figures: on real predictor outputs, per corpus, and where a level does not exist."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sqa_metrics import MetricsError, evaluate, pair, score
+from sqa_metrics import scores as scores_module
+
+Row = tuple[str, str, str, float]
+
+
+def lines(rows: list[Row]) -> io.BytesIO:
+    table = [{"corpus": c, "system_id": s, "sample_id": u, "metrics": {"mos": v}} for c, s, u, v in rows]
+    return io.BytesIO("".join(json.dumps(r) + "\n" for r in table).encode())
+
+
+def rows_of(corpus: str, n_systems: int, seed: int) -> list[Row]:
+    rng = np.random.default_rng(seed)
+    return [(corpus, f"s{k // 7}", f"u{k}", float(rng.normal(3, 1))) for k in range(7 * n_systems)]
+
+
+@pytest.mark.parametrize("predictor", ["utmos", "ssl_mos"])
+def test_real_predictors_equal_expected(shared: Path, predictor: str) -> None:
+    folder = shared / "data" / "scores"
+    expected = json.loads((folder / "expected.json").read_text())[predictor]
+    ref, pred = folder / "bvcc_rerated_ref.jsonl", folder / f"bvcc_{predictor}_pred.jsonl"
+    report = score(ref, pred, allow_missing=True)
+    assert report.n_utterances == expected["matched_utterances"]
+    assert report.n_systems == expected["matched_systems"]
+    assert report.utterance == pytest.approx(expected["utterance"], abs=1e-9)
+    assert report.system == pytest.approx(expected["system"], abs=1e-9)
+    with pytest.raises(MetricsError, match=rf"{3610 - report.n_utterances} of 3610 ids of .* are missing, first"):
+        score(ref, pred)
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_figures_equal_pandas_and_scipy(monkeypatch: pytest.MonkeyPatch, arrow: bool) -> None:
+    if arrow:
+        monkeypatch.setattr(scores_module, "ARROW_FROM_BYTES", 0)
+    ref, pred = rows_of("x", 9, 1) + rows_of("y", 5, 2), rows_of("x", 9, 3) + rows_of("y", 5, 4)
+    report = score(lines(ref), lines(pred))
+    table = pd.DataFrame(ref, columns=["c", "s", "u", "r"])
+    table["p"] = [v for *_, v in pred]
+    for got, part in [(report, table), (report.corpora["x"], table[table.c == "x"])]:
+        means = part.groupby(["c", "s"])[["r", "p"]].mean()
+        for figures, frame in [(got.utterance, part), (got.system, means)]:
+            assert figures == pytest.approx(
+                {
+                    "mse": ((frame.r - frame.p) ** 2).mean(),
+                    "lcc": stats.pearsonr(frame.r, frame.p)[0],
+                    "srcc": stats.spearmanr(frame.r, frame.p)[0],
+                    "ktau": stats.kendalltau(frame.r, frame.p)[0],
+                },
+                abs=1e-12,
+            )
+    assert (report.n_systems, report.corpora["y"].n_systems) == (14, 5)
+
+
+def test_corpora_without_systems_have_no_system_level() -> None:
+    pstn = [("pstn", f"u{k}", f"u{k}", float(k)) for k in range(5)]
+    report = score(lines(rows_of("x", 4, 1) + pstn), lines(rows_of("x", 4, 2) + pstn))
+    assert report.n_systems == 4
+    assert report.corpora["pstn"].system is None
+    assert report.corpora["pstn"].system_absent == "no utterance has a system_id"
+    assert report.corpora["x"].system == report.system
+
+
+def test_one_system_is_absent_with_a_reason() -> None:
+    report = score(lines(rows_of("x", 1, 1)), lines(rows_of("x", 1, 2)))
+    assert report.system is None
+    assert report.as_dict()["system"] is None
+    assert report.as_dict()["system_absent"] == "there is only one system (s0)"
+    assert "no system level: there is only one system (s0)" in report.notes()
+
+
+def test_constant_predictions_are_null_in_json_and_noted() -> None:
+    report = score(io.BytesIO(b"a 1\nb 2\n"), io.BytesIO(b"a 3\nb 3\n"))
+    assert math.isnan(report.utterance["lcc"])
+    assert report.as_dict()["utterance"] == {"mse": 2.5, "lcc": None, "srcc": None, "ktau": None}
+    assert "LCC, SRCC, KTAU undefined at the utterance level: constant scores" in report.notes()
+    json.dumps(report.as_dict(), allow_nan=False)
+
+
+def test_table_shows_coverage_next_to_figures() -> None:
+    paired = pair(lines(rows_of("x", 3, 1)), {"p": lines(rows_of("x", 3, 2)[:14])}, allow_missing=True)
+    table = evaluate(paired).table()
+    assert "14 of 21" in table
+    assert "2 of 3" in table

@@ -18,7 +18,9 @@ SYSTEMS, UTTERANCES, VOTES = 12, 20, 8
 
 def main() -> None:
     rng = np.random.default_rng(2026)
-    quality = np.repeat(np.linspace(1.6, 4.4, SYSTEMS), UTTERANCES) + rng.normal(0, 0.35, SYSTEMS * UTTERANCES)
+    quality = np.repeat(np.linspace(1.6, 4.4, SYSTEMS), UTTERANCES) + rng.normal(
+        0, 0.35, SYSTEMS * UTTERANCES
+    )
     votes = np.clip(np.rint(quality[:, None] + rng.normal(0, 0.8, (len(quality), VOTES))), 1, 5)
     predictors = {
         "sharp": quality + rng.normal(0, 0.30, len(quality)),

@@ -4,11 +4,12 @@ import io
 
 import numpy as np
 import pytest
-
 from sqa_metrics import MetricsError, dense_rank, pair, rank
 
 
-def files(n_systems: int, noises: dict[str, float], seed: int = 0) -> tuple[io.BytesIO, dict[str, io.BytesIO]]:
+def files(
+    n_systems: int, noises: dict[str, float], seed: int = 0
+) -> tuple[io.BytesIO, dict[str, io.BytesIO]]:
     rng = np.random.default_rng(seed)
     truth = np.repeat(rng.normal(3, 1, n_systems), 10) + rng.normal(0, 0.3, 10 * n_systems)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-
 from sqa_metrics import MetricsError, evaluate, pair, score
 from sqa_metrics import scores as scores_module
 
@@ -36,7 +35,9 @@ def test_real_predictors_equal_expected(shared: Path, predictor: str) -> None:
     assert report.n_systems == expected["matched_systems"]
     assert report.utterance == pytest.approx(expected["utterance"], abs=1e-9)
     assert report.system == pytest.approx(expected["system"], abs=1e-9)
-    with pytest.raises(MetricsError, match=rf"{3610 - report.n_utterances} of 3610 ids of .* are missing, first"):
+    with pytest.raises(
+        MetricsError, match=rf"{3610 - report.n_utterances} of 3610 ids of .* are missing, first"
+    ):
         score(ref, pred)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from sqa_metrics import MetricsError, Scores, _arrow, join, pair, read_scores, read_utt2sys
 from sqa_metrics import scores as scores_module
 
@@ -26,7 +25,11 @@ def row(sample: str, mos: object = 3.0, **more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("text", "ids", "values"),
     [
-        ('{"sample_id": "a", "metrics": {"mos": 3.5}}\n\n{"sample_id": 7, "metrics": {"mos": 4}}', ["a", "7"], [3.5, 4]),
+        (
+            '{"sample_id": "a", "metrics": {"mos": 3.5}}\n\n{"sample_id": 7, "metrics": {"mos": 4}}',
+            ["a", "7"],
+            [3.5, 4],
+        ),
         ('\ufeff{"sample_id": "a", "mos": 3.5}\r\n', ["a"], [3.5]),
         ("a,3.5\nb.wav,4\n", ["a", "b"], [3.5, 4]),
         ("\ufeffa,3.5\r\n\r\nb,4\r\n", ["a", "b"], [3.5, 4]),
@@ -159,8 +162,12 @@ def test_nothing_in_common() -> None:
 
 
 def test_corpus_and_system_are_part_of_the_key() -> None:
-    ref = [row("u", k, system_id=s, corpus=c) for k, (c, s) in enumerate([("x", "1"), ("x", "2"), ("y", "1")])]
-    pred = [row("u", k, system_id=s, corpus=c) for k, (c, s) in enumerate([("y", "1"), ("x", "1"), ("x", "2")])]
+    ref = [
+        row("u", k, system_id=s, corpus=c) for k, (c, s) in enumerate([("x", "1"), ("x", "2"), ("y", "1")])
+    ]
+    pred = [
+        row("u", k, system_id=s, corpus=c) for k, (c, s) in enumerate([("y", "1"), ("x", "1"), ("x", "2")])
+    ]
     paired = pair(jsonl(ref), {"p": jsonl(pred)})
     assert paired.preds == [[1.0, 2.0, 0.0]]
     assert paired.corpora == ["x", "y"]
@@ -169,12 +176,16 @@ def test_corpus_and_system_are_part_of_the_key() -> None:
 
 def test_a_prediction_without_systems_cannot_tell_equal_ids_apart() -> None:
     ref = jsonl([row("u", system_id="1"), row("u", system_id="2")])
-    with pytest.raises(MetricsError, match="duplicate id 'u', first seen on line 1; <file> has no corpus and no"):
+    with pytest.raises(
+        MetricsError, match="duplicate id 'u', first seen on line 1; <file> has no corpus and no"
+    ):
         pair(ref, {"p": io.BytesIO(b"u 3\n")})
 
 
 def test_systems_come_from_the_prediction_if_the_reference_has_none() -> None:
-    paired = pair(io.BytesIO(b"a,1\nb,2\n"), {"p": jsonl([row("b", system_id="s2"), row("a", system_id="s1")])})
+    paired = pair(
+        io.BytesIO(b"a,1\nb,2\n"), {"p": jsonl([row("b", system_id="s2"), row("a", system_id="s1")])}
+    )
     assert [paired.systems[s] for s in paired.system] == [("", "s1"), ("", "s2")]
 
 

@@ -28,9 +28,7 @@ class _Columns:
     std: np.ndarray
 
 
-def pair(
-    ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_metric: str
-) -> Paired | None:
+def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_metric: str) -> Paired | None:
     """`scores.pair` on file contents; None where the plain road has to look."""
     if not all(data.lstrip()[:1] == b"{" for data in (ref_bytes, *pred_bytes.values())):
         return None
@@ -52,8 +50,8 @@ def pair(
         return None
     corpus, corpora = _encode(ref.corpus, keep)
     named = [(ref, keep), *((pred, row[keep]) for pred, row in zip(preds, rows, strict=True))]
-    owner = next(((c.system, at) for c, at in named if c.system is not None), (None, keep))
-    system, systems = _systems(*owner, corpus, corpora)
+    owner, at = next(((c.system, rows) for c, rows in named if c.system is not None), (None, keep))
+    system, systems = _systems(owner, at, corpus, corpora)
     every = np.arange(len(ref.value))
     ref_corpus, ref_corpora = _encode(ref.corpus, every)
     ref_systems = _systems(ref.system, every, ref_corpus, ref_corpora)[1]

@@ -47,6 +47,15 @@ OUTPUT = [
 ]
 
 
+class _Command(click.Command):
+    """Shows its examples under the name of the program that runs it, `sqa-metrics` or `sqa-cli`."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        program = ctx.find_root().info_name or "sqa-metrics"
+        self.help = (self.help or "").replace("sqa-metrics ", program + " ")
+        super().format_help_text(ctx, formatter)
+
+
 def _with(*options: Any) -> Callable[[Command], Command]:
     def add(command: Command) -> Command:
         for option in reversed(options):
@@ -56,13 +65,11 @@ def _with(*options: Any) -> Callable[[Command], Command]:
     return add
 
 
-@click.command()
+@click.command(cls=_Command)
 @_with(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
 @click.option("--ci", is_flag=True, help="Add bootstrap intervals and the listener-agreement ceiling.")
 @_with(*RESAMPLING, METHOD, *OUTPUT)
-def score(
-    pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any
-) -> None:
+def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
     Prints MSE, LCC, SRCC and KTAU at the utterance and the system level. Reads JSON Lines
@@ -76,7 +83,7 @@ def score(
       sqa-metrics score --ref ref.csv --pred mos.scp --utt2sys utt2sys
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
     """
-    paired, as_json, style = _read({"pred": pred}, options)
+    paired, as_json, style = _read(_named((pred,)), options)
     if ci:
         from sqa_metrics.uncertainty import with_uncertainty
 
@@ -92,7 +99,7 @@ def score(
         _print_notes(result.notes())
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @_with(*INPUT, *RESAMPLING, METHOD, *OUTPUT)
 def compare(
@@ -142,7 +149,7 @@ def compare(
     _print_notes(reports[0].notes())
 
 
-@click.command()
+@click.command(cls=_Command)
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @_with(*INPUT, *RESAMPLING, *OUTPUT)
 def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **options: Any) -> None:
@@ -167,7 +174,7 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
     _print_notes(places[0].report.notes())
 
 
-@click.command()
+@click.command(cls=_Command)
 def warmup() -> None:
     """Compile the fast kernels once and keep them, so that no later run waits for it (some seconds)."""
     from sqa_metrics.agreement import warmup
@@ -214,7 +221,7 @@ def _read(preds: dict[str, str], options: dict[str, Any]) -> "tuple[Paired, bool
 
 
 def _named(preds: tuple[str, ...]) -> dict[str, str]:
-    """Name of each prediction file: as given (NAME=FILE), or the file's name, with its folder where that is not unique."""
+    """Name of each prediction: as given (NAME=FILE), or the file's name, with its folder where not unique."""
     stems = [Path(p).stem for p in preds]
     named = {}
     for pred, stem in zip(preds, stems, strict=True):

@@ -42,7 +42,10 @@ class Place:
             "score": self.score,
             "categories": self.categories,
             "ranks": self.ranks,
-            "figures": {"utterance": self.report.as_dict()["utterance"], "system": self.report.as_dict()["system"]},
+            "figures": {
+                "utterance": self.report.as_dict()["utterance"],
+                "system": self.report.as_dict()["system"],
+            },
         }
 
 

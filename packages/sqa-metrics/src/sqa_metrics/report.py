@@ -70,7 +70,9 @@ class Report:
 
     def rows(self, label: str = "") -> list[list[str]]:
         """Table rows: level, count, then a figure (with its interval, if there is one) a metric."""
-        rows = [[label + "utterance", _of(self.n_utterances, self.n_ref_utterances), *self._cells("utterance")]]
+        rows = [
+            [label + "utterance", _of(self.n_utterances, self.n_ref_utterances), *self._cells("utterance")]
+        ]
         if self.system:
             rows.append([label + "system", _of(self.n_systems, self.n_ref_systems), *self._cells("system")])
         return rows
@@ -79,7 +81,8 @@ class Report:
         values = self.utterance if level == "utterance" else self.system or {}
         intervals = (self.intervals or {}).get(level, {})
         return [
-            figure(value) + (f" [{intervals[m].text()}]" if m in intervals else "") for m, value in values.items()
+            figure(value) + (f" [{intervals[m].text()}]" if m in intervals else "")
+            for m, value in values.items()
         ]
 
     def notes(self) -> list[str]:
@@ -142,29 +145,32 @@ def evaluate(paired: Paired, predictor: int = 0) -> Report:
     whole = _one(paired, predictor)
     if len(paired.corpora) < 2:
         return whole
-    parts = {
-        name: _one(select(paired, code), predictor) for code, name in enumerate(paired.corpora)
-    }
+    parts = {name: _one(select(paired, code), predictor) for code, name in enumerate(paired.corpora)}
     return replace(whole, corpora=parts)
 
 
 def select(paired: Paired, corpus: int) -> Paired:
     """The utterances of one corpus."""
-    rows = [i for i, c in enumerate(paired.corpus) if c == corpus]
-    take = (lambda column: [column[i] for i in rows]) if isinstance(paired.ref, list) else lambda c: c[rows]
-    old = sorted({s for s in take(paired.system) if s >= 0})
-    new = {s: k for k, s in enumerate(old)}
-    codes = [new.get(s, -1) for s in take(paired.system)]
-    if not isinstance(paired.ref, list):
+    if isinstance(paired.ref, list):
+        rows: Any = [i for i, c in enumerate(paired.corpus) if c == corpus]
+        new = {s: k for k, s in enumerate(sorted({paired.system[i] for i in rows} - {-1}))}
+        system: Any = [new.get(paired.system[i], -1) for i in rows]
+    else:
         import numpy as np
 
-        codes = np.array(codes)
+        rows = np.flatnonzero(paired.corpus == corpus)
+        old, system = np.unique(np.append(-1, paired.system[rows]), return_inverse=True)
+        new, system = {int(s): k for k, s in enumerate(old[1:])}, system[1:] - 1
+
+    def take(column: Any) -> Any:
+        return [column[i] for i in rows] if isinstance(column, list) else column[rows]
+
     return replace(
         paired,
         ref=take(paired.ref),
         preds=[take(pred) for pred in paired.preds],
-        system=codes,
-        systems=[paired.systems[s] for s in old],
+        system=system,
+        systems=[paired.systems[s] for s in new],
         corpus=take(paired.corpus),
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],

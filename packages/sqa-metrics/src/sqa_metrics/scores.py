@@ -177,7 +177,7 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
     if not keep:
         raise MetricsError(
             f"no utterance to score: {ref.path} and {', '.join(p.path for p in preds.values())} share no id "
-            f"(first of {ref.path}: {_first_id(ref)})"
+            f"with finite scores ({_first(ref, [0])})"
         )
     corpus_names = [ref.corpus[i] for i in keep] if ref.corpus else [""] * len(keep)
     corpora = sorted(set(corpus_names))
@@ -238,25 +238,17 @@ def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], C
         problems = []
         if missing:
             problems.append(
-                f"{len(missing)} of {len(ref)} ids of {ref.path} are missing, first {_id(ref, missing[0])} "
-                f"({ref.path}:{ref.line[missing[0]]})"
+                f"{len(missing)} of {len(ref)} ids of {ref.path} are missing, {_first(ref, missing)}"
             )
         if extra:
-            problems.append(
-                f"{len(extra)} of {len(pred)} ids are not in {ref.path}, first {_id(pred, extra[0])} "
-                f"({pred.path}:{pred.line[extra[0]]})"
-            )
+            problems.append(f"{len(extra)} of {len(pred)} ids are not in {ref.path}, {_first(pred, extra)}")
         for scores, bad in ((ref, bad_ref), (pred, bad_pred)):
             if bad:
-                problems.append(
-                    f"{len(bad)} rows have no finite {scores.metric}, first {_id(scores, bad[0])} "
-                    f"({scores.path}:{scores.line[bad[0]]})"
-                )
+                problems.append(f"{len(bad)} rows have no finite {scores.metric}, {_first(scores, bad)}")
         raise MetricsError(
-            f"{pred.path}: does not cover {ref.path}: "
-            + "; ".join(problems)
-            + ". Complete the predictions, or score the ids that both have with --allow-missing "
-            "(allow_missing=True)."
+            f"{pred.path} does not cover {ref.path}:\n  "
+            + "\n  ".join(problems)
+            + "\nComplete the predictions, or score what both have with --allow-missing (allow_missing=True)."
         )
     for row in bad_ref:
         match[row] = -1
@@ -279,9 +271,7 @@ def _system_names(ref: Scores, keep: list[int], preds: list[Scores], rows: list[
 def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
     """Number the (corpus, system) pairs in order of appearance; -1 for an utterance without a system."""
     table: dict[tuple[str, str], int] = {}
-    codes = [
-        table.setdefault((c, s), len(table)) if s else -1 for c, s in zip(corpus, system, strict=True)
-    ]
+    codes = [table.setdefault((c, s), len(table)) if s else -1 for c, s in zip(corpus, system, strict=True)]
     return codes, list(table)
 
 
@@ -297,13 +287,13 @@ def _noise(ref: Scores, keep: list[int]) -> list[float] | None:
     return noise if all(map(math.isfinite, noise)) else None
 
 
+def _first(scores: Scores, rows: list[int]) -> str:
+    return f"first {_id(scores, rows[0])} ({scores.path}:{scores.line[rows[0]]})"
+
+
 def _id(scores: Scores, row: int) -> str:
     parts = [c[row] for c in (scores.corpus, scores.system_id, scores.sample_id) if c]
     return _show(tuple(parts))
-
-
-def _first_id(scores: Scores) -> str:
-    return _id(scores, 0) if len(scores) else "none"
 
 
 def _show(key: Any) -> str:
@@ -419,7 +409,7 @@ def _read_jsonl(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
             row.get("listener_id") is not None,
         )
     if number and fields and not seen:
-        _no_metric(path, names, [k for k, v in fields.items() if isinstance(v, float | int)])
+        raise _no_metric(path, names, [k for k, v in fields.items() if isinstance(v, float | int)])
 
 
 def _json_with_nan(line: bytes, path: str, number: int) -> Any:
@@ -453,9 +443,11 @@ def _read_csv(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
     key = next((n for n in ID_COLUMNS if n in column), None)
     name = next((n for n in names if n in column), None)
     if key is None:
-        raise MetricsError(f"{path}:{head + 1}: no id column; found {header}, expected one of {list(ID_COLUMNS)}")
+        raise MetricsError(
+            f"{path}:{head + 1}: no id column; found {header}, expected one of {list(ID_COLUMNS)}"
+        )
     if name is None:
-        _no_metric(path, names, [n for n in header if n not in ID_COLUMNS])
+        raise _no_metric(path, names, [n for n in header if n not in ID_COLUMNS])
     for fields in reader:
         if not fields:
             continue
@@ -506,8 +498,8 @@ def _average(rows: list[_Row]) -> list[_Row]:
 EXAMPLE = '{"sample_id": "u1", "system_id": "s1", "metrics": {"mos": 3.5}}'
 
 
-def _no_metric(path: str, names: Sequence[str], found: list[str]) -> None:
-    raise MetricsError(
+def _no_metric(path: str, names: Sequence[str], found: list[str]) -> MetricsError:
+    return MetricsError(
         f"{path}: no metric {names[0]!r}; found {', '.join(found) or 'none'} "
         "(choose with --ref-metric or --pred-metric)"
     )

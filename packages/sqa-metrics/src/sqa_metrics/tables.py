@@ -5,7 +5,9 @@ from typing import Literal
 
 Style = Literal["text", "markdown", "latex"]
 
-_LATEX = str.maketrans({c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"})
+_LATEX = str.maketrans(
+    {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+)
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = "text") -> str:
@@ -23,17 +25,17 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = 
     if style == "latex":
         body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (header, *rows)]
         columns = "l" + "r" * (len(header) - 1)
-        return "\n".join(
-            [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:]]
-            + [r"\bottomrule", r"\end{tabular}"]
-        )
+        begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
+        return "\n".join([begin, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", end])
     width = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
 
     def line(row: Sequence[str]) -> list[str]:
         return [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, width, strict=True))]
 
     if style == "markdown":
-        rule = "|" + "|".join((":" + "-" * (w + 1)) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(width))
+        rule = "|" + "|".join(
+            (":" + "-" * (w + 1)) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(width)
+        )
         lines = ["| " + " | ".join(line(row)) + " |" for row in (header, *rows)]
         return "\n".join([lines[0], rule + "|", *lines[1:]])
     return "\n".join("  ".join(line(row)).rstrip() for row in (header, *rows))

@@ -1,0 +1,114 @@
+"""`score`, `compare`, `rank` at the terminal: from both programs, for people and for programs, and without torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqa_cli.main import COMMANDS, main
+from sqa_metrics._cli import main as metrics_main
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    result = CliRunner().invoke(main, arguments, input=stdin, prog_name="sqa-cli")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def files(root: Path) -> dict[str, str]:
+    return {p.stem: str(p) for p in (root / "examples" / "scores").glob("*.jsonl")}
+
+
+def test_score_prints_a_table(files: dict[str, str]) -> None:
+    result = run("score", "--ref", files["ref"], "--pred", files["sharp"])
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["level", "utterance", "system"]
+
+
+def test_score_json(files: dict[str, str]) -> None:
+    value = json.loads(run("score", "--ref", files["ref"], "--pred", files["blunt"], "--json", "--ci").stdout)
+    assert set(value["utterance"]) == set(value["system"]) == {"mse", "lcc", "srcc", "ktau"}
+    assert (value["n_utterances"], value["n_systems"], value["name"]) == (240, 12, "blunt")
+    assert value["ceiling"]["system"]["max_lcc"] > value["ceiling"]["utterance"]["max_lcc"]
+
+
+@pytest.mark.parametrize("style", ["markdown", "latex"])
+def test_tables_for_papers(files: dict[str, str], style: str) -> None:
+    out = run("score", "--ref", files["ref"], "--pred", files["sharp"], "--format", style).stdout
+    assert out.startswith({"markdown": "| level", "latex": r"\begin{tabular}"}[style])
+
+
+def test_standard_input(files: dict[str, str]) -> None:
+    text = Path(files["sharp"]).read_text()
+    result = run("score", "--ref", files["ref"], "--pred", "-", stdin=text)
+    assert result.stdout == run("score", "--ref", files["ref"], "--pred", files["sharp"]).stdout
+    assert run("score", "--ref", "-", "--pred", "-", stdin=text).exit_code == 2
+
+
+def test_compare_and_rank(files: dict[str, str]) -> None:
+    preds = [files["sharp"], f"loud={files['biased']}", files["blunt"]]
+    value = json.loads(run("compare", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)
+    assert [p["name"] for p in value["predictors"]] == ["sharp", "loud", "blunt"]
+    assert len(value["differences"]) == 24
+    assert "sharp − loud" in run("compare", "--ref", files["ref"], *preds, "--resamples", "50").stdout
+    places = json.loads(run("rank", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)[
+        "ranking"
+    ]
+    assert places[-1]["name"] == "blunt"
+    assert run("rank", "--ref", files["ref"], *preds, "--resamples", "50").stdout.splitlines()[0].split()[
+        0
+    ] == ("predictor")
+
+
+def test_names_of_equal_files_are_told_apart(files: dict[str, str], tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mos.jsonl").write_text(Path(files["sharp"]).read_text())
+    result = run("rank", "--ref", files["ref"], *map(str, tmp_path.glob("*/mos.jsonl")), "--resamples", "20")
+    assert f"{tmp_path}/a/mos" in result.stdout
+    assert run("rank", "--ref", files["ref"], f"x={files['sharp']}", f"x={files['blunt']}").exit_code == 2
+
+
+@pytest.mark.parametrize("program", [main, metrics_main])
+def test_errors_are_one_message_and_no_traceback(
+    program: object, files: dict[str, str], tmp_path: Path
+) -> None:
+    part = tmp_path / "part.jsonl"
+    part.write_text("".join(Path(files["sharp"]).read_text().splitlines(keepends=True)[:-3]))
+    result = CliRunner().invoke(program, ["score", "--ref", files["ref"], "--pred", str(part)])  # type: ignore[arg-type]
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "3 of 240 ids of" in result.stderr
+    assert "system11/utt237" in result.stderr
+
+
+def test_help_shows_examples_of_the_program_asked() -> None:
+    assert "sqa-cli score --ref" in run("score", "--help").stdout
+    assert (
+        "sqa-metrics score --ref"
+        in CliRunner().invoke(metrics_main, ["score", "--help"], prog_name="sqa-metrics").stdout
+    )
+
+
+def test_every_command_of_the_table_exists() -> None:
+    for name in COMMANDS:
+        assert run(name, "--help").exit_code == 0, name
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["score", "--help"], ["score", "--ref", "{ref}", "--pred", "{sharp}"]]
+)
+def test_score_imports_nothing_heavy(arguments: list[str], files: dict[str, str]) -> None:
+    code = (
+        "import sys, runpy; sys.argv = ['sqa-cli', *sys.argv[1:]]\n"
+        "try: runpy.run_module('sqa_cli', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'numpy', 'numba', 'scipy', 'pyarrow', 'rich') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, *(a.format(**files) for a in arguments)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"

@@ -1,6 +1,19 @@
 """The public MOS corpora as verified downloads and clean manifests."""
 
+from .corpus import Corpus, get_corpus, list_corpora
 from .errors import DataError
 from .manifest import Utterance, iter_manifest, read_manifest, write_manifest
+from .prepare import Prepared, prepare
 
-__all__ = ["DataError", "Utterance", "iter_manifest", "read_manifest", "write_manifest"]
+__all__ = [
+    "Corpus",
+    "DataError",
+    "Prepared",
+    "Utterance",
+    "get_corpus",
+    "iter_manifest",
+    "list_corpora",
+    "prepare",
+    "read_manifest",
+    "write_manifest",
+]

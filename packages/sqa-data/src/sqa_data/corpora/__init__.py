@@ -1,0 +1,1 @@
+"""One file a corpus: constants and `parse()`. See `sqa_data.corpus` for the records."""

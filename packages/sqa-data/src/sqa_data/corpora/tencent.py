@@ -1,0 +1,47 @@
+"""Tencent: simulated online conferencing in Chinese (ConferencingSpeech 2022)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..corpus import Archive, Corpus, Sample, Split
+from ._licences import APACHE, MIRROR
+from ._tables import below, number, read_rows
+
+LABEL_FILES = ("withoutReverberationTrainDevMOS.csv", "withReverberationTrainDevMOS.csv")
+
+
+def parse(root: Path) -> Iterator[Sample]:
+    for name in LABEL_FILES:
+        path = root / name
+        for line, (clip, mos) in read_rows(path, ["deg_wav", "mos"]):
+            clip = below(clip, path, line)
+            yield Sample(
+                split="train",
+                audio=_audio(root, clip),
+                sample_id=clip.removesuffix(".wav").replace("/", "_"),
+                system_id=None,
+                metrics={"mos": number(mos, "mos", path, line)},
+            )
+
+
+def _audio(root: Path, clip: str) -> str:
+    """In some copies the label file says `xMOS/0001.wav` and the folder is `x/`, in others the reverse."""
+    folder, _, name = clip.partition("/")
+    other = folder.removesuffix("MOS") if folder.endswith("MOS") else f"{folder}MOS"
+    return clip if (root / folder).is_dir() or not (root / other).is_dir() else f"{other}/{name}"
+
+
+CORPUS = Corpus(
+    name="tencent",
+    title="Tencent Corpus (ConferencingSpeech 2022)",
+    splits={"train": Split(11563, None, 23.51, "8,366 without + 3,197 with reverberation")},
+    sample_rates=(16000,),
+    licence=APACHE,
+    archives=(Archive("TencentCorpus.zip", (f"{MIRROR}TencentCorpus.zip",)),),
+    links=("https://share.weiyun.com/B4IS0l3z",),
+    citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality "
+    "assessment "
+    "challenge for online conferencing applications, Interspeech 2022",
+    label_files=LABEL_FILES,
+    parse=parse,
+)

@@ -1,0 +1,33 @@
+"""URGENT2024-SQA: submissions to the URGENT 2024 challenge, labelled by listeners and by metrics."""
+
+from ..corpus import Corpus, HubDataset, Split
+from ._licences import CC_BY_NC_SA
+from ._urgent import parser
+
+SPLITS = {
+    "train": ("validation", "nonblind_test"),
+    "test": ("blind_test_mos",),
+    # enhanced from the same noisy recordings as the test set, so training on it is a matter of opinion
+    "blind_test": ("blind_test",),
+}
+
+CORPUS = Corpus(
+    name="urgent2024-sqa",
+    title="URGENT 2024 submissions",
+    splits={
+        "train": Split(238_000, 238, 429.34, "validation + nonblind_test"),
+        "test": Split(6_900, 23, 13.80, "blind_test_mos: the evaluation set of the task"),
+        "blind_test": Split(None, note="shares its noisy recordings with the test split", optional=True),
+    },
+    sample_rates=(8000, 16000, 22050, 24000, 32000, 44100, 48000),
+    licence=CC_BY_NC_SA,
+    archives=(),
+    links=("https://huggingface.co/datasets/urgent-challenge/urgent2024-sqa",),
+    citation="W. Wang et al., Improving speech enhancement with multi-metric supervision from learned "
+    "quality "
+    "assessment, 2025; W. Zhang et al., URGENT challenge, Interspeech 2024",
+    label_files=("*.parquet",),
+    parse=parser(SPLITS),
+    role="training, evaluation",
+    hub=HubDataset("urgent-challenge/urgent2024-sqa", SPLITS),
+)

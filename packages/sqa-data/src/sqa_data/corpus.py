@@ -1,0 +1,154 @@
+"""What a corpus is: its facts, its archives, and how its label files become ratings.
+
+Each module of `sqa_data.corpora` holds one `CORPUS` and its `parse`; dropping a file there is all it
+takes to add one.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one listener said of one clip."""
+
+    split: str
+    audio: str  # path below the corpus folder, with "/"
+    sample_id: str
+    system_id: str | None
+    listener_id: str | None
+    value: float
+    label: str = "mos"  # what was asked, see sqa_data.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One clip with labels that its corpus publishes ready-made."""
+
+    split: str
+    audio: str  # path below the corpus folder, with "/"
+    sample_id: str
+    system_id: str | None
+    metrics: dict[str, float]
+    votes: int | None = None
+    mos_std: float | None = None
+    ratings: tuple[float, ...] = ()  # where published without their listeners
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is published of one split; None: not known, or (systems) none exist."""
+
+    samples: int | None
+    systems: int | None = None
+    hours: float | None = None
+    note: str = ""
+    optional: bool = False  # downloaded and prepared only if asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One file as published. A source is an https URL, or `hf://OWNER/REPO/PATH` in a dataset repository."""
+
+    name: str
+    sources: tuple[str, ...]  # the original first, mirrors after it
+    size: int | None = None  # bytes
+    checksum: str | None = None  # "md5:..." or "sha256:..."
+    nested: tuple[str, ...] = ()  # archives inside it, to be unpacked where they lie
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A dataset repository whose files of a split carry audio and labels together (parquet)."""
+
+    repo: str
+    splits: dict[str, tuple[str, ...]]  # our split -> the repository's splits, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    name: str
+    url: str
+    ask: bool  # whether it forbids what a user may plan (commerce, passing on), so that they must accept
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """All that is known of a corpus before its files are seen."""
+
+    name: str
+    title: str
+    splits: dict[str, Split]
+    sample_rates: tuple[int, ...]  # Hz, as published; empty: several, not checked
+    licence: Licence
+    archives: tuple[Archive, ...]
+    links: tuple[str, ...]
+    citation: str
+    label_files: tuple[str, ...]  # below the corpus folder; their presence is what tells that folder
+    parse: Callable[[Path], Iterator[Rating | Sample]]  # the corpus folder -> what its label files say
+    role: str = "training"  # or "development": what the URGENT 2026 task uses it for
+    hub: HubDataset | None = None
+    manual: str = ""  # what only the user can do, step by step
+    wavs: int | None = None  # audio files when complete, where a part must be fetched by hand
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether `download` alone brings everything."""
+        return not self.manual
+
+
+@cache
+def list_corpora() -> tuple[Corpus, ...]:
+    """Every corpus known here, by name.
+
+    >>> [corpus.name for corpus in list_corpora()][:3]
+    ['bc19', 'bvcc', 'chime-7-udase-eval']
+    """
+    from . import corpora
+
+    found = [
+        importlib.import_module(f"{corpora.__name__}.{module.name}").CORPUS
+        for module in pkgutil.iter_modules(corpora.__path__)
+        if not module.name.startswith("_")
+    ]
+    return tuple(sorted(found, key=lambda corpus: corpus.name))
+
+
+def get_corpus(name: str) -> Corpus:
+    """The corpus called `name` (case and "_" for "-" do not matter); DataError names the known ones."""
+    wanted = name.lower().replace("_", "-")
+    for corpus in list_corpora():
+        if corpus.name == wanted:
+            return corpus
+    raise DataError(f"no corpus {name!r}; known: {', '.join(c.name for c in list_corpora())}")
+
+
+def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
+    """Where below RAW/NAME the corpus lies: unpacked here, unpacked by hand, or with its root folder
+    stripped.
+
+    The first folder, at most three levels down, in which every label file of the corpus exists.
+    """
+    if corpus.hub:  # parquet files lie in the folder itself or one below, as in the repository
+        return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
+    for start in (folder / "unpacked", folder):
+        level = [start] if start.is_dir() else []
+        for _ in range(4):
+            for candidate in level:
+                if all(any(candidate.glob(pattern)) for pattern in corpus.label_files):
+                    return candidate
+            level = [
+                child
+                for parent in level
+                for child in sorted(parent.iterdir())
+                if child.is_dir() and child.name != "__MACOSX" and not child.name.startswith(".")
+                if not child.name.endswith(".partial")
+            ][:1000]  # a folder of a million clips is no place to search
+    return None

@@ -1,0 +1,137 @@
+"""Parquet files that carry audio: write it out as it is, read the labels without touching it."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from .atomic import atomic_write
+from .errors import DataError
+
+BATCH_ROWS = 64  # of audio held in memory at once
+
+
+def parts(root: Path, name: str) -> list[Path]:
+    """The files of one part of a dataset repository (`data/NAME-00000-of-00012.parquet`), all of them or an
+    error.
+
+    An empty list: that part is not here.
+    """
+    found = sorted(
+        path
+        for folder in (root, root / "data", root / name)
+        if folder.is_dir()
+        for path in folder.glob("*.parquet")
+        if path.stem == name or path.stem.startswith(f"{name}-") or folder.name == name
+    )
+    totals = {int(m[1]) for path in found if (m := re.search(r"-of-(\d+)$", path.stem))}
+    if totals and totals != {len(found)}:
+        raise DataError(
+            f"{root}: {len(found)} files of part {name!r}; expected {max(totals)}. Run `data download` to "
+            f"finish it"
+        )
+    return found
+
+
+def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac") -> str:
+    """Where the audio of a row goes, below the corpus folder; ids are quoted so that they stay inside it.
+
+    >>> audio_path("validation", "s1", "../x")
+    'audio/validation/s1/..%2Fx.flac'
+    """
+
+    def safe(text: str) -> str:
+        return quote(text, safe=" ") if re.search(r"[/\\\0:]|^\.", text) else text
+
+    return "/".join(["audio", part, *([safe(system_id)] if system_id else []), f"{safe(sample_id)}{suffix}"])
+
+
+def suffix_of(audio: Any) -> str:
+    """File suffix of a clip by the dataset's own name of it; without a name, the corpora's ".flac"."""
+    path = (audio or {}).get("path") if isinstance(audio, dict) else None
+    return PurePosixPath(path).suffix.lower() if path and re.search(r"\.\w{2,5}$", path) else ".flac"
+
+
+def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a parquet file, with those of `columns` that it has; nothing else is read from the disk.
+
+    "audio.path" stands for that field of the audio column.
+    """
+    file = _open(path)
+    present = [column for column in columns if column.partition(".")[0] in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=8192, columns=present):
+        arrays = [batch.column(name).to_pylist() for name in batch.schema.names]
+        for row in zip(*arrays, strict=True):
+            yield dict(zip(batch.schema.names, row, strict=True))
+
+
+def unpack_audio(path: Path, root: Path, part: str) -> int:
+    """Write the audio of each row to its `audio_path` below `root`; returns the number of clips written now.
+
+    A clip that is there with the right size is left alone and a finished parquet file is not read again, so a
+    second run after an interruption does only what is left.
+    """
+    done = root / "audio" / part / f".{path.stem}.done"
+    stat = path.stat()
+    mark = json.dumps({"size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+    if done.is_file() and done.read_text() == mark:
+        return 0
+    file = _open(path)
+    names = file.schema_arrow.names
+    for needed in ("sample_id", "audio"):
+        if needed not in names:
+            raise DataError(f"{path}: no column {needed!r}; found {', '.join(names)}")
+    columns = ["sample_id", "audio", *(["system_id"] if "system_id" in names else [])]
+    written, folders = 0, set()
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+        samples = batch.column("sample_id").to_pylist()
+        systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(samples)
+        clips, paths = (batch.column("audio").field(name) for name in ("bytes", "path"))
+        for i, (sample_id, system_id) in enumerate(zip(samples, systems, strict=True)):
+            content = clips[i].as_buffer()
+            if content is None:
+                continue  # a label without audio: `prepare` reports the clip as missing
+            suffix = suffix_of({"path": paths[i].as_py()})
+            target = root / audio_path(part, str(system_id or ""), str(sample_id), suffix)
+            if target.parent not in folders:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(target.parent)
+            written += _write_once(str(target), content)
+    with atomic_write(done) as marker:
+        marker.write(mark.encode())
+    return written
+
+
+def _write_once(path: str, content: Any) -> bool:
+    try:
+        if os.stat(path).st_size == content.size:  # noqa: PTH116  as below
+            return False
+    except FileNotFoundError:
+        pass
+    # straight system calls: a quarter of the time of Path.write_bytes, which matters 238,000 times
+    temporary = f"{path}.part"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)  # noqa: PTH105
+    return True
+
+
+def _open(path: Path) -> Any:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DataError("this corpus is published as parquet: pip install 'sqa-data[parquet]'") from error
+    import pyarrow
+
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a readable parquet file ({error})") from error

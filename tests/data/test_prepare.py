@@ -1,0 +1,251 @@
+"""Every corpus from its published layout to its manifests; what does not fit together is listed."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from sqa_data import DataError, list_corpora, prepare, read_manifest
+from tiny_corpora import BUILDERS, Expected, build, tone
+
+BY_HAND = ("bc19", "bvcc")  # their audio is not in the archive
+
+
+def prepared(name: str, tmp_path: Path, **options: object) -> tuple[Path, Expected]:
+    expected = build(name, tmp_path / "raw" / name)
+    prepare(name, tmp_path / "raw", tmp_path / "out", partial=name in BY_HAND, **options)  # type: ignore[arg-type]
+    return tmp_path / "out" / name, expected
+
+
+def test_all_twelve_are_known() -> None:
+    assert [corpus.name for corpus in list_corpora()] == sorted(BUILDERS)
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_prepare(name: str, tmp_path: Path) -> None:
+    out, expected = prepared(name, tmp_path)
+    assert {p.parent.name for p in out.glob("*/data.jsonl")} == set(expected)
+    rates = next(corpus.sample_rates for corpus in list_corpora() if corpus.name == name)
+    for split, clips in expected.items():
+        utterances = read_manifest(out / split / "data.jsonl")
+        assert [u.sample_id for u in utterances] == sorted(clips)
+        for utterance in utterances:
+            clip = clips[utterance.sample_id]
+            assert utterance.metrics == ({} if clip.mos is None else {"mos": clip.mos}) | dict(clip.others)
+            assert (utterance.system_id, utterance.votes) == (clip.system_id, clip.votes)
+            assert (utterance.corpus, utterance.split) == (name, split)
+            assert utterance.duration == pytest.approx(clip.seconds, abs=1e-4)
+            assert utterance.sample_rate in rates
+            assert Path(utterance.audio_path).is_file()
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_the_same_input_gives_the_same_bytes(name: str, tmp_path: Path) -> None:
+    out, _ = prepared(name, tmp_path)
+    before = {p: p.read_bytes() for p in out.rglob("*.json*")}
+    prepare(name, tmp_path / "raw", tmp_path / "out", partial=name in BY_HAND, jobs=1)
+    assert {p: p.read_bytes() for p in out.rglob("*.json*")} == before
+
+
+def test_ratings_lie_beside_the_manifest(tmp_path: Path) -> None:
+    out, _ = prepared("somos", tmp_path)
+    rows = [json.loads(line) for line in (out / "train" / "ratings.jsonl").read_text().splitlines()]
+    first = {
+        "sample_id": "novel_1_015.wav",
+        "system_id": "015",
+        "listener_id": "L1",
+        "label": "mos",
+        "rating": 4.0,
+    }
+    assert rows[0] == first
+    assert [row["rating"] for row in rows] == [4.0, 3.0, 5.0]
+
+
+def test_spread_of_the_ratings(tmp_path: Path) -> None:
+    out, _ = prepared("bvcc", tmp_path)
+    (dev,) = read_manifest(out / "dev" / "data.jsonl")
+    assert dev.mos_std == pytest.approx((1 / 3) ** 0.5, abs=1e-12)  # of 1, 1, 2
+    train = read_manifest(out / "train" / "data.jsonl")
+    assert [u.mos_std for u in train] == [0.5**0.5, None, None]
+
+
+def test_audio_by_hand_stops_with_the_steps(tmp_path: Path) -> None:
+    build("bvcc", tmp_path / "raw" / "bvcc")
+    with pytest.raises(DataError) as error:
+        prepare("bvcc", tmp_path / "raw", tmp_path / "out")
+    message = str(error.value)
+    assert "found 4 of 7,106 clips of bvcc" in message
+    for step in ("01_get.py", "02_gather.py", "03_preprocess.py", "--partial"):
+        assert step in message
+    assert str(tmp_path / "raw" / "bvcc" / "unpacked" / "main") in message
+    assert not (tmp_path / "out" / "bvcc").exists()
+
+
+def test_partial_lists_what_it_leaves_out(tmp_path: Path) -> None:
+    out, _ = prepared("bvcc", tmp_path)
+    (row,) = [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
+    assert (row["problem"], row["split"], row["sample_id"]) == ("missing", "test", "sys3-uttca")
+    assert json.loads((out / "prepared.json").read_text())["problems"] == {"missing": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (None, "missing"),
+        (b"", "empty"),
+        (tone("x", 22050, 0.0), "empty"),
+        (b"RIFFnot audio at all", "unreadable"),
+        (tone("x", 16000), "rate"),
+    ],
+)
+def test_audio_that_does_not_fit_its_label(content: bytes | None, kind: str, tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    build("ttsds2", raw / "ttsds2")
+    with zipfile.ZipFile(raw / "ttsds2" / "ttsds2.zip") as archive:
+        archive.extractall(raw / "ttsds2")
+    clip = raw / "ttsds2" / "wavs" / "kids" / "f5" / "0001.wav"
+    if content is None:
+        clip.unlink()
+    else:
+        clip.write_bytes(content)
+    with pytest.raises(DataError, match=f"1 {kind} of 2 clips") as error:
+        prepare("ttsds2", raw, out)
+    assert str(clip) in str(error.value)
+    assert not list(out.rglob("data.jsonl"))  # nothing half done
+    assert json.loads((out / "ttsds2" / "problems.jsonl").read_text())["problem"] == kind
+
+    result = prepare("ttsds2", raw, out, partial=True)
+    assert result.problems == {kind: 1}
+    kept = [u.sample_id for u in read_manifest(out / "ttsds2" / "train" / "data.jsonl")]
+    assert kept == (["kids-f5-0001", "noisy-xtts-0001"] if kind == "rate" else ["noisy-xtts-0001"])
+
+
+def test_unpacked_by_hand_with_the_root_folder_stripped(tmp_path: Path) -> None:
+    """As the baseline's scripts leave a corpus."""
+    folder = tmp_path / "raw" / "tencent"
+    expected = build("tencent", folder)
+    with zipfile.ZipFile(folder / "TencentCorpus.zip") as archive:
+        archive.extractall(folder)
+    (folder / "TencentCorpus.zip").unlink()
+    for path in (folder / "TencentCorups").iterdir():
+        path.rename(folder / path.name)
+    prepare("tencent", tmp_path / "raw", tmp_path / "out")
+    found = read_manifest(tmp_path / "out" / "tencent" / "train" / "data.jsonl")
+    assert {u.sample_id for u in found} == set(expected["train"])
+
+
+def test_an_edited_manifest_is_not_overwritten(tmp_path: Path) -> None:
+    out, _ = prepared("ttsds2", tmp_path)
+    manifest = out / "train" / "data.jsonl"
+    before = manifest.read_bytes()
+    manifest.write_bytes(before.replace(b'"mos"', b'"utmos":1.5,"mos"'))
+    with pytest.raises(DataError, match="changed since it was prepared; use --force"):
+        prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    assert b"utmos" in manifest.read_bytes()
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out", force=True)
+    assert manifest.read_bytes() == before
+
+
+def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
+    prepared("ttsds2", tmp_path)
+    labels = tmp_path / "raw" / "ttsds2" / "unpacked" / "subjective_results.csv"
+    labels.write_text(labels.read_text().replace("mos,5,", "mos,1,"))
+    result = prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    assert any(
+        "changed at the source since last time: subjective_results.csv" in note for note in result.notes
+    )
+    # another archive than the one unpacked
+    with (tmp_path / "raw" / "ttsds2" / "ttsds2.zip").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataError, match="move it away to unpack afresh"):
+        prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+
+
+def test_counts_unlike_the_published_ones_are_noted(tmp_path: Path) -> None:
+    build("pstn", tmp_path / "pstn")
+    assert "pstn/train: 2 samples; published are 58,709" in prepare("pstn", tmp_path, tmp_path / "out").notes
+
+
+def test_relative_paths(tmp_path: Path) -> None:
+    out, _ = prepared("ttsds2", tmp_path, relative=True)
+    rows = [json.loads(line) for line in (out / "train" / "data.jsonl").read_text().splitlines()]
+    assert {row["audio_path"].split("/")[0] for row in rows} == {".."}
+    assert all(Path(u.audio_path).is_file() for u in read_manifest(out / "train" / "data.jsonl"))
+
+
+def test_nothing_there_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="run `sqa-cli data download pstn --raw"):
+        prepare("pstn", tmp_path, tmp_path / "out")
+    (tmp_path / "pstn").mkdir()
+    with pytest.raises(DataError, match=r"expected train\.zip or, unpacked, pstn_train\.csv"):
+        prepare("pstn", tmp_path, tmp_path / "out")
+    with pytest.raises(DataError, match="no corpus 'nope'; known: bc19, bvcc"):
+        prepare("nope", tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("filename,MOS\na.wav,6\n", r"pstn_train\.csv:2: MOS is 6; expected a number in 1\.\.5"),
+        ("filename,MOS\na.wav,nan\n", r"pstn_train\.csv:2: MOS is nan"),
+        ("filename,MOS\na.wav,x\n", r"pstn_train\.csv:2: MOS is 'x'; expected a number"),
+        ("filename,score\na.wav,3\n", r"pstn_train\.csv:1: no column 'MOS'; found filename, score"),
+        ("filename,MOS\na.wav\n", r"pstn_train\.csv:2: 1 fields; expected at least 2"),
+        ("filename,MOS\n../a.wav,3\n", r"pstn_train\.csv:2: '\.\./a\.wav' is no path inside the corpus"),
+        ("filename,MOS\na.wav,3\na.wav,4\n", "2 rows for sample_id 'a'"),
+        ("filename,MOS\na_1.wav,3\na_2.wav,4\n", "'a' stands for two clips"),
+        ("", "no usable clip of split train"),
+    ],
+)
+def test_label_files_with_errors(table: str, message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "pstn"
+    folder.mkdir()
+    (folder / "pstn_train.csv").write_text(table)
+    for name in ("a", "a_1", "a_2"):
+        (folder / f"{name}.wav").write_bytes(tone(name, 8000))
+    with pytest.raises(DataError, match=message):
+        prepare("pstn", tmp_path, tmp_path / "out")
+
+
+def test_missing_parquet_files_are_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "urgent2024-sqa"
+    build("urgent2024-sqa", folder)
+    (folder / "data" / "validation-00001-of-00002.parquet").unlink()
+    with pytest.raises(DataError, match="1 files of part 'validation'; expected 2"):
+        prepare("urgent2024-sqa", tmp_path, tmp_path / "out")
+
+
+def test_unpacking_parquet_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    out, _ = prepared("urgent2024-sqa", tmp_path)
+    audio = tmp_path / "raw" / "urgent2024-sqa" / "audio"
+    clips = sorted(audio.rglob("*.flac"))
+    kept, cut = clips[0], clips[-1]
+    before = kept.stat().st_mtime_ns, cut.read_bytes()
+    cut.write_bytes(before[1][:-1])  # as a kill in the middle of a write leaves it
+    for marker in audio.rglob(".*.done"):
+        marker.unlink()
+    manifest = (out / "test" / "data.jsonl").read_bytes()
+    prepare("urgent2024-sqa", tmp_path / "raw", tmp_path / "out")
+    assert (kept.stat().st_mtime_ns, cut.read_bytes()) == before
+    assert (out / "test" / "data.jsonl").read_bytes() == manifest
+
+
+def test_nested_archive_is_unpacked_and_dropped(tmp_path: Path) -> None:
+    prepared("somos", tmp_path)
+    unpacked = tmp_path / "raw" / "somos" / "unpacked"
+    assert sorted(p.name for p in unpacked.iterdir()) == ["audios", "training_files"]
+
+
+def test_macos_leftovers_are_not_unpacked(tmp_path: Path) -> None:
+    prepared("tmhint-qi", tmp_path)
+    names = {p.name for p in (tmp_path / "raw" / "tmhint-qi" / "unpacked").rglob("*")}
+    assert not [name for name in names if name.startswith(("._", "__MACOSX", ".DS_Store"))]
+
+
+def test_a_full_disk_before_unpacking_is_foreseen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("pstn", tmp_path / "pstn")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(DataError, match="only 1 are free"):
+        prepare("pstn", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "pstn" / "unpacked").exists()

@@ -13,6 +13,10 @@ MOS = (1.0, 5.0)
 RANGES: dict[str, tuple[float, float]] = {
     "mos": MOS,  # mean opinion score of listeners: overall quality
     "dnsmos_ovrl": MOS,
+    "dnsmos_sig": MOS,
+    "dnsmos_bak": MOS,
+    "dnsmos_p808": MOS,
+    "plcmos": MOS,
     "scoreq": MOS,
     "utmos": MOS,
     "nisqa_mos": MOS,
@@ -26,6 +30,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "sigmos_sig": MOS,
     "pesq": (1.0, 4.5),
     "pesqc2": (1.0, 4.5),
+    "stoi": (0.0, 1.0),
     "estoi": (0.0, 1.0),
     "lps": (0.0, 1.0),  # Levenshtein phoneme similarity
     "spksim": (-1.0, 1.0),  # cosine of speaker embeddings
@@ -33,6 +38,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mcd": (0.0, math.inf),  # mel cepstral distortion, dB
     "lsd": (0.0, math.inf),  # log-spectral distance, dB
     "sdr": (-math.inf, math.inf),  # signal-to-distortion ratio, dB
+    "si_sdr": (-math.inf, math.inf),  # scale-invariant SDR, dB
     # further ratings by listeners
     "mos_noi": MOS,  # NISQA: noisiness
     "mos_col": MOS,  # NISQA: coloration

@@ -18,11 +18,11 @@ def test_equals_a_dictionary(rows: list[tuple[int, int]], chunk: int) -> None:
 def test_memory_is_flat() -> None:
     def peak(n: int) -> int:
         tracemalloc.start()
-        rows = ((i * 7919 % n, "x" * 200) for i in range(n))
-        assert sum(len(group) for _, group in grouped(rows, key=lambda row: row[0], chunk=2000)) == n
+        rows = ((i * 7919 % n, f"{i:0200}") for i in range(n))
+        assert sum(len(group) for _, group in grouped(rows, key=lambda row: row[0], chunk=5000)) == n
         _, highest = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return highest
 
-    # an in-memory sort would need four times as much
-    assert peak(40_000) < 1.7 * peak(10_000)
+    # sorting all in memory needs four times as much
+    assert peak(40_000) < 1.5 * peak(10_000)

@@ -148,7 +148,9 @@ def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
                 child
                 for parent in level
                 for child in sorted(parent.iterdir())
-                if child.is_dir() and child.name != "__MACOSX" and not child.name.startswith(".")
+                if child.is_dir()
+                and child.name not in ("__MACOSX", "labels", "audio")
+                and not child.name.startswith(".")
                 if not child.name.endswith(".partial")
             ][:1000]  # a folder of a million clips is no place to search
     return None

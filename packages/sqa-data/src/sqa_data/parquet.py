@@ -124,7 +124,7 @@ def _write_once(path: str, content: Any) -> bool:
     return True
 
 
-def _open(path: Path) -> Any:
+def _open(path: Any) -> Any:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
@@ -135,3 +135,12 @@ def _open(path: Path) -> Any:
         return pq.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
+
+
+def write_without_audio(source: Any, sink: Any) -> None:
+    """Copy a parquet file but for its audio; of a remote `source` only the other columns are then read."""
+    import pyarrow.parquet as pq
+
+    file = _open(source)
+    columns = [name for name in file.schema_arrow.names if name != "audio"]
+    pq.write_table(file.read(columns=columns), sink)

@@ -1,0 +1,136 @@
+"""Read just the label files of a corpus out of archives that stay where they are, by byte ranges.
+
+The index of a zip stands at its end and tells where each member lies; parquet files are built the same way. Needs a
+server that honours `Range`.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+import httpx2 as httpx
+
+from .atomic import atomic_write
+from .corpus import Corpus
+from .download import Wanted, resolve, wanted_files
+from .errors import DataError
+from .extract import safe_path
+from .fetch import Source
+from .hub import HubFile
+from .parquet import write_without_audio
+
+BUFFER = 1 << 18  # bytes asked for at once
+
+
+class RangeFile(io.RawIOBase):
+    """A remote file, read in ranges; DataError if the server does not serve them or the file changes meanwhile."""
+
+    def __init__(self, client: httpx.Client, url: str) -> None:
+        self.client, self.url, self.at, self.fetched = client, url, 0, 0
+        self.etag: str | None = None
+        self.size = 0
+        self._get(0, 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence]
+        return self.at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        length = min(len(buffer), self.size - self.at)
+        if length <= 0:
+            return 0
+        content = self._get(self.at, self.at + length - 1)
+        buffer[: len(content)] = content
+        self.at += len(content)
+        return len(content)
+
+    def _get(self, first: int, last: int) -> bytes:
+        try:
+            with self.client.stream("GET", self.url, headers={"Range": f"bytes={first}-{last}"}) as response:
+                if response.status_code == 200:
+                    raise DataError(
+                        f"{self.url}: the server does not serve ranges; download the whole archive"
+                    )
+                if response.status_code != 206:
+                    raise DataError(
+                        f"{self.url}: HTTP {response.status_code} {response.reason_phrase}".rstrip()
+                    )
+                total = response.headers.get("content-range", "").rpartition("/")[2]
+                etag = response.headers.get("etag")
+                if self.size and (etag != self.etag or total != str(self.size)):
+                    raise DataError(f"{self.url}: changed on the server while it was read; run again")
+                if not total.isdigit():
+                    raise DataError(f"{self.url}: the server does not say how long the file is")
+                self.size, self.etag = int(total), etag
+                content = b"".join(response.iter_raw())
+        except httpx.HTTPError as error:
+            raise DataError(f"{self.url}: {type(error).__name__}: {error}") from error
+        self.fetched += len(content)
+        return content
+
+
+def download_labels(
+    corpus: Corpus, raw: str | Path, prefer: str = "original", base_url: str | None = None
+) -> list[Path]:
+    """Fetch only the label files of `corpus` into RAW/NAME/labels; returns them. DataError where that cannot be."""
+    folder = Path(raw) / corpus.name / "labels"
+    written: list[Path] = []
+    for item in wanted_files(corpus, prefer, base_url=base_url):
+        reasons: list[str] = []
+        for way in item.ways:
+            try:
+                found = resolve(way)
+                source = found.source if isinstance(found, HubFile) else found
+                with remote_file(source) as file:
+                    written += _members(corpus, item, file, folder)
+                break
+            except DataError as error:
+                reasons.append(str(error))
+        else:
+            raise DataError("\n  then ".join(reasons))
+    return written
+
+
+@contextmanager
+def remote_file(source: Source) -> Iterator[BinaryIO]:
+    """Open a remote file for reading at any place."""
+    with httpx.Client(
+        follow_redirects=True, timeout=30, headers={"Accept-Encoding": "identity", **source.headers}
+    ) as client:
+        raw = RangeFile(client, source.url)
+        with io.BufferedReader(raw, BUFFER) as file:
+            yield cast(BinaryIO, file)
+
+
+def _members(corpus: Corpus, item: Wanted, file: BinaryIO, folder: Path) -> Iterator[Path]:
+    if item.name.endswith(".parquet"):
+        target = folder / PurePosixPath(item.name).name
+        with atomic_write(target) as sink:
+            write_without_audio(file, sink)
+        yield target
+        return
+    if not item.name.endswith(".zip"):
+        raise DataError(f"{item.name}: a tar archive has no index, so its labels cannot be read alone")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                path = safe_path(info.filename, Path(item.name))
+                if path is None or not any(path.match(pattern) for pattern in corpus.label_files):
+                    continue
+                with atomic_write(folder / path) as sink:
+                    sink.write(archive.read(info))
+                yield folder / path
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{item.name}: damaged archive ({error})") from error

@@ -361,9 +361,7 @@ def _load(adapter: Adapter, device: str, fast: bool) -> Any:
                 device, fast
             )
         except ImportError as error:
-            raise DataError(
-                f"{', '.join(adapter.labels)}: {error}; pip install 'sqa-data[annotate]'"
-            ) from error
+            raise DataError(f"{', '.join(adapter.labels)}: {error}; {adapter.install}") from error
     return _loaded[key]
 
 

@@ -58,13 +58,19 @@ ADAPTERS = (
     Adapter(("dnsmos_p808",), "speechmos:dnsmos_p808", "speechmos"),
     Adapter(("plcmos",), "speechmos:plcmos", "speechmos"),
     Adapter(("pesq",), "intrusive:pesq", "pesq", needs_reference=True),
-    Adapter(("pesqc2",), "intrusive:pesqc2", "pesqc2", needs_reference=True, install="pip install --no-deps pesqc2"),
+    Adapter(
+        ("pesqc2",),
+        "intrusive:pesqc2",
+        "pesqc2",
+        needs_reference=True,
+        install="pip install --no-deps pesqc2",
+    ),
     Adapter(("stoi",), "intrusive:stoi", "pystoi", needs_reference=True),
     Adapter(("estoi",), "intrusive:estoi", "pystoi", needs_reference=True),
     Adapter(("sdr",), "intrusive:sdr", "fast-bss-eval", needs_reference=True),
     Adapter(("si_sdr",), "intrusive:si_sdr", "sqa-data", needs_reference=True),
     Adapter(("lsd",), "intrusive:lsd", "sqa-data", needs_reference=True),
-    Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True),
+    Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True, install="pip install 'sqa-data[mcd]'"),
 )
 
 # label -> its adapter

@@ -52,8 +52,10 @@ class _Command(click.Command):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         program = ctx.find_root().info_name or "sqa-metrics"
-        self.help = (self.help or "").replace("sqa-metrics ", program + " ")
+        written = self.help or ""
+        self.help = written.replace("sqa-metrics ", program + " ")
         super().format_help_text(ctx, formatter)
+        self.help = written
 
 
 def _with(*options: Any) -> Callable[[Command], Command]:

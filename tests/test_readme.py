@@ -37,6 +37,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_block_runs(checkout: Path, language: str, body: str) -> None:
     # `uv run X` is X in the environment of the tests; asking uv again would resolve the workspace anew.
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-c", body] if language == "python" else ["bash", "-euc", body.replace("uv run ", "")]
+    command = (
+        [sys.executable, "-c", body]
+        if language == "python"
+        else ["bash", "-euc", body.replace("uv run ", "")]
+    )
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{body}\n{done.stdout}\n{done.stderr}"

@@ -41,10 +41,10 @@ def test_real_predictors_equal_expected(shared: Path, predictor: str) -> None:
         score(ref, pred)
 
 
-@pytest.mark.parametrize("arrow", [False, True])
-def test_figures_equal_pandas_and_scipy(monkeypatch: pytest.MonkeyPatch, arrow: bool) -> None:
-    if arrow:
-        monkeypatch.setattr(scores_module, "ARROW_FROM_BYTES", 0)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_figures_equal_pandas_and_scipy(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    if compiled:
+        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
     ref, pred = rows_of("x", 9, 1) + rows_of("y", 5, 2), rows_of("x", 9, 3) + rows_of("y", 5, 4)
     report = score(lines(ref), lines(pred))
     table = pd.DataFrame(ref, columns=["c", "s", "u", "r"])

@@ -2,17 +2,21 @@
 
 import io
 import json
+import math
 import random
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqa_metrics import MetricsError, Scores, _arrow, join, pair, read_scores, read_utt2sys
+from hypothesis import given
+from hypothesis import strategies as st
+from sqa_metrics import MetricsError, Scores, _columns, join, pair, read_scores, read_utt2sys
 from sqa_metrics import scores as scores_module
 
 
 def jsonl(rows: list[dict[str, object]]) -> io.BytesIO:
-    return io.BytesIO("".join(json.dumps(r) + "\n" for r in rows).encode())
+    return io.BytesIO("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows).encode())
 
 
 def row(sample: str, mos: object = 3.0, **more: object) -> dict[str, object]:
@@ -226,7 +230,7 @@ def random_files(seed: int, defects: bool) -> tuple[bytes, bytes]:
 def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> None:
     ref, pred = random_files(4, defects)
     plain = pair(io.BytesIO(ref), {"p": io.BytesIO(pred)}, allow_missing=True)
-    monkeypatch.setattr(scores_module, "ARROW_FROM_BYTES", 0)
+    monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
     fast = pair(io.BytesIO(ref), {"p": io.BytesIO(pred)}, allow_missing=True)
     assert isinstance(fast.ref, np.ndarray)
     assert isinstance(plain.ref, list)
@@ -251,16 +255,24 @@ def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> Non
         b'{"sample_id": "a", "metrics": {"mos": 1}}\n' * 2,
         b'{"sample_id": "a", "metrics": {"x": 1}}\n',
         b'{"sample_id": "a", "listener_id": "l", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": 7, "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "\\u0061", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": "1"}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1}} {"sample_id": "b", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1}',
+        b'{"sample_id": "", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "mos": 1}\n',
+        b"",
     ],
 )
 def test_the_fast_road_declines_what_is_not_clean(pred: bytes) -> None:
     ref = b'{"sample_id": "a", "metrics": {"mos": 1}}\n'
-    assert _arrow.pair(ref, {"p": ref}, "mos", "mos") is not None
-    assert _arrow.pair(ref, {"p": pred}, "mos", "mos") is None
+    assert _columns.pair(ref, {"p": ref}, "mos", "mos") is not None
+    assert _columns.pair(ref, {"p": pred}, "mos", "mos") is None
 
 
 def test_strict_errors_are_the_same_on_the_fast_road(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores_module, "ARROW_FROM_BYTES", 0)
+    monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
     with pytest.raises(MetricsError, match="1 of 2 ids of <file> are missing, first 'b'"):
         pair(jsonl([row("a"), row("b")]), {"p": jsonl([row("a")])})
 
@@ -268,3 +280,44 @@ def test_strict_errors_are_the_same_on_the_fast_road(monkeypatch: pytest.MonkeyP
 def test_join_takes_columns() -> None:
     ref = Scores("r", "mos", ["a"], None, None, [1.0], [1])
     assert join(ref, {"p": ref}).preds == [[1.0]]
+
+
+def as_rows(values: list[str]) -> bytes:
+    return "".join(
+        f'{{"sample_id": "u{k}", "metrics": {{"mos": {v}}}}}\n' for k, v in enumerate(values)
+    ).encode()
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_numbers_are_read_as_python_reads_them(values: list[float]) -> None:
+    columns = _columns._read(as_rows([repr(v) for v in values]), "mos")
+    assert columns is not None
+    assert columns.numbers[:, 0].tolist() == values
+
+
+def test_numbers_next_to_a_tie_are_rounded_as_python_rounds_them() -> None:
+    """Decimals cut from the exact midpoint of two neighbouring floats: where a sloppy reader goes wrong."""
+    rng, texts = random.Random(0), list[str]()
+    for _ in range(2000):
+        low = rng.uniform(1, 5)
+        middle = (Decimal(low) + Decimal(math.nextafter(low, 9))) / 2
+        texts += [str(middle)[:digits] for digits in (16, 17, 18, 19, 20, 40)]
+    columns = _columns._read(as_rows(texts), "mos")
+    assert columns is not None
+    assert columns.numbers[:, 0].tolist() == [float(t) for t in texts]
+
+
+def test_unasked_values_are_skipped() -> None:
+    extra = {
+        "path": 'a "b" \\',
+        "list": [1, {"x": "}"}, "]"],
+        "deep": {"mos": 9, "sample_id": "no"},
+        "flag": True,
+    }
+    line = json.dumps(
+        extra | row("a", 2.5) | {"metrics": {"x": None, "mos": 2.5, "y": [1]}, "z": -1e5}
+    ).encode()
+    columns = _columns._read(line + b"\r\n \n" + line, "mos")
+    assert columns is not None
+    assert columns.numbers[:, 0].tolist() == [2.5, 2.5]
+    assert columns.text(1, _columns.SAMPLE) == "a"

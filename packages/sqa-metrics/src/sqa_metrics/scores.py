@@ -28,8 +28,8 @@ from sqa_metrics.errors import MetricsError
 Role = Literal["ref", "pred"]
 Source = str | Path | BinaryIO
 
-# From this many bytes of input on, Arrow's parser repays its import (0.1 s); measured in benchmarks/bench_score.py.
-ARROW_FROM_BYTES = 4_000_000
+# From this many bytes of input on (some 40,000 rows) the compiled reader repays importing Numba, 0.4 s.
+COMPILED_FROM_BYTES = 8_000_000
 
 # What files of other toolkits call the MOS column, in the order of preference for each role (SHEET's result
 # tables carry the true `avg_score` beside the predicted `answer`).
@@ -145,11 +145,11 @@ def pair(
     how many that are.
     """
     ref_bytes, pred_bytes = _read_bytes(ref), {name: _read_bytes(source) for name, source in preds.items()}
-    if utt2sys is None and len(ref_bytes) + sum(map(len, pred_bytes.values())) >= ARROW_FROM_BYTES:
-        from sqa_metrics import _arrow
+    if utt2sys is None and len(ref_bytes) + sum(map(len, pred_bytes.values())) >= COMPILED_FROM_BYTES:
+        from sqa_metrics import _columns
 
         # None: not plain JSON Lines, or something is wrong with a row; below we find out what and where.
-        paired = _arrow.pair(ref_bytes, pred_bytes, ref_metric, pred_metric)
+        paired = _columns.pair(ref_bytes, pred_bytes, ref_metric, pred_metric)
         if paired and (allow_missing or all(c.complete for c in paired.coverage)):
             return paired
     return join(

@@ -52,6 +52,9 @@ class Adapter:
         )
 
 
+# its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
+PESQC2 = "pip install cython setuptools && pip install --no-deps --no-build-isolation pesqc2"
+
 ADAPTERS = (
     Adapter(("distill_mos",), "distill_mos:distill_mos", "distillmos", has_fast=True),
     Adapter(("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"), "speechmos:dnsmos", "speechmos"),
@@ -63,7 +66,7 @@ ADAPTERS = (
         "intrusive:pesqc2",
         "pesqc2",
         needs_reference=True,
-        install="pip install --no-deps pesqc2",
+        install=PESQC2,
     ),
     Adapter(("stoi",), "intrusive:stoi", "pystoi", needs_reference=True),
     Adapter(("estoi",), "intrusive:estoi", "pystoi", needs_reference=True),

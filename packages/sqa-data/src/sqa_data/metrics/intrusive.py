@@ -4,6 +4,7 @@ Where a definition leaves a choice, it is the one of the URGENT challenges, whos
 """
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def pesqc2(device: str, fast: bool) -> Score:
 def _pesq(label: str, package: Any) -> Score:
     def score(clip: Clip) -> dict[str, float]:
         rate, mode = (8000, "nb") if clip.channels()[1] == 8000 else (16000, "wb")
-        reference, degraded = clip.pair(rate)
+        reference, degraded = _heard(clip, *clip.pair(rate))
         try:
             return {label: float(package.pesq(rate, reference, degraded, mode))}
         except package.PesqError as error:  # no utterance found, too short
@@ -53,8 +54,6 @@ def estoi(device: str, fast: bool) -> Score:
 
 
 def _stoi(label: str, extended: bool) -> Score:
-    import warnings
-
     import pystoi
 
     def score(clip: Clip) -> dict[str, float]:
@@ -79,8 +78,7 @@ def sdr(device: str, fast: bool) -> Score:
 
     def score(clip: Clip) -> dict[str, float]:
         reference, degraded = (signal[None] for signal in _spoken_pair(clip))
-        found = fast_bss_eval.bss_eval_sources(reference, degraded, compute_permutation=False, clamp_db=50.0)
-        return {"sdr": float(found[0][0])}
+        return {"sdr": float(fast_bss_eval.sdr(reference, degraded, clamp_db=50.0)[0])}
 
     return score
 
@@ -136,8 +134,11 @@ def mcd(device: str, fast: bool) -> Score:
     degraded clip is first scaled to the reference by least squares.
     """
     import fastdtw
-    import pysptk
     import scipy.spatial.distance
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pysptk imports the deprecated pkg_resources
+        import pysptk
 
     window = pysptk.sptk.hamming(1024)
 
@@ -178,8 +179,13 @@ def _magnitudes(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
 
 
 def _spoken_pair(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-    reference, degraded = (signal.astype(np.float64) for signal in clip.pair(clip.channels()[1]))
+    """Both signals at the clip's rate, in float64."""
+    reference, degraded = clip.pair(clip.channels()[1])
+    return _heard(clip, reference.astype(np.float64), degraded.astype(np.float64))
+
+
+def _heard(clip: Clip, reference: np.ndarray, degraded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for name, signal in (("reference", reference), ("clip", degraded)):
         if not signal.any():
-            raise ClipError(f"{clip.path}: the {name} is silent; the ratio is not defined")
+            raise ClipError(f"{clip.path}: the {name} is silent: there is nothing to compare")
     return reference, degraded

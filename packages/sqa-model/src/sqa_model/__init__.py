@@ -10,34 +10,50 @@ The names below are imported on first use, so that `import sqa_model` costs mill
 import importlib
 from typing import TYPE_CHECKING
 
-from sqa_model.errors import ModelError
+from sqa_model.errors import AudioError, CheckpointError, ModelError
 
 if TYPE_CHECKING:
     from sqa_model.backbones import BACKBONES
+    from sqa_model.checkpoint import load, save
     from sqa_model.config import TrainConfig, load_config
     from sqa_model.model import Features, Head, ModelConfig, MosModel
+    from sqa_model.predictor import InputWarning, Prediction, Predictor, predict
     from sqa_model.training import train
 
 _HOMES = {  # public name -> module that defines it
     "BACKBONES": "backbones",
     "Features": "model",
     "Head": "model",
+    "InputWarning": "predictor",
     "ModelConfig": "model",
     "MosModel": "model",
+    "Prediction": "predictor",
+    "Predictor": "predictor",
     "TrainConfig": "config",
+    "load": "checkpoint",
     "load_config": "config",
+    "predict": "predictor",
+    "save": "checkpoint",
     "train": "training",
 }
 
 __all__ = [
     "BACKBONES",
+    "AudioError",
+    "CheckpointError",
     "Features",
     "Head",
+    "InputWarning",
     "ModelConfig",
     "ModelError",
     "MosModel",
+    "Prediction",
+    "Predictor",
     "TrainConfig",
+    "load",
     "load_config",
+    "predict",
+    "save",
     "train",
 ]
 

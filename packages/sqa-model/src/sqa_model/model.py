@@ -9,6 +9,7 @@ Training splits the same computation, to keep a frozen encoder's states: `model.
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ class ModelConfig:
     backbone: BackboneConfig = BACKBONES["wavlm-base-plus"]  # or a name of BACKBONES
     heads: tuple[Head, ...] = (Head("mos", 1.0, 5.0),)  # in output order
     sample_rate: int = 16_000  # Hz
+    normalize: bool = False  # shift and scale each waveform to mean 0 and variance 1
     dim: int = 768  # of the transformer above the backbone
     layers: int = 6
     attention_heads: int = 8
@@ -143,7 +145,7 @@ class MosModel(nn.Module):
 
         Returns: (batch, heads), inside each head's range.
         """
-        clips = _clips(waves, lengths)
+        clips = self._clips(waves, lengths)
         weights = self.mix.softmax(0)
         mixed: Tensor | None = None
         for weight, state in zip(
@@ -155,7 +157,7 @@ class MosModel(nn.Module):
 
     def features(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Features:
         """All layer states of the encoder: what `head` needs, and what a frozen encoder lets you cache."""
-        clips = _clips(waves, lengths)
+        clips = self._clips(waves, lengths)
         return Features(
             torch.stack(list(self.backbone(clips))), self.backbone.lengths([len(c) for c in clips])
         )
@@ -164,6 +166,29 @@ class MosModel(nn.Module):
         """States -> (batch, heads); `head(features(x))` equals `forward(x)`."""
         mixed = torch.tensordot(self.mix.softmax(0).to(features.states), features.states, 1)
         return self._score(mixed, features.lengths)
+
+    def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
+        """The same model in eval mode on a device, matrices in `dtype`; this one is untouched, weights are
+        shared.
+
+        What would add error and costs nothing stays fp32: the first convolution, the mixing weights, the
+        heads.
+        """
+        with torch.device("meta"):
+            copy = MosModel(self.config)
+        exact = re.compile(r"mix|metrics\.|backbone\.convolutions\.(first|scale|shift)")
+        state = {
+            name: value.to(device, torch.float32 if exact.match(name) else dtype)
+            for name, value in self.state_dict().items()
+        }
+        copy.load_state_dict(state, assign=True)
+        return copy.eval().requires_grad_(False)
+
+    def _clips(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None) -> list[Tensor]:
+        clips = _clips(waves, lengths)
+        if self.config.normalize:
+            clips = [(c - c.mean()) / (c.var(correction=0) + 1e-7).sqrt() for c in clips]
+        return clips
 
     def _score(self, mixed: Tensor, lengths: list[int]) -> Tensor:
         """Mixed states (frames, dim) -> (batch, heads)."""

@@ -1,0 +1,197 @@
+"""Reading speech: every source gives the same waveform, and what is wrong is said."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+import torch
+from sqa_model import AudioError
+from sqa_model.audio import load_audio, resample
+
+
+def tone(rate: int, seconds: float = 1.0, hertz: float = 440.0) -> np.ndarray:
+    return 0.4 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, tone(16_000), 16_000, subtype="PCM_16")
+    return path
+
+
+def test_every_source_gives_the_same_samples(wav: Path) -> None:
+    pcm, _ = soundfile.read(wav, dtype="int16")
+    expected = torch.from_numpy(pcm / 32768).float()
+    stereo = np.stack([pcm, pcm])
+    big_endian = pcm.astype(">i2")
+    frozen = pcm.copy()
+    frozen.flags.writeable = False
+    sources = {
+        "path": (wav, None),
+        "text path": (str(wav), None),
+        "file object": (io.BytesIO(wav.read_bytes()), None),
+        "int16": (pcm, 16_000),
+        "int32": (pcm.astype(np.int32) << 16, 16_000),
+        "float32": ((pcm / 32768).astype(np.float32), 16_000),
+        "float64": (pcm / 32768, 16_000),
+        "big endian": (big_endian, 16_000),
+        "read-only": (frozen, 16_000),
+        "strided": (np.repeat(pcm, 2)[::2], 16_000),
+        "channels first": (stereo, 16_000),
+        "channels last": (stereo.T, 16_000),
+        "tensor": (torch.from_numpy(pcm), 16_000),
+        "float tensor": (expected, 16_000),
+    }
+    for name, (source, rate) in sources.items():
+        clip = load_audio(source, rate)
+        assert torch.allclose(clip.samples, expected, atol=1e-7), name
+        assert clip.samples.dtype == torch.float32
+        assert (clip.duration_s, clip.sample_rate, clip.warnings) == (1.0, 16_000, ()), name
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3", ".aiff", ".au"])
+def test_file_formats(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"tone{suffix}"
+    soundfile.write(path, tone(16_000, 2.0), 16_000)
+    clip = load_audio(path)
+    reference = torch.from_numpy(tone(16_000, 2.0)).float()
+    assert abs(clip.duration_s - 2.0) < 0.15  # MP3 adds its frame padding
+    n = min(len(clip.samples), len(reference))
+    shift = int(np.argmax(scipy.signal.correlate(clip.samples[:n], reference[:n])) - (n - 1))
+    middle = slice(4_000, 24_000)
+    shifted = torch.roll(clip.samples[:n], -shift)[middle]
+    assert (shifted - reference[:n][middle]).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    "rate", [8_000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
+)
+def test_a_tone_survives_every_rate(rate: int) -> None:
+    clip = load_audio(tone(rate), rate)
+    assert len(clip.samples) == 16_000
+    middle = slice(800, -800)
+    assert (clip.samples[middle] - torch.from_numpy(tone(16_000))[middle]).abs().max() < 2e-3
+    assert any(w.startswith("low_rate") for w in clip.warnings) == (rate < 16_000)
+
+
+def test_resampling_equals_an_independent_filter() -> None:
+    noise = np.random.default_rng(0).standard_normal(48_000) * 0.1
+    sos = scipy.signal.butter(12, 6_000, fs=48_000, output="sos")
+    noise = scipy.signal.sosfiltfilt(
+        sos, noise
+    ).copy()  # nothing near the new Nyquist, where filters may differ
+    expected = scipy.signal.resample_poly(noise, 1, 3)
+    got = resample(torch.from_numpy(noise).float(), 48_000, 16_000).numpy()
+    error = np.std((got - expected)[200:-200]) / np.std(expected)
+    assert error < 5e-3
+
+
+def test_an_odd_rate_does_not_fill_the_memory() -> None:
+    clip = load_audio(tone(44_101), 44_101)
+    middle = slice(1_600, -1_600)
+    assert (clip.samples[middle] - torch.from_numpy(tone(16_000))[middle]).abs().max() < 5e-3
+
+
+def test_channels_are_averaged_or_picked() -> None:
+    left, right = tone(16_000), tone(16_000, hertz=1_000)
+    both = np.stack([left, right])
+    assert torch.allclose(load_audio(both, 16_000).samples, torch.tensor((left + right) / 2).float())
+    assert torch.allclose(load_audio(both, 16_000, channel=1).samples, torch.tensor(right).float())
+    eight = np.tile(left, (8, 1))
+    assert torch.allclose(load_audio(eight, 16_000).samples, torch.tensor(left).float())
+    with pytest.raises(AudioError, match="no channel 8; the clip has 8"):
+        load_audio(eight, 16_000, channel=8)
+
+
+def test_gradients_pass_through_resampling() -> None:
+    x = torch.from_numpy(tone(48_000)).float().requires_grad_()
+    load_audio(x, 48_000).samples.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "code"),
+    [
+        (np.zeros(16_000), "silent"),
+        (np.full(16_000, 0.3), "silent"),
+        (tone(16_000) * 1e-3, "quiet"),
+        (tone(16_000) + 0.2, "dc"),
+        (np.clip(tone(16_000) * 10, -1, 1), "clipped"),
+        (tone(16_000) * 5, "over_range"),
+        (tone(16_000, 0.01), "short"),
+        (tone(16_000, 0.3), "short"),
+        (np.ones(1), "short"),
+    ],
+)
+def test_warnings(samples: np.ndarray, code: str) -> None:
+    warnings = load_audio(samples, 16_000).warnings
+    assert code in [w.split(":")[0] for w in warnings]
+
+
+def test_ordinary_speech_has_no_warning(shared: Path) -> None:
+    for path in sorted((shared / "data/speech_samples/vctk_demand_pairs").rglob("*.wav")):
+        assert load_audio(path).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros(0), 16_000, "empty"),
+        (np.array([0.1, np.nan, np.inf]), 16_000, "2 of 3 samples are NaN or infinite"),
+        (np.zeros(100), None, "need a sample_rate"),
+        (np.zeros(100), 0, "sampling rate is 0"),
+        (np.zeros(100, bool), 16_000, "samples are bool"),
+        (np.zeros(100, np.complex64), 16_000, "samples are complex64"),
+        (torch.zeros(100, dtype=torch.int64), 16_000, "int64"),
+        (np.zeros((2, 2, 100)), 16_000, "3 axes"),
+        (42, None, "cannot read speech from int"),
+    ],
+)
+def test_bad_samples(samples: object, rate: int | None, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        load_audio(samples, rate)  # type: ignore[arg-type]
+
+
+def test_bad_files(wav: Path, tmp_path: Path) -> None:
+    cases = {
+        "empty.wav": (b"", "empty"),
+        "header.wav": (wav.read_bytes()[:20], "not readable as audio"),
+        "text.wav": (b"this is not audio, whatever its name says\n" * 9, "not readable as audio"),
+        "no samples.wav": (wav.read_bytes()[:44], "no samples|not readable"),
+    }
+    for name, (content, message) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(AudioError, match=message):
+            load_audio(path)
+    with pytest.raises(AudioError, match="no such file"):
+        load_audio(tmp_path / "absent.wav")
+    with pytest.raises(AudioError, match="folder"):
+        load_audio(tmp_path)
+    with pytest.raises(AudioError, match="sample_rate is for samples"):
+        load_audio(wav, 16_000)
+    unreadable = tmp_path / "secret.wav"
+    unreadable.write_bytes(wav.read_bytes())
+    unreadable.chmod(0)
+    if not os.access(unreadable, os.R_OK):  # root reads everything
+        with pytest.raises(AudioError, match="not readable"):
+            load_audio(unreadable)
+
+
+def test_odd_names(wav: Path, tmp_path: Path) -> None:
+    for name in ("with space.wav", "ünïcødé 日本語.wav", "-dash.wav", "quote'\".wav"):
+        path = tmp_path / name
+        path.write_bytes(wav.read_bytes())
+        assert load_audio(path).duration_s == 1.0
+
+
+def test_a_truncated_file_gives_what_is_there(wav: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.wav"
+    path.write_bytes(wav.read_bytes()[: 44 + 16_000])
+    assert load_audio(path).duration_s == 0.5

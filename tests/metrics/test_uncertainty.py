@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqa_metrics import MetricsError, Paired, ceiling, compare, evaluate, holm, intervals, with_uncertainty
+from sqa_metrics import (
+    MetricsError,
+    Paired,
+    ceiling,
+    compare,
+    compare_unpaired,
+    evaluate,
+    holm,
+    intervals,
+    with_uncertainty,
+)
 from sqa_metrics.scores import Coverage
 from sqa_metrics.uncertainty import replicates
 
@@ -175,3 +185,36 @@ def test_bad_requests() -> None:
         compare(paired)
     with pytest.raises(MetricsError, match="1 resamples requested"):
         intervals(paired, n_resamples=1)
+
+
+def test_unpaired_comparison_draws_the_same_systems() -> None:
+    """Two predictors on the two halves of each system's utterances: only the systems are paired."""
+    paired = simulate(25, 10, [0.1, 3.0], 2)
+    halves = []
+    for k, first in ((0, True), (1, False)):
+        rows = np.flatnonzero((np.arange(250) % 10 < 5) == first)
+        halves.append(
+            replace(
+                paired,
+                names=[f"p{k}"],
+                ref=paired.ref[rows],
+                preds=[paired.preds[k][rows]],
+                system=paired.system[rows],
+                corpus=paired.corpus[rows],
+                coverage=paired.coverage[:1],
+            )
+        )
+    reports, differences = compare_unpaired(halves, n_resamples=200)
+    assert [r.n_utterances for r in reports] == [125, 125]
+    assert all(d.p < 0.05 and d.difference * (-1 if d.metric == "mse" else 1) > 0 for d in differences)
+    # The same predictor against itself on the same items: no resample differs, so the draws were the same.
+    _, twins = compare_unpaired([halves[0], replace(halves[0], names=["twin"])], n_resamples=50)
+    assert all(d.difference == 0 and d.interval.low == d.interval.high == 0 and d.p == 1 for d in twins)
+
+
+def test_unpaired_comparison_keeps_to_common_systems() -> None:
+    one, two = simulate(6, 5, [0.3], 1), simulate(9, 4, [0.3], 2)
+    reports, _ = compare_unpaired([one, two], n_resamples=20)
+    assert [(r.n_systems, r.n_utterances) for r in reports] == [(6, 30), (6, 24)]
+    with pytest.raises(MetricsError, match="0 systems in common"):
+        compare_unpaired([one, replace(two, systems=[("other", s) for _, s in two.systems])])

@@ -11,7 +11,6 @@ from sqa_metrics.errors import MetricsError
 
 if TYPE_CHECKING:
     from sqa_metrics.scores import Paired
-    from sqa_metrics.tables import Style
 
 Command = Callable[..., None]
 
@@ -85,7 +84,7 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
       sqa-metrics score --ref ref.csv --pred mos.scp --utt2sys utt2sys
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
     """
-    paired, as_json, style = _read(_named((pred,)), options)
+    paired = _read(_named((pred,)), options)
     if ci:
         from sqa_metrics.uncertainty import with_uncertainty
 
@@ -94,18 +93,25 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
         from sqa_metrics.report import evaluate
 
         result = evaluate(paired)
-    if as_json:
+    if options["as_json"]:
         _print_json({"ref": options["ref"], "pred": pred} | result.as_dict())
     else:
-        click.echo(result.table(style))
+        click.echo(result.table(options["style"]))
         _print_notes(result.notes())
 
 
 @click.command(cls=_Command)
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
+@click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
 @_with(*INPUT, *RESAMPLING, METHOD, *OUTPUT)
 def compare(
-    preds: tuple[str, ...], resamples: int, seed: int, level: float, method: Any, **options: Any
+    preds: tuple[str, ...],
+    unpaired: bool,
+    resamples: int,
+    seed: int,
+    level: float,
+    method: Any,
+    **options: Any,
 ) -> None:
     """Test whether predictors differ on the same utterances.
 
@@ -116,13 +122,24 @@ def compare(
     Examples:
       sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl
       sqa-metrics compare --ref ref.jsonl ours=a.jsonl theirs=b.jsonl --resamples 10000 --json
+      sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl --unpaired
     """
-    paired, as_json, style = _read(_named(preds), options)
-    from sqa_metrics.tables import figure, render
-    from sqa_metrics.uncertainty import compare, with_uncertainty
-
+    named = _named(preds)
     bootstrap: dict[str, Any] = {"n_resamples": resamples, "seed": seed, "level": level, "method": method}
-    reports, differences = with_uncertainty(paired, **bootstrap), compare(paired, **bootstrap)
+    if unpaired:
+        options["allow_missing"] = True
+        parts = [_read({name: path}, options) for name, path in named.items()]
+        from sqa_metrics.uncertainty import compare_unpaired
+
+        reports, differences = compare_unpaired(parts, **bootstrap)
+    else:
+        paired = _read(named, options)
+        from sqa_metrics.uncertainty import compare, with_uncertainty
+
+        reports, differences = with_uncertainty(paired, **bootstrap), compare(paired, **bootstrap)
+    from sqa_metrics.tables import figure, render
+
+    as_json, style = options["as_json"], options["style"]
     if as_json:
         _print_json(
             {
@@ -165,14 +182,14 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
       sqa-metrics rank --ref ref.jsonl team1.jsonl team2.jsonl team3.jsonl
       sqa-metrics rank --ref ref.jsonl submissions/*.scp --format markdown
     """
-    paired, as_json, style = _read(_named(preds), options)
+    paired = _read(_named(preds), options)
     from sqa_metrics.ranking import rank, table
 
     places = rank(paired, n_resamples=resamples, seed=seed, level=level)
-    if as_json:
+    if options["as_json"]:
         _print_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
         return
-    click.echo(table(places, style))
+    click.echo(table(places, options["style"]))
     _print_notes(places[0].report.notes())
 
 
@@ -205,13 +222,13 @@ def main() -> None:
     """Measure how well predicted mean opinion scores agree with listeners."""
 
 
-def _read(preds: dict[str, str], options: dict[str, Any]) -> "tuple[Paired, bool, Style]":
+def _read(preds: dict[str, str], options: dict[str, Any]) -> "Paired":
     from sqa_metrics.scores import pair, read_utt2sys
 
     if [options["ref"], *preds.values()].count("-") > 1:
         raise click.UsageError("standard input (-) can be only one of the files")
     utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
-    paired = pair(
+    return pair(
         options["ref"],
         dict(preds),
         ref_metric=options["ref_metric"],
@@ -219,7 +236,6 @@ def _read(preds: dict[str, str], options: dict[str, Any]) -> "tuple[Paired, bool
         utt2sys=utt2sys,
         allow_missing=options["allow_missing"],
     )
-    return paired, options["as_json"], options["style"]
 
 
 def _named(preds: tuple[str, ...]) -> dict[str, str]:

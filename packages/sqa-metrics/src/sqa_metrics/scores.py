@@ -177,7 +177,8 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
     if not keep:
         raise MetricsError(
             f"no utterance to score: {ref.path} and {', '.join(p.path for p in preds.values())} share no id "
-            f"with finite scores ({_first(ref, [0])})"
+            f"with finite scores ({_first(ref, [0])}). Predictors that scored different utterances of the same "
+            "systems: compare them with --unpaired (compare_unpaired)."
         )
     corpus_names = [ref.corpus[i] for i in keep] if ref.corpus else [""] * len(keep)
     corpora = sorted(set(corpus_names))

@@ -132,31 +132,89 @@ def with_uncertainty(
 def compare(
     paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95, method: Method = "bca"
 ) -> list[Difference]:
-    """Paired difference of every figure for every two predictors, with interval and two-sided p-value.
+    """Difference of every figure for every two predictors on the same items, with interval and two-sided p-value.
 
     The p-value is the bootstrap's achieved significance: twice the smaller share of resampled differences on either
     side of zero, counted so that it is never below 2 / (n_resamples + 1) (Efron & Tibshirani 1993, ch. 16;
     Davison & Hinkley 1997, ch. 4). Holm (1979) corrects it over the pairs, for each figure.
     """
-    if len(paired.preds) < 2:
-        raise MetricsError(f"{len(paired.preds)} predictor given; expected at least two to compare")
-    draws = replicates(paired, n_resamples, seed)
-    jackknife = _jackknife(paired, seed) if method == "bca" else None
     reports = [evaluate(paired, k) for k in range(len(paired.preds))]
+    left_out = _jackknife(paired, seed) if method == "bca" else None
+    return _compare(reports, replicates(paired, n_resamples, seed), left_out, level)
+
+
+def compare_unpaired(
+    parts: list[Paired],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    method: Method = "bca",
+) -> tuple[list[Report], list[Difference]]:
+    """`compare` for predictors that scored different utterances of the same systems, one Paired each.
+
+    Every predictor is measured on its own utterances of the systems that all of them have; the resamples draw the same
+    systems for all and utterances for each. Less sharp than `compare`: only the systems are paired.
+    """
+    parts = _on_common_systems(parts)
+    reports = [evaluate(part) for part in parts]
+    draws = _side_by_side([replicates(part, n_resamples, seed) for part in parts])
+    left_out = _side_by_side([_jackknife(part, seed) for part in parts]) if method == "bca" else None
+    return reports, _compare(reports, draws, left_out, level)
+
+
+def _compare(
+    reports: list[Report],
+    draws: dict[str, np.ndarray],
+    left_out: dict[str, np.ndarray] | None,
+    level: float,
+) -> list[Difference]:
+    if len(reports) < 2:
+        raise MetricsError(f"{len(reports)} predictor given; expected at least two to compare")
     result = []
     for lvl, samples in draws.items():
         for j, metric in enumerate(METRIC_NAMES):
             family = []
-            for a, b in combinations(range(len(paired.preds)), 2):
+            for a, b in combinations(range(len(reports)), 2):
                 drawn = samples[:, a, j] - samples[:, b, j]
-                observed = getattr(reports[a], lvl)[metric] - getattr(reports[b], lvl)[metric]
-                left_out = jackknife[lvl][:, a, j] - jackknife[lvl][:, b, j] if jackknife else None
-                interval = _interval(drawn, observed, level, left_out)
-                p = _p_value(drawn)
+                observed = float(getattr(reports[a], lvl)[metric] - getattr(reports[b], lvl)[metric])
+                without = left_out[lvl][:, a, j] - left_out[lvl][:, b, j] if left_out else None
+                interval, p = _interval(drawn, observed, level, without), _p_value(drawn)
                 family.append(
-                    Difference(paired.names[a], paired.names[b], lvl, metric, float(observed), interval, p, p)
+                    Difference(reports[a].name, reports[b].name, lvl, metric, observed, interval, p, p)
                 )
-            result += [replace(d, p_holm=p) for d, p in zip(family, holm([d.p for d in family]), strict=True)]
+            adjusted = holm([d.p for d in family])
+            result += [replace(d, p_holm=p) for d, p in zip(family, adjusted, strict=True)]
+    return result
+
+
+def _side_by_side(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {level: np.concatenate([part[level] for part in parts], axis=1) for level in parts[0]}
+
+
+def _on_common_systems(parts: list[Paired]) -> list[Paired]:
+    """Each part on the systems that all parts have, numbered alike, its utterances in order of system."""
+    common = sorted(set.intersection(*(set(part.systems) for part in parts)))
+    if len(common) < MIN_SYSTEMS:
+        names = ", ".join(part.names[0] for part in parts)
+        raise MetricsError(f"{names} have {len(common)} systems in common; expected at least {MIN_SYSTEMS}")
+    result = []
+    for part in parts:
+        number = np.full(len(part.systems) + 1, -1)  # the last entry is for utterances without a system
+        number[[part.systems.index(s) for s in common]] = np.arange(len(common))
+        system = number[np.asarray(part.system)]
+        rows = np.flatnonzero(system >= 0)
+        result.append(
+            replace(
+                part,
+                ref=np.asarray(part.ref, float)[rows],
+                preds=[np.asarray(pred, float)[rows] for pred in part.preds],
+                system=system[rows],
+                systems=common,
+                corpus=np.asarray(part.corpus)[rows],
+                noise=None if part.noise is None else np.asarray(part.noise, float)[rows],
+            )
+        )
     return result
 
 

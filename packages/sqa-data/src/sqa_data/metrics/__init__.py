@@ -54,6 +54,7 @@ class Adapter:
 
 # its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
 PESQC2 = "pip install cython setuptools && pip install --no-deps --no-build-isolation pesqc2"
+SIGMOS = tuple(f"sigmos_{name}" for name in ("ovrl", "col", "disc", "loud", "noise", "reverb", "sig"))
 
 ADAPTERS = (
     Adapter(("distill_mos",), "distill_mos:distill_mos", "distillmos", has_fast=True),
@@ -74,6 +75,21 @@ ADAPTERS = (
     Adapter(("si_sdr",), "intrusive:si_sdr", "sqa-data", needs_reference=True),
     Adapter(("lsd",), "intrusive:lsd", "sqa-data", needs_reference=True),
     Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True, install="pip install 'sqa-data[mcd]'"),
+    Adapter(("scoreq",), "hub:scoreq", "scoreq", install="pip install scoreq"),
+    Adapter(("utmos",), "hub:utmos", "torch", install="pip install torch torchaudio"),
+    Adapter(("nisqa_mos",), "hub:nisqa", "torchmetrics", install="pip install torchmetrics librosa requests"),
+    Adapter(SIGMOS, "hub:sigmos", "onnxruntime", install="pip install onnxruntime librosa"),
+    Adapter(("spksim",), "hub:spksim", "espnet", needs_reference=True, install="pip install espnet"),
+    Adapter(
+        ("lps",), "hub:lps", "transformers", needs_reference=True, install="pip install transformers torch"
+    ),
+    Adapter(
+        ("sbert",),
+        "hub:sbert",
+        "transformers",
+        needs_reference=True,
+        install="pip install transformers torch",
+    ),
 )
 
 # label -> its adapter

@@ -36,8 +36,7 @@ def test_every_clip_once_within_the_budgets(
         pieces = [piece for share in dealt for piece in share]
         assert sorted(np.concatenate(pieces).tolist()) == sorted(update.tolist())
         assert all(len(piece) * length[piece].max() <= (micro or seconds) + 1e-6 for piece in pieces)
-        if len(update) >= processes:
-            assert all(dealt)  # nobody idle
+        assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
 
 
 def test_epochs_differ_and_repeat_exactly() -> None:
@@ -59,14 +58,21 @@ def test_batches_hold_similar_lengths_but_not_sorted_by_length() -> None:
     assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.2
 
 
-def test_micro_batches_do_not_depend_on_the_number_of_processes_when_there_are_enough() -> None:
+def test_micro_batches_of_a_stated_size_do_not_depend_on_the_number_of_processes() -> None:
     length = lengths(64)
     batch = BatchConfig(600, 128, micro_seconds=60)
     update = np.argsort(-length)
     alone = micro_batches(update, length, batch, processes=1)[0]
-    three = micro_batches(update, length, batch, processes=3)
-    merged = [three[i % 3][i // 3] for i in range(len(alone))]
-    assert [m.tolist() for m in merged] == [m.tolist() for m in alone]
+    for processes in (2, 3, len(alone) + 1):
+        dealt = micro_batches(update, length, batch, processes=processes)
+        merged = [dealt[i % processes][i // processes] for i in range(len(alone))]
+        assert [m.tolist() for m in merged] == [m.tolist() for m in alone]
+
+
+def test_without_a_stated_size_everybody_works() -> None:
+    length = lengths(64)
+    dealt = micro_batches(np.argsort(-length), length, BatchConfig(600, 128), processes=4)
+    assert all(dealt)
 
 
 def test_weights_and_balance() -> None:

@@ -1,8 +1,7 @@
-"""TrainConfig: every number of a training run as typed dataclasses, read from TOML, overridden by
-`name=value`.
+"""TrainConfig: every number of a run as typed dataclasses, read from TOML, overridden by `name=value`.
 
-Nothing in a config is executable. Whatever is wrong is reported with the dotted name of its field. The
-resolved config is saved as JSON in the run folder and reads back equal.
+Nothing in a config is executable. Whatever is wrong is reported with the dotted name of its field. The resolved
+config is saved as JSON in the run folder and reads back equal.
 """
 
 import dataclasses
@@ -40,11 +39,11 @@ class DataConfig:
     train, dev: manifest paths or globs.
     weights: how often each corpus is used in an epoch, 1 if not named; 0 leaves it out.
     balance: give every corpus the same number of clips in an epoch (before `weights`).
-    max_seconds: longer clips are cut to a window of this length, at a place drawn anew each epoch (drawn once
-        with a feature cache); development clips are never cut.
-    out_of_range: a label outside its head's range stops the run ("error"), is ignored ("mask") or moved to
-        the nearest bound ("clip").
-    max_unreadable: audio files that may fail during training; each is skipped, one more stops the run.
+    max_seconds: longer clips are cut to a window of this length, at a place drawn anew each epoch (drawn once with
+        a feature cache); development clips are never cut.
+    out_of_range: a label outside its head's range stops the run ("error"), is ignored ("mask") or is moved to the
+        nearest bound ("clip").
+    max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     """
 
     train: tuple[str, ...] = ()
@@ -66,11 +65,12 @@ class DataConfig:
 class OptimConfig:
     """AdamW and its schedule, counted in updates (so neither processes nor accumulation change it).
 
-    lr: peak learning rate. backbone_lr: that of the backbone's unfrozen layers; none: the same.
+    lr: peak learning rate.
+    backbone_lr: that of the backbone's unfrozen layers; none: the same.
     unfreeze: how many of the backbone's last layers learn; 0: none (frozen, evaluation mode), -1: all of it.
-    schedule: after `warmup` updates of linear rise, "linear" falls to 0 at the end, "cosine" too, "constant"
-    stays. clip: largest gradient norm; none: not clipped. ema: decay of the averaged weights; none: not
-    averaged.
+    schedule: after `warmup` updates of linear rise, "linear" and "cosine" fall to 0 at the end of the run.
+    clip: largest gradient norm; none: not clipped.
+    ema: decay of the averaged weights that are evaluated and saved; none: not averaged.
     """
 
     lr: float = 3e-5
@@ -102,9 +102,10 @@ class OptimConfig:
 class EvalConfig:
     """When the development set is measured and which checkpoint is the best one.
 
-    every: updates between evaluations (and saves); the last update is always evaluated. none: once an epoch.
-    head: the head that chooses. metric: "system_srcc", "utterance_lcc", ...; ties and corpora without
-        systems are decided by utterance SRCC; several corpora count the same.
+    every: updates between evaluations (and saves); none: once an epoch. The last update is always evaluated.
+    head: the head that chooses.
+    metric: "system_srcc", "utterance_lcc", ...; several corpora count the same. Ties, and development sets
+        without systems, are decided by utterance SRCC.
     patience: stop after this many evaluations without a better one; none: never.
     """
 
@@ -124,16 +125,19 @@ class EvalConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """How the machine is used. These change no result (but for rounding), so a run may be resumed with
-    others.
+    """How the machine is used. This changes no result (but for rounding), so a run may be resumed otherwise.
 
-    device: "auto" takes CUDA where there is one. workers: threads that read audio. ahead: updates read in
-    advance. cache: folder for the features of a frozen backbone; none: no cache.
-    checkpointing: compute the layers' activations again for the backward pass, which saves memory and costs
-    time. save_minutes: time between checkpoints where there are no evaluations.
+    device: "auto" takes CUDA where there is one.
+    threads: of each process's CPU kernels; none: torch's own choice. Use 1 where others use the cores too.
+    workers: threads that read audio. ahead: updates that they read in advance.
+    cache: folder for the features of a frozen backbone; none: no cache.
+    checkpointing: compute activations again for the backward pass: saves memory, costs time.
+    save_minutes: time between checkpoints where there are no evaluations.
+    tensorboard: write TensorBoard events beside metrics.jsonl.
     """
 
     device: str = "auto"
+    threads: int | None = None
     workers: int = 2
     ahead: int = 2
     cache: str | None = None
@@ -142,6 +146,7 @@ class RunConfig:
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
+        require(self.threads is None or self.threads >= 1, "run.threads", self.threads, "1 or more, or none")
         require(self.workers >= 1, "run.workers", self.workers, "1 or more")
         require(self.ahead >= 1, "run.ahead", self.ahead, "1 or more")
         require(
@@ -153,11 +158,11 @@ class RunConfig:
 class NetConfig:
     """The network to train, see `ModelConfig`.
 
-    heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. A head `mos_std`
-        beside `mos` predicts the standard deviation of the error of `mos` and needs `loss.kind = "nll"`.
-    backbone: a name in `sqa_model.backbones.BACKBONES`. pretrained: folder or Hub id of published weights
-        for it; none: random weights. sizes: fields of the backbone's own configuration that differ from its
-        defaults.
+    heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. A head `mos_std` beside
+        `mos` predicts the standard deviation of the error of `mos` and needs `loss.kind = "nll"`.
+    backbone: a name in `sqa_model.backbones.BACKBONES`.
+    pretrained: folder or Hub id of published weights for the backbone; none: random weights.
+    sizes: fields of the backbone's own configuration that differ from its defaults.
     init: a checkpoint to start from; its own configuration then counts instead of everything else here.
     """
 
@@ -222,11 +227,10 @@ def presets() -> tuple[str, ...]:
 def load_config(
     preset: str | None = None, file: str | Path | None = None, overrides: Iterable[str] = ()
 ) -> TrainConfig:
-    """A preset, changed by a TOML file, changed by `name=value` overrides, in this order; each may be left
-    out.
+    """A preset, changed by a TOML file, changed by `name=value` overrides; each may be left out.
 
-    A value is written as in TOML (`3e-4`, `true`, `["a.jsonl"]`), a bare word is a string, `none` switches
-    an optional field off. Raises `ConfigError` naming the field.
+    A value is written as in TOML (`3e-4`, `true`, `["a.jsonl"]`), a bare word is a string, `none` switches an
+    optional field off. Raises `ConfigError` naming the field.
 
     >>> load_config("mini", overrides=["optim.lr=1e-4", "run.device=cpu"]).optim.lr
     0.0001

@@ -55,7 +55,7 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
     """Replace `folder` by what `fill` writes into the path it is given; killed at any moment, one of both
     remains.
 

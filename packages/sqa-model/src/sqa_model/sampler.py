@@ -116,11 +116,11 @@ def micro_batches(
     >>> [[m.tolist() for m in share] for share in dealt]
     [[[3], [2]], [[1]]]
     """
-    pieces = _pack(update, seconds, batch.micro_seconds or batch.seconds, batch.clips)
-    if (
-        len(pieces) < processes
-    ):  # cut finer, evenly, so that no process is idle while there are clips to share
-        pieces = [piece for piece in np.array_split(update, processes) if len(piece)]
+    if batch.micro_seconds is None:
+        pieces = [update[rank::processes] for rank in range(processes)]  # everybody the same lengths
+        pieces = [piece for piece in pieces if len(piece)]
+    else:
+        pieces = _pack(update, seconds, batch.micro_seconds, batch.clips)
     return [pieces[rank::processes] for rank in range(processes)]
 
 

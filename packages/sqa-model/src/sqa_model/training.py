@@ -30,6 +30,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sqa_model import loss, runfolder, sampler
 from sqa_model.backbones import BACKBONES
+from sqa_model.checkpoint import load, load_backbone, save
 from sqa_model.config import OptimConfig, TrainConfig, require
 from sqa_model.dataset import SHOWN, STD, Clips, Unreadable, read_ahead, read_audio, read_clips
 from sqa_model.errors import ModelError
@@ -108,6 +109,9 @@ def train(
         stack.enter_context(torch.random.fork_rng())
         stopping = stack.enter_context(_stop_signals())
 
+        if config.run.threads is not None:
+            torch.set_num_threads(config.run.threads)
+
         # The model, the data, the plan.
         torch.manual_seed(config.seed)
         model = build_model(config).to(mates.device)
@@ -179,7 +183,7 @@ def train(
         def save_best() -> None:
             if mates.rank == 0:
                 with _swapped(trainable, averaged):
-                    runfolder.replace_folder(folder / "best", partial(save_model, model))
+                    runfolder.replace_folder(folder / "best", partial(save, model))
 
         def save_last() -> None:
             if mates.rank == 0:
@@ -389,7 +393,7 @@ def build_model(config: TrainConfig) -> MosModel:
     """The network that `config.model` describes, with a checkpoint's, pretrained or fresh weights."""
     net = config.model
     if net.init is not None:
-        return load_model(net.init)
+        return load(net.init)
     require(net.backbone in BACKBONES, "model.backbone", net.backbone, f"one of {', '.join(BACKBONES)}")
     backbone = BACKBONES[net.backbone]
     sizes = [f.name for f in fields(backbone)]
@@ -409,25 +413,6 @@ def build_model(config: TrainConfig) -> MosModel:
     if net.pretrained is not None:
         load_backbone(model.backbone, net.pretrained)
     return model
-
-
-def load_backbone(backbone: nn.Module, source: str) -> None:  # until checkpoint.py has it
-    raise NotImplementedError
-
-
-def load_model(source: str) -> MosModel:
-    config = ModelConfig.from_json(Path(source, "config.json").read_text("utf-8"))
-    model = MosModel(config)
-    model.load_state_dict(load_file(Path(source) / "model.safetensors"))
-    return model
-
-
-def save_model(model: MosModel, folder: Path) -> None:
-    Path(folder, "config.json").write_text(model.config.to_json(), "utf-8")
-    save_file(
-        {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()},
-        folder / "model.safetensors",
-    )
 
 
 def lr_factor(update: int, total: int, optim: OptimConfig) -> float:
@@ -635,7 +620,7 @@ def _fill_checkpoint(
 ) -> None:
     """Write last/: the model as predict loads it, and what training needs to go on."""
     with _swapped(trainable, averaged):
-        save_model(model, folder)
+        save(model, folder)
     tensors = {f"average.{name}": value for name, value in averaged.items()}
     tensors |= {f"weight.{name}": p.detach() for name, p in trainable.items()}
     for name, p in trainable.items():

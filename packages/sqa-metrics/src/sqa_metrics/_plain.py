@@ -28,7 +28,7 @@ def lcc(ref: list[float], pred: list[float]) -> float:
     if is_constant(ref) or is_constant(pred):
         return math.nan
     dr, dp = _centred(ref), _centred(pred)
-    return _cosine(
+    return cosine(
         math.fsum([a * b for a, b in zip(dr, dp, strict=True)]),
         math.fsum([a * a for a in dr]),
         math.fsum([b * b for b in dp]),
@@ -37,10 +37,8 @@ def lcc(ref: list[float], pred: list[float]) -> float:
 
 def srcc(ref: list[float], pred: list[float]) -> float:
     """Spearman's rank correlation: Pearson's, of the mid-ranks. In integers, so a perfect ranking is 1.0."""
-    if is_constant(ref) or is_constant(pred):
-        return math.nan
     rr, rp = _centred_ranks(ref), _centred_ranks(pred)
-    return _cosine(
+    return cosine(
         sum([a * b for a, b in zip(rr, rp, strict=True)]), sum([a * a for a in rr]), sum([b * b for b in rp])
     )
 
@@ -50,8 +48,6 @@ def ktau(ref: list[float], pred: list[float]) -> float:
     n = len(ref)
     pairs = n * (n - 1) // 2
     tied_ref, tied_pred = _tied_pairs(ref), _tied_pairs(pred)
-    if pairs in (tied_ref, tied_pred):
-        return math.nan
     joint = list(zip(ref, pred, strict=True))
     tied_both = _tied_pairs(joint)
 
@@ -64,7 +60,7 @@ def ktau(ref: list[float], pred: list[float]) -> float:
         seen.insert(not_larger, p)
 
     concordant = pairs - tied_ref - tied_pred + tied_both - discordant
-    return _cosine(concordant - discordant, pairs - tied_ref, pairs - tied_pred)
+    return cosine(concordant - discordant, pairs - tied_ref, pairs - tied_pred)
 
 
 def four(ref: list[float], pred: list[float]) -> dict[str, float]:
@@ -80,7 +76,7 @@ def is_constant(values: list[float]) -> bool:
 def _centred(values: list[float]) -> list[float]:
     """Deviations from the mean, after an exact scaling by a power of two where squares would leave range."""
     largest = max(max(values), -min(values))
-    if not 1e-100 < largest < 1e100:
+    if not 1e-50 < largest < 1e50:
         scale = -math.frexp(largest)[1]
         values = [math.ldexp(v, scale) for v in values]
     mean = math.fsum(values) / len(values)
@@ -102,6 +98,8 @@ def _tied_pairs(values: Iterable[object]) -> int:
     return sum([c * (c - 1) // 2 for c in Counter(values).values()])
 
 
-def _cosine(xy: float, xx: float, yy: float) -> float:
-    """xy / sqrt(xx yy) within [-1, 1]; exactly 1 when the three are equal."""
+def cosine(xy: float, xx: float, yy: float) -> float:
+    """xy / sqrt(xx yy), exactly 1 when the three are equal; NaN when one side does not vary."""
+    if not (xx and yy):
+        return math.nan
     return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))

@@ -1,5 +1,6 @@
 """Metrics with weights from a hub: the real programs, small stand-in weights with the published layout."""
 
+import importlib.util
 import json
 import sys
 import types
@@ -28,7 +29,8 @@ def clip(tmp_path: Path) -> Clip:
 
 def test_scoreq(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The real package, a stand-in network (mean power of the wave) where it keeps its weights."""
-    pytest.importorskip("scoreq")
+    if importlib.util.find_spec("scoreq") is None:  # its import already opens the weights
+        pytest.skip("scoreq is not installed")
     onnx = pytest.importorskip("onnx")
     monkeypatch.setenv("HOME", str(tmp_path))
     weights = tmp_path / ".cache" / "scoreq" / "onnx-models" / "adapt_nr_telephone.onnx"
@@ -44,6 +46,20 @@ def test_scoreq(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), weights)
     samples = clip.samples(RATE)
     assert hub.scoreq("cpu", False)(clip)["scoreq"] == pytest.approx(float(np.sum(samples**2)), rel=1e-4)
+
+
+def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    from urllib.error import URLError
+
+    from sqa_data.annotate import _load
+    from sqa_data.metrics import adapter_of
+
+    def offline(device: str, fast: bool) -> object:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(hub, "utmos", offline)
+    with pytest.raises(DataError, match=r"utmos: cannot load its weights: .*Name or service not known"):
+        _load(adapter_of("utmos"), "cpu", False)
 
 
 def test_utmos(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -362,6 +362,11 @@ def _load(adapter: Adapter, device: str, fast: bool) -> Any:
             )
         except ImportError as error:
             raise DataError(f"{', '.join(adapter.labels)}: {error}; {adapter.install}") from error
+        except OSError as error:
+            raise DataError(
+                f"{', '.join(adapter.labels)}: cannot load its weights: {error}; they come from the network once: "
+                "connect, or bring the cache of a machine that has them"
+            ) from error
     return _loaded[key]
 
 

@@ -5,6 +5,7 @@ machine has filled). They are torch programs: the functions, never the module, i
 """
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
@@ -25,9 +26,8 @@ SPEAKERS = "espnet/voxcelebs12_rawnet3"
 
 def scoreq(device: str, fast: bool) -> Score:
     """SCOREQ (Ragano et al. 2024), natural speech, without reference, by `scoreq` (weights from Zenodo)."""
-    import scoreq.scoreq as package
-
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
+        package = importlib.import_module("scoreq.scoreq")  # the attribute of that name is not the module
         model = package.Scoreq(data_domain="natural", mode="nr", use_onnx=True)
     torch, torchaudio = package.torch, package.torchaudio
 

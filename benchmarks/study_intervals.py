@@ -10,7 +10,7 @@ the system level with utterances drawn inside the drawn systems, which `sqa_metr
 import argparse
 
 import numpy as np
-from sqa_metrics import METRICS, Paired, compare, evaluate
+from sqa_metrics import METRICS, Paired, compare, evaluate, four
 from sqa_metrics.scores import Coverage
 from sqa_metrics.uncertainty import _interval, _jackknife, replicates
 
@@ -41,13 +41,12 @@ def draw(n_systems: int, n_utterances: int, rng: np.random.Generator, predictors
 
 def utterances_too(paired: Paired, n_resamples: int, rng: np.random.Generator) -> np.ndarray:
     """System-level figures (n_resamples, 1, 4) of systems drawn with utterances redrawn inside each."""
-    from sqa_metrics import _kernels
-
     n_systems = len(paired.systems)
     size = len(paired) // n_systems
     system = rng.integers(0, n_systems, (n_resamples, n_systems))
     rows = system[..., None] * size + rng.integers(0, size, (n_resamples, n_systems, size))
-    return _kernels.rowwise(paired.ref[rows].mean(2), paired.preds[0][rows].mean(2)[:, None])
+    means = zip(paired.ref[rows].mean(2), paired.preds[0][rows].mean(2), strict=True)
+    return np.array([[list(four(ref, pred).values())] for ref, pred in means])
 
 
 def main() -> None:

@@ -595,22 +595,7 @@ def level_ranks(sizes: np.ndarray, total: int, place: np.ndarray) -> tuple[int, 
     return tied, squares
 
 
-@_summing_kernel
-def rowwise(refs: np.ndarray, preds: np.ndarray, out: np.ndarray) -> None:
-    """The four metrics of refs (r, k) against preds (r, m, k) -> out (r, m, 4), by `all_pairs`."""
-    k = refs.shape[1]
-    rank_x, rank_y = np.empty(k, np.int64), np.empty(k, np.int64)
-    for r in range(refs.shape[0]):
-        for m in range(preds.shape[1]):
-            x, y, row = refs[r], preds[r, m], out[r, m]
-            rank_x[:] = 0
-            rank_y[:] = 0
-            concordance, untied_x, untied_y, xy, xx, yy = all_pairs(x, y, rank_x, rank_y)
-            error, sxx, syy, sxy = moments(x, y)
-            row[0] = error / k
-            row[1] = cosine(sxy, sxx, syy)
-            row[2] = cosine(xy, xx, yy)
-            row[3] = cosine(concordance, untied_x, untied_y)
+GOLDEN = U(0x9E3779B97F4A7C15)  # the step of SplitMix64 (Steele, Lea & Flood 2014)
 
 
 @_kernel
@@ -622,39 +607,27 @@ def mix(state: Any) -> Any:
 
 
 @_kernel
-def draw(
-    starts: np.ndarray,  # (s + 1,)
-    seed: Any,
-    first: int,
-    within: bool,
-    ref: np.ndarray,  # (n,)
-    preds: np.ndarray,  # (m, n)
-    counts: np.ndarray,  # (r, n), zero
-    ref_means: np.ndarray,  # (r, s)
-    pred_means: np.ndarray,  # (r, m, s), zero
-) -> None:
+def _below(state: Any, k: int) -> int:
+    """A number below k from a state of SplitMix64: the high half of 32 random bits times k."""
+    return np.int64(((mix(state) >> U(32)) * U(k)) >> U(32))
+
+
+@_kernel
+def draw(starts: np.ndarray, seed: Any, first: int, counts: np.ndarray) -> None:
     """Draw resamples first..first + r: systems with replacement, then utterances inside each drawn one.
 
-    Resample t has its own SplitMix64 stream, started at mix(mix(seed) + t): the same draws in any order
-    and on any number of threads. A draw below k is the high half of 32 random bits times k.
+    starts (s + 1,) bounds the systems; counts (r, n), zero, receives how often each utterance was drawn. Resample t
+    has two SplitMix64 streams, started at mix(mix(seed) + t) for the systems and at that mixed once more for the
+    utterances: the same draws in any order and on any number of threads, the same systems whatever their sizes.
     """
     systems = starts.size - 1
     for r in range(counts.shape[0]):
         state = mix(mix(U(seed)) + U(first + r))
-        for d in range(systems):
-            state += U(0x9E3779B97F4A7C15)
-            c = np.int64(((mix(state) >> U(32)) * U(systems)) >> U(32))
+        inside = mix(state)
+        for _ in range(systems):
+            state += GOLDEN
+            c = _below(state, systems)
             begin, size = starts[c], starts[c + 1] - starts[c]
-            total = 0.0
-            for j in range(size):
-                i = begin + j
-                if within:
-                    state += U(0x9E3779B97F4A7C15)
-                    i = begin + np.int64(((mix(state) >> U(32)) * U(size)) >> U(32))
-                counts[r, i] += 1
-                total += ref[i]
-                for m in range(preds.shape[0]):
-                    pred_means[r, m, d] += preds[m, i]
-            ref_means[r, d] = total / size
-            for m in range(preds.shape[0]):
-                pred_means[r, m, d] /= size
+            for _ in range(size):
+                inside += GOLDEN
+                counts[r, begin + _below(inside, size)] += 1

@@ -323,47 +323,29 @@ def _chunks(rows: Any, n: int) -> list[Any]:
     return [rows[s : s + step] for s in range(0, max(1, len(rows)), step)]
 
 
-def rowwise(refs: np.ndarray, preds: np.ndarray) -> np.ndarray:
-    """The four metrics of values already resampled: refs (r, k), preds (r, m, k) -> (r, m, 4)."""
-    refs, preds = np.require(refs, np.float64, ["C", "W"]), np.require(preds, np.float64, ["C", "W"])
-    out = np.empty((*preds.shape[:2], 4))
-    if refs.shape[1] <= 4 * SMALL:
-        jit.rowwise(refs, preds, out)
-    else:
-        for r, ref in enumerate(refs):
-            for m in range(preds.shape[1]):
-                out[r, m] = list(four(ref, preds[r, m]).values())
-    return out
-
-
 def bootstrap(
-    ref: np.ndarray, preds: np.ndarray, starts: np.ndarray, resamples: int, seed: int, within: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-    """Resample systems as clusters, and utterances within them: the four metrics at both levels.
+    ref: np.ndarray, preds: np.ndarray, starts: np.ndarray, resamples: int, seed: int
+) -> np.ndarray:
+    """Resample systems as clusters, and utterances within them: the four metrics of each resample.
 
     ref (n,) and preds (m, n) with the utterances of one system side by side; starts (s + 1,) bounds them:
-    system c is [starts[c], starts[c+1]). Each resample draws s systems with replacement; from each draw
-    of a system, as many of its utterances with replacement (within) or all of them (not within). All
-    predictors see the same draws; resample t depends on (seed, t) alone, not on the number of threads.
-    Without systems pass starts = arange(n + 1): then the utterance level is the plain bootstrap.
-    -> utterance level (r, m, 4), system level (r, m, 4): metrics of the drawn systems' means.
+    system c is [starts[c], starts[c+1]). Each resample draws s systems with replacement, and from each drawn
+    system as many of its utterances with replacement. All predictors see the same draws; resample t depends on
+    (seed, t) alone, not on the number of threads, and the systems it draws not on their sizes. starts =
+    arange(n + 1) is the plain bootstrap. -> (r, m, 4)
     """
     ref, preds = _arrays(ref, preds)
     starts = np.require(starts, np.int64, ["C", "W"])
     if starts[0] != 0 or starts[-1] != ref.size or (np.diff(starts) < 1).any():
         raise ValueError("starts must rise from 0 to the number of utterances")
-    systems, metrics = starts.size - 1, _resample(ref, preds)
+    metrics = _resample(ref, preds)
 
-    def chunk(part: range) -> tuple[np.ndarray, np.ndarray]:
-        r = len(part)
-        counts, ref_means = np.zeros((r, ref.size), np.int32), np.empty((r, systems))
-        pred_means = np.zeros((r, len(preds), systems))
-        jit.draw(starts, np.uint64(seed), part.start, within, ref, preds, counts, ref_means, pred_means)
-        utterance = metrics(counts)
-        return utterance, utterance if systems == ref.size else rowwise(ref_means, pred_means)
+    def chunk(part: range) -> np.ndarray:
+        counts = np.zeros((len(part), ref.size), np.int32)
+        jit.draw(starts, np.uint64(seed), part.start, counts)
+        return metrics(counts)
 
-    parts = _in_threads(chunk, _chunks(range(resamples), ref.size), preds.size * CHUNK)
-    return np.concatenate([u for u, _ in parts]), np.concatenate([s for _, s in parts])
+    return np.concatenate(_in_threads(chunk, _chunks(range(resamples), ref.size), preds.size * CHUNK))
 
 
 def warmup() -> None:

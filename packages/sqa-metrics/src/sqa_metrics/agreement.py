@@ -121,7 +121,10 @@ def ktau_matrix(preds: Sequence[Scores] | np.ndarray) -> np.ndarray:
 
 def warmup() -> None:
     """Compile and cache every kernel now (seconds, once per machine), so that no later call has to."""
+    from sqa_metrics import _columns
+
     _load().warmup()
+    _columns.warmup()
 
 
 def _computed(name: str, ref: Any, pred: Any, nan_policy: str) -> Any:

@@ -86,11 +86,11 @@ def replicates(paired: Paired, n_resamples: int, seed: int) -> dict[str, np.ndar
     cluster = _clusters(paired)
     order = np.argsort(cluster, kind="stable")  # the utterances of a cluster side by side
     starts = np.append(np.flatnonzero(np.diff(cluster[order], prepend=-1)), len(order))
-    result = {"utterance": _kernels.bootstrap(ref[order], preds[:, order], starts, n_resamples, seed)[0]}
+    result = {"utterance": _kernels.bootstrap(ref[order], preds[:, order], starts, n_resamples, seed)}
     if len(paired.systems) >= MIN_SYSTEMS:
         ref, preds = _system_level(paired)
         whole = np.arange(len(ref) + 1)
-        result["system"] = _kernels.bootstrap(ref, preds, whole, n_resamples, seed)[0]
+        result["system"] = _kernels.bootstrap(ref, preds, whole, n_resamples, seed)
     return result
 
 

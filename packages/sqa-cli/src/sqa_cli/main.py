@@ -10,6 +10,7 @@ import click
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
+    "data": ("sqa_cli.data:data", "Corpora: list, download, prepare, verify, annotate, choose."),
     "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
     "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
@@ -21,21 +22,23 @@ ERRORS = {"sqa_metrics": "MetricsError", "sqa_data": "DataError", "sqa_model": "
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands are imported on use."""
+    """A click group whose commands are imported on use; `table` is laid out as COMMANDS."""
+
+    table = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, attribute = COMMANDS[cmd_name][0].split(":")
+        module, attribute = self.table[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

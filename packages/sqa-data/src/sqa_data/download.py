@@ -219,24 +219,34 @@ def _part_of(path: str) -> str:
     return stem.split("-", 1)[0]
 
 
+def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpus]:
+    """Those whose licence asks for consent that has not been given for this `raw` yet."""
+    return [
+        corpus
+        for corpus in corpora
+        if corpus.licence.ask and _read(_licence_file(corpus, raw)) != _accepted(corpus)
+    ]
+
+
 def _require_licences(corpora: list[Corpus], raw: Path, accepted: set[str]) -> None:
     """Remember what is accepted; DataError that shows what is not yet."""
-    open_ones = []
-    for corpus in corpora:
-        file = raw / corpus.name / "licence.json"
-        if not corpus.licence.ask or (file.is_file() and json.loads(file.read_text()) == _accepted(corpus)):
-            continue
+    still_open = []
+    for corpus in licences_to_accept(corpora, raw):
         if accepted & {corpus.name, "all"}:
-            with atomic_write(file) as out:
+            with atomic_write(_licence_file(corpus, raw)) as out:
                 out.write(json.dumps(_accepted(corpus)).encode())
         else:
-            open_ones.append(corpus)
-    if open_ones:
-        lines = [f"  {c.name}: {c.licence.name}, {c.licence.note} ({c.licence.url})" for c in open_ones]
-        names = " ".join(f"--licence-ok {corpus.name}" for corpus in open_ones)
+            still_open.append(corpus)
+    if still_open:
+        lines = [f"  {c.name}: {c.licence.name}, {c.licence.note} ({c.licence.url})" for c in still_open]
+        names = " ".join(f"--licence-ok {corpus.name}" for corpus in still_open)
         raise DataError(
             "these licences must be accepted once:\n" + "\n".join(lines) + f"\nTo accept: {names}"
         )
+
+
+def _licence_file(corpus: Corpus, raw: str | Path) -> Path:
+    return Path(raw) / corpus.name / "licence.json"
 
 
 def _accepted(corpus: Corpus) -> dict[str, str]:
@@ -259,8 +269,11 @@ def _require_space(wanted: list[Wanted], raw: Path) -> None:
 
 
 def _records(folder: Path) -> dict[str, dict[str, Any]]:
-    file = folder / "downloads.json"
-    return json.loads(file.read_text()) if file.is_file() else {}
+    return _read(folder / "downloads.json") or {}
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text()) if file.is_file() else None
 
 
 def _remember(folder: Path, name: str, fetched: Fetched) -> None:

@@ -49,17 +49,20 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     return list(iter_manifest(path))
 
 
-def iter_manifest(path: str | Path) -> Iterator[Utterance]:
-    """`read_manifest` one utterance at a time: memory does not grow with the file."""
+def iter_manifest(path: str | Path, audio_root: str | Path | None = None) -> Iterator[Utterance]:
+    """`read_manifest` one utterance at a time: memory does not grow with the file.
+
+    audio_root: where relative audio paths start, if not at the manifest's folder.
+    """
     path = Path(path)
-    base = os.path.abspath(path.parent)
+    base = os.path.abspath(path.parent if audio_root is None else audio_root)
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if not line.isspace():
-                    yield _parse(line, base, path, number)
+                    yield parse_line(line, base, path, number)
     except OSError as error:
         raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
 
@@ -116,7 +119,9 @@ _KNOWN = frozenset(f.name for f in fields(Utterance)) - {"extra"}
 _NO_EXTRA: Mapping[str, Any] = {}
 
 
-def _parse(line: bytes, base: str, path: Path, number: int) -> Utterance:
+def parse_line(line: bytes, base: str, path: Path, number: int) -> Utterance:
+    """The utterance of line `number` of `path`, whose relative audio paths start at `base`; DataError otherwise."""
+
     def wrong(found: str, expected: str) -> DataError:
         return DataError(f"{path}:{number}: {found}; expected {expected}")
 

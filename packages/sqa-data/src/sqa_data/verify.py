@@ -1,0 +1,206 @@
+"""Is a manifest true? Every line, every file, every sample of audio, and no clip in both training and evaluation."""
+
+import hashlib
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from .audio import AudioInfo, digest, probe
+from .corpus import list_corpora
+from .errors import DataError
+from .extract import Progress
+from .labels import RANGES, in_range
+from .manifest import Utterance, parse_line
+from .prepare import SplitCount, count_notes
+
+DURATION_TOLERANCE_S = 1e-3  # the baseline writes three decimals
+KEPT = 1000  # findings of one kind that are kept word by word; all are counted
+
+# kind -> what it says; the second group does not make a manifest wrong
+ERRORS = {
+    "schema": "the line is no utterance",
+    "nan": "a label is NaN, which is not JSON",
+    "duplicate": "sample_id twice in one corpus",
+    "range": "a label outside its range",
+    "votes": "votes or spread that cannot be",
+    "missing": "no such audio file",
+    "unreadable": "the audio does not decode to its end",
+    "empty": "the audio has no samples",
+    "duration": "the audio is longer or shorter",
+    "rate": "the audio has another sampling rate",
+    "shared": "the same audio in training and in evaluation",
+}
+WARNINGS = {
+    "twins": "the same audio twice",
+    "unlabelled": "no label at all",
+    "count": "samples or systems unlike the published number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    severity: Literal["error", "warning"]
+    kind: str
+    where: str  # file:line
+    text: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """What `validate` saw."""
+
+    samples: int = 0
+    hours: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)  # kind -> how many
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors (there may be warnings)."""
+        return not self.counts.keys() & ERRORS.keys()
+
+    def add(self, kind: str, where: str, text: str) -> None:
+        self.counts[kind] += 1
+        if self.counts[kind] <= KEPT:
+            self.findings.append(Finding("error" if kind in ERRORS else "warning", kind, where, text))
+
+
+def validate(
+    manifests: Iterable[str | Path],
+    *,
+    decode: bool = True,
+    jobs: int = 4,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check manifests alone and against each other; nothing is raised for what is found in them.
+
+    decode: read all audio to its end, which also finds clips that two manifests share (by a hash of their samples,
+    so that another name, container or path does not hide them); without it only the headers are read.
+    """
+    result = Verification()
+    paths = list(dict.fromkeys(Path(path) for path in manifests))
+    ids: dict[int, str] = {}  # hash of (corpus, sample_id) -> where
+    heard: dict[int, tuple[str, str | None, Path]] = {}  # hash of samples -> where, split, manifest
+    counts: dict[tuple[str, str], SplitCount] = {}
+    look = partial(_look, decode=decode)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for path in paths:
+            lines = _lines(path, result)
+            while chunk := list(islice(lines, 256)):
+                audio = pool.map(look, [utterance.audio_path for _, utterance in chunk])
+                for (where, utterance), found in zip(chunk, audio, strict=True):
+                    result.samples += 1
+                    _check_labels(where, utterance, ids, result)
+                    _check_audio(where, utterance, found, result)
+                    if isinstance(found, tuple):
+                        _check_shared(where, utterance, path, int(found[1], 16), heard, result)
+                    _count(utterance, counts)
+                if progress:
+                    progress(path.name, result.samples, None)
+    known = {corpus.name: corpus for corpus in list_corpora()}
+    for name in dict.fromkeys(name for name, _ in counts):
+        if name in known:
+            of_corpus = {split: count for (owner, split), count in counts.items() if owner == name}
+            for note in count_notes(known[name], of_corpus):
+                result.add("count", ", ".join(map(str, paths)), note)
+    return result
+
+
+def _lines(path: Path, result: Verification) -> Iterator[tuple[str, Utterance]]:
+    """(file:line, utterance) of every line that holds one; the others are findings."""
+    base = os.path.abspath(path.parent)  # noqa: PTH100
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.isspace():
+                    continue
+                try:
+                    utterance = parse_line(line.removeprefix(b"\xef\xbb\xbf"), base, path, number)
+                except DataError as error:
+                    result.add("schema", f"{path}:{number}", str(error).removeprefix(f"{path}:{number}: "))
+                    continue
+                if b"NaN" in line and b'"NaN' not in line:
+                    result.add("nan", f"{path}:{number}", f"sample {utterance.sample_id!r} has a NaN label")
+                yield f"{path}:{number}", utterance
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
+
+
+def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result: Verification) -> None:
+    key = f"{utterance.corpus}\0{utterance.sample_id}".encode()
+    first = ids.setdefault(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big"), where)
+    if first != where:
+        result.add("duplicate", where, f"sample_id {utterance.sample_id!r} also at {first}")
+    for label, value in utterance.metrics.items():
+        if not in_range(label, value):
+            low, high = RANGES[label]
+            result.add("range", where, f"{label} is {value:g}; expected {low:g}..{high:g}")
+    if not utterance.metrics:
+        result.add("unlabelled", where, f"sample {utterance.sample_id!r} has no label")
+    votes, spread = utterance.votes, utterance.mos_std
+    if votes is not None and votes < 1:
+        result.add("votes", where, f"votes is {votes}; expected at least 1")
+    if spread is not None and not 0 <= spread <= 2 * math.sqrt(2):  # two listeners, 1 and 5
+        result.add("votes", where, f"mos_std is {spread:g}; ratings in 1..5 cannot spread so far")
+
+
+Looked = AudioInfo | tuple[AudioInfo, str] | str
+
+
+def _look(path: str, decode: bool) -> Looked:
+    try:
+        return digest(path) if decode else probe(path)
+    except DataError as error:
+        return str(error)
+
+
+def _check_audio(where: str, utterance: Utterance, found: Looked, result: Verification) -> None:
+    if isinstance(found, str):
+        kind = "unreadable" if Path(utterance.audio_path).exists() else "missing"
+        result.add(kind, where, found)
+        return
+    info = found[0] if isinstance(found, tuple) else found
+    result.hours += info.duration / 3600
+    if not info.frames:
+        result.add("empty", where, f"{utterance.audio_path} has no samples")
+    if abs(info.duration - utterance.duration) > DURATION_TOLERANCE_S:
+        result.add(
+            "duration", where, f"duration is {utterance.duration:g} s; the audio has {info.duration:g} s"
+        )
+    if utterance.sample_rate not in (None, info.sample_rate):
+        result.add("rate", where, f"sample_rate is {utterance.sample_rate}; the audio has {info.sample_rate}")
+
+
+def _check_shared(
+    where: str,
+    utterance: Utterance,
+    path: Path,
+    audio: int,
+    heard: dict[int, tuple[str, str | None, Path]],
+    result: Verification,
+) -> None:
+    first, split, manifest = heard.setdefault(audio, (where, utterance.split, path))
+    if first == where:
+        return
+    # two training sets that overlap waste time; a clip of any other split in another manifest is a leak
+    leak = manifest != path and not (split == utterance.split == "train")
+    text = f"the audio of sample {utterance.sample_id!r} is also at {first}"
+    result.add("shared" if leak else "twins", where, text)
+
+
+def _count(utterance: Utterance, counts: dict[tuple[str, str], SplitCount]) -> None:
+    if utterance.corpus is None or utterance.split is None:
+        return
+    count = counts.setdefault((utterance.corpus, utterance.split), SplitCount())
+    count.samples += 1
+    if utterance.system_id is not None:
+        count.systems.add(utterance.system_id)

@@ -1,5 +1,6 @@
 """Take over what other tools wrote: the baseline's manifests and labels, SHEET's CSV files, Kaldi's folders."""
 
+import math
 import zipfile
 from array import array
 from collections.abc import Iterator
@@ -84,12 +85,11 @@ def _add(manifest: Path, corpus: str, files: list[tuple[str, list[str]]]) -> Add
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
         for line, text in enumerate(lines, start=1):
             sample_id, value = _pair(text, f"{corpus}/{label}.scp", line)
-            if sample_id in rows:
-                column[rows[sample_id]] = number(
-                    value, label, Path(f"{label}.scp"), line, *_any(value, label)
-                )
-            else:
+            if sample_id not in rows:
                 unknown.add(sample_id)
+            elif value.lower() != "nan":  # how the baseline writes that there is none
+                bounds = RANGES.get(label, (-math.inf, math.inf))
+                column[rows[sample_id]] = number(value, label, Path(f"{label}.scp"), line, *bounds)
     counts = dict.fromkeys(columns, 0)
 
     def labelled() -> Iterator[Utterance]:
@@ -105,13 +105,6 @@ def _add(manifest: Path, corpus: str, files: list[tuple[str, list[str]]]) -> Add
 
     write_manifest(manifest, labelled())
     return Added(manifest, counts, len(unknown))
-
-
-def _any(value: str, label: str) -> tuple[float, float]:
-    """The bounds for a label file: NaN passes (as no label), the rest must be in range."""
-    if value.lower() == "nan":
-        return float("-inf"), float("inf")
-    return RANGES.get(label, (float("-inf"), float("inf")))
 
 
 def _scp_files(source: Path) -> Iterator[tuple[tuple[str, str], str, list[str]]]:

@@ -1,0 +1,115 @@
+"""A manifest with one fault of each kind: the fault is named with its line, and nothing else is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sqa_data import DataError, validate
+
+
+def clip(path: Path, seed: int, rate: int = 16000, frames: int = 1600) -> Path:
+    signal = np.random.default_rng(seed).integers(-3000, 3000, frames).astype(np.int16)
+    soundfile.write(path, signal, rate)
+    return path
+
+
+def row(path: Path, **changes: object) -> dict[str, object]:
+    facts = {
+        "audio_path": str(path),
+        "corpus": "mine",
+        "split": "train",
+        "system_id": "s",
+        "sample_id": path.stem,
+    }
+    return facts | {"duration": 0.1, "sample_rate": 16000, "metrics": {"mos": 3.0}} | changes
+
+
+def write(path: Path, *rows: dict[str, object] | str) -> Path:
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
+    return path
+
+
+def test_a_true_manifest(tmp_path: Path) -> None:
+    rows = [row(clip(tmp_path / f"{i}.wav", i)) for i in range(5)]
+    found = validate([write(tmp_path / "m.jsonl", *rows)])
+    assert found.ok
+    assert (found.samples, found.findings) == (5, [])
+    assert found.hours == pytest.approx(0.5 / 3600)
+
+
+FAULTS: list[tuple[str, dict[str, object]]] = [
+    ("range", {"metrics": {"mos": 5.5}}),
+    ("range", {"metrics": {"mos": 3.0, "estoi": -0.1}}),
+    ("votes", {"votes": 0}),
+    ("votes", {"mos_std": 3.0}),
+    ("missing", {"audio_path": "/none.wav"}),
+    ("duration", {"duration": 0.102}),
+    ("rate", {"sample_rate": 8000}),
+    ("schema", {"duration": "long"}),
+    ("schema", {"sample_id": None}),
+    ("nan", {"metrics": {"mos": 3.0, "utmos": float("nan")}}),
+    ("unlabelled", {"metrics": {}}),
+    ("duplicate", {"sample_id": "a"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "changes"), FAULTS)
+def test_each_fault(kind: str, changes: dict[str, object], tmp_path: Path) -> None:
+    good, bad = clip(tmp_path / "a.wav", 1), clip(tmp_path / "b.wav", 2)
+    path = write(tmp_path / "m.jsonl", row(good), row(bad, **changes))
+    found = validate([path])
+    assert dict(found.counts) == {kind: 1}
+    assert found.findings[0].where == f"{path}:2"
+    assert found.ok == (kind == "unlabelled")
+
+
+@pytest.mark.parametrize("kind", ["cut", "text", "empty file", "no samples"])
+def test_audio_that_does_not_decode(kind: str, tmp_path: Path) -> None:
+    bad = (
+        clip(tmp_path / "b.wav", 2, frames=0)
+        if kind == "no samples"
+        else clip(tmp_path / "b.flac", 2, frames=20000)
+    )
+    content = bad.read_bytes()
+    if kind != "no samples":
+        bad.write_bytes({"cut": content[:-9000], "text": b"not audio", "empty file": b""}[kind])
+    found = validate([write(tmp_path / "m.jsonl", row(bad, duration=0 if kind == "no samples" else 1.25))])
+    assert dict(found.counts) == ({"empty": 1} if kind == "no samples" else {"unreadable": 1})
+
+
+def test_a_baseline_manifest_rounds_its_durations(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.wav", 1, 22050, 1601)
+    five = {"audio_path": str(path), "system_id": "s", "sample_id": "a", "duration": round(1601 / 22050, 3)}
+    assert validate([write(tmp_path / "m.jsonl", five | {"metrics": {"mos": 3.0}})]).ok
+
+
+def test_clips_shared_between_manifests(tmp_path: Path) -> None:
+    one, two = clip(tmp_path / "a.wav", 1), clip(tmp_path / "b.flac", 1)  # the same 16-bit samples
+    train = write(tmp_path / "train.jsonl", row(one))
+    test = write(tmp_path / "test.jsonl", row(two, split="test"))
+    other = write(tmp_path / "other.jsonl", row(two, corpus="other"))
+    both = write(tmp_path / "both.jsonl", row(one), row(two))
+    assert dict(validate([train, test]).counts) == {"shared": 1}
+    assert dict(validate([test, train]).counts) == {"shared": 1}
+    assert dict(validate([train, other]).counts) == {"twins": 1}  # two training sets
+    assert validate([both]).ok
+    assert dict(validate([both]).counts) == {"twins": 1}
+    assert dict(validate([train, test], decode=False).counts) == {}
+    assert dict(validate([train, train]).counts) == {}  # given twice, read once
+
+
+def test_counts_unlike_the_published(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.jsonl", row(clip(tmp_path / "a.wav", 1), corpus="ttsds2"))
+    found = validate([path])
+    assert found.ok
+    assert [f.text for f in found.findings] == [
+        "ttsds2/train: 1 samples; published are 460",
+        "ttsds2/train: 1 systems; published are 80",
+    ]
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read the manifest"):
+        validate([tmp_path / "none.jsonl"])

@@ -1,9 +1,13 @@
 """The loop: accumulation equals the big batch, a resumed run the uninterrupted one; errors name names."""
 
+import dataclasses
 import itertools
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -383,3 +387,90 @@ def test_long_clips_are_cropped_and_counted(configure: Configure, corpus: Path, 
     ]
     expected = sum(duration > 0.7 for duration in durations)
     assert sum(row.get("cropped", 0) for row in lines(tmp_path / "run")) == expected > 0
+
+
+# Processes: slow, because each of them imports torch.
+
+
+def command(config: TrainConfig, out: Path, processes: int = 1) -> list[str]:
+    """The command line that trains `config` in `out`, through torchrun where there are several processes."""
+    toml = out.with_suffix(".toml")
+    sections = dataclasses.asdict(config)
+    toml.write_text("".join(_toml(sections)))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [
+        *(sys.executable, *(launcher if processes > 1 else [])),
+        *("-m", "sqa_cli", "train", "--config", str(toml), "--out", str(out)),
+    ]
+
+
+def _toml(table: dict, prefix: str = "") -> Iterator[str]:
+    """Lines of `name = value` with dotted names; None is written "none"."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _toml(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key} = {json.dumps('none' if value is None else value)}\n"
+
+
+def updates_logged(folder: Path) -> int:
+    """Lines of metrics.jsonl, the last one perhaps torn."""
+    path = folder / "metrics.jsonl"
+    return path.read_text().count("\n") if path.exists() else 0
+
+
+def run(arguments: list[str]) -> None:
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, env=QUIET, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+def test_killed_with_minus_nine_it_still_ends_with_the_same_bits(
+    configure: Configure, tmp_path: Path
+) -> None:
+    """kill -9 at moments nobody chose, between and inside saves, until the command gets through."""
+    config = configure(*EXTRAS["everything"], "epochs=6", "eval.every=2")
+    run(command(config, tmp_path / "whole"))
+    arguments = command(config, tmp_path / "killed")
+    folder = tmp_path / "killed"
+    rng, kills = np.random.default_rng(0), 0
+    for _ in range(4):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=QUIET)
+        before = updates_logged(folder)
+        while process.poll() is None:  # wait until it trains again, then strike after up to 150 ms
+            if updates_logged(folder) > before + 1:
+                break
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.15))
+        if process.poll() is None:
+            process.kill()
+            kills += 1
+        process.wait()
+    assert kills >= 3, "the runs were over before they could be killed: nothing was tested"
+    run(arguments)
+    assert same(tmp_path / "whole", folder)
+
+
+@pytest.mark.slow
+def test_one_two_and_three_processes_give_one_loss_curve(configure: Configure, tmp_path: Path) -> None:
+    """gloo; the micro-batches have a stated size, so even the dropout masks are the same."""
+    config = configure(
+        'model.heads=["mos","pesq"]', "batch.micro_seconds=1.5", "loss.rank=0.3", "loss.corpus_scale=true"
+    )
+    curves, figures, predicted = {}, {}, {}
+    for processes in (1, 2, 3):
+        out = tmp_path / str(processes)
+        run(command(config, out, processes))
+        rows = lines(out)
+        curves[processes] = [row["loss"] for row in rows if "loss" in row]
+        figures[processes] = [row["dev"]["a"]["mos"]["clips"] for row in rows if "dev" in row]
+        predicted[processes] = rows[-1]["dev"]["a"]["mos"]["utterance_mse"]
+        assert json.loads((out / "environment.json").read_text())["processes"] == processes
+    for processes in (2, 3):
+        assert curves[processes] == pytest.approx(curves[1], rel=1e-4)
+        assert figures[processes] == figures[1]  # every development clip once, whoever scored it
+        assert predicted[processes] == pytest.approx(predicted[1], rel=1e-3)
+    assert len(set(curves[1])) == len(curves[1]) >= 8

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from sqa_model.config import TrainConfig, load_config
 from sqa_model.errors import ModelError
+from sqa_model.model import Features, MosModel
 from sqa_model.training import Progress, build_model, lr_factor, train
 
 TINY = [
@@ -256,6 +257,40 @@ def test_a_frozen_backbone_stays_and_unfrozen_layers_learn(configure: Configure,
         assert {"mix", "projection.weight", "metrics.weight"} <= changed
 
 
+def test_a_cached_run_learns_the_same_and_is_resumed_exactly(configure: Configure, tmp_path: Path) -> None:
+    options = [f"data.cache={tmp_path}/cache", "data.max_seconds=1.0", "epochs=3", "eval.every=2"]
+    plain = configure(*options[1:], base=TINY_WAVLM)
+    train(plain, tmp_path / "plain")
+    train(configure(*options, base=TINY_WAVLM), tmp_path / "cached")
+    one, other = ([row["loss"] for row in lines(tmp_path / n) if "loss" in row] for n in ("plain", "cached"))
+    assert one == pytest.approx(other, rel=0.02)  # half precision
+
+    config = configure(f"data.cache={tmp_path}/cache2", *options[1:], base=TINY_WAVLM)
+    total = len(other)
+    for update in (1, 3, total - 2):  # while it fills, at the end of the first epoch, and when it is full
+        with pytest.raises(SystemExit):
+            train(config, tmp_path / "killed", watch=die_after(update))
+    train(config, tmp_path / "killed")
+    assert same(tmp_path / "cached", tmp_path / "killed")
+
+
+def test_later_epochs_do_not_compute_the_backbone(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[int] = []
+    original = MosModel.features
+
+    def counted(model: MosModel, waves: list[torch.Tensor]) -> Features:
+        computed.append(len(waves))
+        return original(model, waves)
+
+    monkeypatch.setattr(MosModel, "features", counted)
+    config = configure(f"data.cache={tmp_path}/cache", "epochs=4", "run.ahead=1", base=TINY_WAVLM)
+    train(config, tmp_path / "run")
+    clips = 30 + 12
+    assert clips <= sum(computed) < 1.6 * clips  # read-ahead may compute the first of the second epoch again
+
+
 def test_recomputing_activations_changes_nothing(configure: Configure, tmp_path: Path) -> None:
     options = ["optim.unfreeze=2", "epochs=1"]
     train(configure(*options, base=TINY_WAVLM), tmp_path / "kept")
@@ -347,6 +382,7 @@ def test_running_out_of_memory_names_the_knob(
         (["data.train=[]"], r"data\.train: found no manifest"),
         (["data.train=nowhere/*.jsonl"], r"data\.train: no file matches 'nowhere/\*\.jsonl'"),
         (["data.weights.a=0", "data.weights.b=0"], "nothing to train on"),
+        (["data.cache=somewhere"], r"data\.cache: needs a frozen backbone, found optim\.unfreeze = -1"),
         (["run.device=cuda:99"], r"run\.device|CUDA|cuda"),
         (["run.device=tpu"], r"run\.device: found 'tpu'"),
     ],

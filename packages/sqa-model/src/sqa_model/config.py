@@ -44,6 +44,8 @@ class DataConfig:
     out_of_range: a label outside its head's range stops the run ("error"), is ignored ("mask") or is moved to the
         nearest bound ("clip").
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
+    cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
+        later epochs skip the backbone; none: computed anew each time.
     """
 
     train: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ class DataConfig:
     max_seconds: float = 30.0
     out_of_range: Literal["error", "mask", "clip"] = "error"
     max_unreadable: int = 10
+    cache: str | None = None
 
     def __post_init__(self) -> None:
         for name, weight in self.weights.items():
@@ -130,7 +133,6 @@ class RunConfig:
     device: "auto" takes CUDA where there is one.
     threads: of each process's CPU kernels; none: torch's own choice. Use 1 where others use the cores too.
     workers: threads that read audio. ahead: updates that they read in advance.
-    cache: folder for the features of a frozen backbone; none: no cache.
     checkpointing: compute activations again for the backward pass: saves memory, costs time.
     save_minutes: time between checkpoints where there are no evaluations.
     tensorboard: write TensorBoard events beside metrics.jsonl.
@@ -140,7 +142,6 @@ class RunConfig:
     threads: int | None = None
     workers: int = 2
     ahead: int = 2
-    cache: str | None = None
     checkpointing: bool = False
     save_minutes: float = 10.0
     tensorboard: bool = True

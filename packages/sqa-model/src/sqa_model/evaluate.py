@@ -22,7 +22,7 @@ Results = dict[str, dict[str, dict[str, float | int | None]]]
 
 
 def predictions(
-    score: Callable[[list[Any]], Tensor],
+    score: Callable[[list[int], list[Any]], Tensor],
     load: Callable[[int], Any],
     clips: Clips,
     heads: int,
@@ -46,8 +46,9 @@ def predictions(
         good = [(i, item) for i, item in zip(job, loaded, strict=True) if not isinstance(item, Unreadable)]
         unreadable += [str(item) for item in loaded if isinstance(item, Unreadable)]
         if good:
-            rows += list(score([item for _, item in good]).float().cpu().numpy())
-            indices += [i for i, _ in good]
+            chosen = [i for i, _ in good]
+            rows += list(score(chosen, [item for _, item in good]).float().cpu().numpy())
+            indices += chosen
     scores = np.full((len(clips), heads), math.nan, dtype=np.float32)
     for their_indices, their_rows, _ in (gathered := team.gather((indices, rows, unreadable))):
         if their_indices:

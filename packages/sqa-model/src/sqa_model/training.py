@@ -30,16 +30,18 @@ from torch.utils.checkpoint import checkpoint
 
 from sqa_model import loss, runfolder, sampler
 from sqa_model.backbones import BACKBONES
+from sqa_model.cache import FeatureCache
 from sqa_model.checkpoint import load, load_backbone, save
 from sqa_model.config import OptimConfig, TrainConfig, require
 from sqa_model.dataset import SHOWN, STD, Clips, Unreadable, read_ahead, read_audio, read_clips
 from sqa_model.errors import ModelError
 from sqa_model.evaluate import Results, agreement, merit, predictions
-from sqa_model.model import Head, ModelConfig, MosModel
+from sqa_model.model import Features, Head, ModelConfig, MosModel
 from sqa_model.team import Team, team
 
 log = logging.getLogger(__name__)
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Clip = tuple[int, float]  # index into Clips, and the place in [0, 1] of its window should it be too long
 
 
@@ -151,26 +153,27 @@ def train(
             *(sum(p.numel() for p in m) / 1e6 for m in (trainable.values(), model.parameters())),
         )
 
-        def load(clip: Clip) -> Tensor:
-            return read_audio(
-                clips.paths[clip[0]], model.config.sample_rate, most_s=config.data.max_seconds, place=clip[1]
+        audio = Source(config, clips, model, config.data.max_seconds)
+        dev_audio = Source(config, dev, model, math.inf)
+        if audio.cache and dev_audio.cache:
+            log.info(
+                "features of %d + %d clips cached, %.1f GB when complete, in %s",
+                *(audio.cache.stored, dev_audio.cache.stored),
+                *((audio.cache.bytes + dev_audio.cache.bytes) / 1e9, config.data.cache),
             )
 
-        def forward(waves: list[Tensor]) -> Tensor:
-            waves = [wave.to(mates.device, non_blocking=True) for wave in waves]
+        def forward(source: Source, chosen: Sequence[Clip], items: Sequence[Tensor]) -> Tensor:
             with _autocast(config, mates.device):
                 if not frozen:
-                    return model(waves).float()
-                with torch.no_grad():
-                    features = model.features(waves)
-                return model.head(features).float()
+                    return model([wave.to(mates.device, non_blocking=True) for wave in items]).float()
+                return model.head(source.features(chosen, items, PRECISIONS[config.precision])).float()
 
         def measure() -> Results:
             model.eval()
             with torch.no_grad(), _swapped(trainable, averaged):
                 scores, missing = predictions(
-                    forward,
-                    lambda i: read_audio(dev.paths[i], model.config.sample_rate),
+                    lambda chosen, items: forward(dev_audio, [(i, 0.0) for i in chosen], items),
+                    lambda i: dev_audio.load((i, 0.0)),
                     dev,
                     len(names),
                     config.batch,
@@ -196,7 +199,10 @@ def train(
         unreadable: dict[str, None] = {}
         work_ahead, works = itertools.tee(plan.works(state.update))
         reader = read_ahead(
-            (work.clips for work in work_ahead), load, workers=config.run.workers, ahead=config.run.ahead
+            (work.clips for work in work_ahead),
+            audio.load,
+            workers=config.run.workers,
+            ahead=config.run.ahead,
         )
         stack.callback(reader.close)
         saved_at, pace = time.monotonic(), Pace()
@@ -214,20 +220,18 @@ def train(
             # Unreadable clips drop out here; then every process learns the label counts of the whole update.
             micro_batches = []
             for chosen in work.micro_batches:
-                pairs = [(clip, next(loaded)) for clip, _ in chosen]
+                pairs = [(clip, next(loaded)) for clip in chosen]
                 unreadable |= {str(item): None for _, item in pairs if isinstance(item, Unreadable)}
                 good = [(clip, item) for clip, item in pairs if not isinstance(item, Unreadable)]
                 if good:
-                    rows = torch.tensor([clip for clip, _ in good], device=mates.device)
-                    micro_batches.append((rows, [item for _, item in good]))
+                    rows = torch.tensor([clip for (clip, _), _ in good], device=mates.device)
+                    micro_batches.append((rows, [clip for clip, _ in good], [item for _, item in good]))
             counts = torch.zeros(2, len(names), device=mates.device)
-            for rows, _ in micro_batches:
+            for rows, *_ in micro_batches:
                 counts[0] += loss.label_counts(labels[rows])
                 if config.loss.rank:
                     counts[1] += loss.pair_counts(labels[rows], corpus[rows], config.loss.rank_margin)
-            seconds = (
-                sum(len(wave) for _, waves in micro_batches for wave in waves) / model.config.sample_rate
-            )
+            seconds = sum(plan.seconds[clip] for _, chosen, _ in micro_batches for clip, _ in chosen)
             flags = torch.tensor([stopping.is_set(), len(unreadable), seconds], device=mates.device)
             totals = mates.sum(torch.cat([counts.flatten(), flags]))
             (label_totals, pair_totals), (stop, bad, seconds) = totals[:-3].view(2, -1), totals[-3:].tolist()
@@ -243,11 +247,11 @@ def train(
             gradients.zero_()
             parts = torch.zeros_like(weights)  # (heads,): this process's part of each head's loss
             strange: list[str] = []
-            for number, (rows, waves) in enumerate(micro_batches):
+            for number, (rows, chosen, items) in enumerate(micro_batches):
                 # seeded by the update and the micro-batch's place in it, whichever process computes it
                 torch.manual_seed(_seed(config.seed, work.update, mates.rank + number * mates.size))
                 with _explained_memory(config):
-                    pred = forward(waves)  # (clips, heads)
+                    pred = forward(audio, chosen, items)  # (clips, heads)
                     per_head = loss.regression(
                         corpus_scale(pred, corpus[rows]) if config.loss.corpus_scale else pred,
                         labels[rows],
@@ -281,9 +285,8 @@ def train(
             scaler.step(optimizer)
             scaler.update()
             if config.optim.ema is not None:
-                decay = min(
-                    config.optim.ema, (1 + work.update) / (10 + work.update)
-                )  # young averages are short
+                young = (1 + work.update) / (10 + work.update)  # an average over few updates is a short one
+                decay = min(config.optim.ema, young)
                 torch._foreach_lerp_(list(averaged.values()), list(trainable.values()), 1 - decay)
             state.update = work.update
 
@@ -318,12 +321,8 @@ def train(
                 state.stale += 1
                 now = merit(state.last, config.eval)
                 if now > state.best_merit or not state.best_update:
-                    state.best_merit, state.best_update, state.best, state.stale = (
-                        now,
-                        work.update,
-                        state.last,
-                        0,
-                    )
+                    state.best_merit, state.best_update = now, work.update
+                    state.best, state.stale = state.last, 0
                     save_best()
                 journal.record(work.update, {"dev": state.last, "best_update": state.best_update})
                 log.info("update %d: %s", work.update, _summary(state.last, config.eval.head))
@@ -332,6 +331,8 @@ def train(
                 saved_at = time.monotonic()
             pace.start()
 
+        for source in (audio, dev_audio):
+            source.flush()
         if stopped:
             save_last()
             log.info(
@@ -341,6 +342,51 @@ def train(
         for line in unreadable:
             log.warning("skipped %s", line)
         return Result(folder, state.update, not stopped, state.best_update, state.best, state.last)
+
+
+class Source:
+    """What the loop reads of a set of clips: audio or, once they are known, a frozen backbone's states."""
+
+    def __init__(self, config: TrainConfig, clips: Clips, model: MosModel, most_s: float) -> None:
+        self.clips, self.model, self.most_s = clips, model, most_s
+        self.cache = None
+        if config.data.cache is not None:
+            key = {"precision": config.precision, "windows": config.seed if math.isfinite(most_s) else None}
+            self.cache = FeatureCache(Path(config.data.cache), clips, model, most_s, key)
+
+    def load(self, clip: Clip) -> Tensor:
+        """States (layers, frames, dim) if they are cached, else audio (samples,). Runs in reader threads."""
+        states = self.cache.get(clip[0]) if self.cache else None
+        return self._audio(clip) if states is None else states
+
+    def features(self, chosen: Sequence[Clip], items: Sequence[Tensor], dtype: torch.dtype) -> Features:
+        """The backbone's states of clips that `load` gave as audio or as states.
+
+        A micro-batch is computed whole if any of its clips is not cached yet, so its numbers are the same whenever a
+        run was killed and the cache was filled.
+        """
+        device = self.model.mix.device
+        if any(item.dim() == 1 for item in items):
+            waves = [
+                self._audio(c) if item.dim() == 3 else item for c, item in zip(chosen, items, strict=True)
+            ]
+            with torch.no_grad():
+                computed = self.model.features([wave.to(device, non_blocking=True) for wave in waves])
+            if self.cache is None:
+                return computed
+            parts = zip(chosen, computed.split(), strict=True)
+            items = [self.cache.put(index, part.states) for (index, _), part in parts]
+        states = torch.cat(list(items), dim=1).to(device, non_blocking=True)
+        return Features(states.to(dtype), [item.shape[1] for item in items])
+
+    def flush(self) -> None:
+        if self.cache:
+            self.cache.flush()
+
+    def _audio(self, clip: Clip) -> Tensor:
+        index, place = clip
+        rate = self.model.config.sample_rate
+        return read_audio(self.clips.paths[index], rate, most_s=self.most_s, place=place)
 
 
 class Plan:
@@ -377,7 +423,11 @@ class Plan:
         return update == self.total or (update in self.ends if every is None else update % every == 0)
 
     def _work(self, number: int, epoch: int, clips: np.ndarray) -> Work:
-        places = np.random.default_rng([self.config.seed, 3, number]).random(len(clips))
+        seed = self.config.seed
+        if self.config.data.cache is None:
+            places = np.random.default_rng([seed, 3, number]).random(len(clips))
+        else:  # what is cached must be the same window in every epoch
+            places = np.random.default_rng([seed, 4]).random(len(self.clips))[clips]
         dealt = sampler.micro_batches(
             np.arange(len(clips)), self.seconds[clips], self.config.batch, processes=self.mates.size
         )
@@ -515,6 +565,11 @@ def _check_heads(config: TrainConfig, names: Sequence[str]) -> None:
         raise ModelError(
             f'model.heads: {uncertain[0]!r} is only learned with loss.kind = "nll"; set it, or leave it out'
         )
+    if config.data.cache is not None and config.optim.unfreeze != 0:
+        raise ModelError(
+            f"data.cache: needs a frozen backbone, found optim.unfreeze = {config.optim.unfreeze}; set it to 0, or "
+            "data.cache to none"
+        )
     if config.optim.unfreeze == 0 and config.model.backbone == "logmel" and config.model.init is None:
         raise ModelError(
             "optim.unfreeze: found 0, but logmel has no pretrained weights; expected -1 (all of it)"
@@ -586,8 +641,7 @@ def _deviations(pred: Tensor, names: Sequence[str]) -> Tensor | None:
 
 
 def _autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
-    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return torch.autocast(device.type, kinds[config.precision], enabled=config.precision != "fp32")
+    return torch.autocast(device.type, PRECISIONS[config.precision], enabled=config.precision != "fp32")
 
 
 def _seed(*numbers: int) -> int:

@@ -5,6 +5,8 @@ layers and norms then work on the whole at once, and a clip's result cannot depe
 attention, pooling and convolutions over time must know the borders.
 """
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,21 +32,17 @@ def attend(
 
     Returns: (frames, heads * head_dim).
     """
-    q = q * q.shape[-1] ** -0.5
-    per_clip = zip(q.split(lengths), k.split(lengths), v.split(lengths), strict=True)
-    gates = gate.split(lengths) if gate is not None else [None] * len(lengths)
+    ends = list(itertools.accumulate(lengths))
     mixed = []
-    for (qc, kc, vc), gc in zip(per_clip, gates, strict=True):
-        length = len(qc)
-        keys = kc.permute(1, 2, 0)  # (heads, head_dim, length)
-        if bias is None:
-            scores = torch.bmm(qc.transpose(0, 1), keys)
-        else:
-            corner = bias[:, :length, :length]
-            corner = corner * gc.t().unsqueeze(-1) if gc is not None else corner
-            scores = torch.baddbmm(corner, qc.transpose(0, 1), keys)
-        weights = F.dropout(scores.softmax(-1), dropout, dropout > 0)  # (heads, length, length)
-        mixed.append(torch.bmm(weights, vc.transpose(0, 1)).transpose(0, 1).flatten(1))
+    for start, end in zip([0, *ends], ends, strict=False):
+        query, key, value = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (q, k, v))
+        mask = None
+        if bias is not None:
+            mask = bias[:, : end - start, : end - start]  # (heads, length, length)
+            mask = mask if gate is None else mask * gate[start:end].t().unsqueeze(-1)
+            mask = mask.unsqueeze(0)
+        out = F.scaled_dot_product_attention(query, key, value, mask, dropout)  # (1, heads, length, head_dim)
+        mixed.append(out[0].transpose(0, 1).flatten(1))
     return torch.cat(mixed)
 
 

@@ -21,7 +21,7 @@ KERNELS = (10, 3, 3, 3, 3, 2, 2)  # of the convolutions over samples
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
 HOP = math.prod(STRIDES)  # 320 samples between frames: 20 ms
 FIELD = 400  # samples that one frame sees: 25 ms
-CHUNK = 64  # frames that the convolutions handle at a time on a CPU: what stays in its cache
+CHUNK = 128  # frames that the convolutions handle at a time on a CPU: what stays in its cache
 
 
 @dataclass(frozen=True)

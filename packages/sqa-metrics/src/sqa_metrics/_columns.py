@@ -378,6 +378,8 @@ def _two_product(a, b):  # type: ignore[no-untyped-def]
 
 
 # --- the join: an open-addressing hash table of row numbers, compared byte by byte --------------------------------
+# Memory is far slower than arithmetic here, so each step is a loop of its own whose loads do not wait for each other:
+# hash all keys, look all of them up by hash, then compare the bytes of what was found.
 
 EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 ROW = np.uint64(0xFFFFFFFF)  # a table entry: upper half of the key's hash, row number below
@@ -386,35 +388,41 @@ ROW = np.uint64(0xFFFFFFFF)  # a table entry: upper half of the key's hash, row 
 @_kernel
 def join(ref, ref_spans, pred, pred_spans, match):  # type: ignore[no-untyped-def]
     """match[row of ref] = row of pred with the same key, where there is one; how many, or -1 for a duplicate."""
-    table = _index(ref, ref_spans)
+    table = _index(ref, ref_spans, _hashes(ref, ref_spans))
     if table.size == 0:
         return -1
+    hashes = _hashes(pred, pred_spans)
+    candidates = np.empty(len(hashes), np.int64)
+    for row in range(len(hashes)):
+        candidates[row] = _probe(hashes[row], table)
     n_matched = 0
-    for row in range(len(pred_spans)):
-        found = _find(pred, pred_spans, row, ref, ref_spans, table)[1]
+    for row in range(len(hashes)):
+        found = candidates[row]
+        if found >= 0 and not _equal(pred, pred_spans, row, ref, ref_spans, found):  # as good as never
+            found = _find(hashes[row], pred, pred_spans, row, ref, ref_spans, table)[1]
         if found >= 0:
             if match[found] >= 0:
                 return -1
             match[found] = row
             n_matched += 1
     # Rows that the reference does not know may be there only once, too.
-    if n_matched < len(pred_spans) and _index(pred, pred_spans).size == 0:
+    if n_matched < len(hashes) and _index(pred, pred_spans, hashes).size == 0:
         return -1
     return n_matched
 
 
 @_kernel
-def _index(data, spans):  # type: ignore[no-untyped-def]
+def _index(data, spans, hashes):  # type: ignore[no-untyped-def]
     """Hash table of all rows; empty if two have the same key."""
     size = 16
     while size < 2 * len(spans):
         size *= 2
     table = np.full(size, EMPTY)
     for row in range(len(spans)):
-        slot, found, entry = _find(data, spans, row, data, spans, table)
+        slot, found = _find(hashes[row], data, spans, row, data, spans, table)
         if found >= 0:
             return table[:0]
-        table[slot] = entry
+        table[slot] = hashes[row] & ~ROW | np.uint64(row)
     return table
 
 
@@ -427,39 +435,65 @@ def group(data, spans, first):  # type: ignore[no-untyped-def]
         if row > 0 and _equal(data, spans, row, data, spans, row - 1):  # files are often in order of system
             code[row] = code[row - 1]
             continue
-        slot, found, entry = _find(data, spans, row, data, spans, table)
+        key = _hash(data, spans, row)
+        slot, found = _find(key, data, spans, row, data, spans, table)
         if found >= 0:
             code[row] = code[found]
             continue
-        table[slot] = entry
+        table[slot] = key & ~ROW | np.uint64(row)
         first[n], code[row] = row, n
         n += 1
         if 2 * n > table.size:
             table = np.full(4 * table.size, EMPTY)
             for k in range(n):
-                slot, found, entry = _find(data, spans, first[k], data, spans, table)
-                table[slot] = entry
+                key = _hash(data, spans, first[k])
+                slot, found = _find(key, data, spans, first[k], data, spans, table)
+                table[slot] = key & ~ROW | np.uint64(first[k])
     return code, n
 
 
 @_kernel
-def _find(data, spans, row, other, other_spans, table):  # type: ignore[no-untyped-def]
-    """(slot, row of `other` with the key of `row` or -1, what to put into the slot for `row`)."""
+def _hashes(data, spans):  # type: ignore[no-untyped-def]
+    hashes = np.empty(len(spans), np.uint64)
+    for row in range(len(spans)):
+        hashes[row] = _hash(data, spans, row)
+    return hashes
+
+
+@_kernel
+def _hash(data, spans, row):  # type: ignore[no-untyped-def]
     mix = np.uint64(14695981039346656037)
     for field in range(spans.shape[1]):
         for i in range(spans[row, field, 0], spans[row, field, 1]):
             mix = (mix ^ np.uint64(data[i])) * np.uint64(1099511628211)  # FNV-1a
         mix = (mix ^ np.uint64(255)) * np.uint64(1099511628211)  # no text holds byte 255: it ends a field
-    mix ^= mix >> np.uint64(29)
-    tag, mask = mix & ~ROW, np.uint64(table.size - 1)
-    slot = mix & mask
+    return mix ^ (mix >> np.uint64(29))
+
+
+@_kernel
+def _probe(key, table):  # type: ignore[no-untyped-def]
+    """The first row of the table whose hash begins as `key` does; -1 for none."""
+    mask = np.uint64(table.size - 1)
+    slot = key & mask
     while table[slot] != EMPTY:
-        if table[slot] & ~ROW == tag:
+        if table[slot] & ~ROW == key & ~ROW:
+            return np.int64(table[slot] & ROW)
+        slot = (slot + np.uint64(1)) & mask
+    return -1
+
+
+@_kernel
+def _find(key, data, spans, row, other, other_spans, table):  # type: ignore[no-untyped-def]
+    """(slot, row of `other` with the very key of `row`), or the empty slot where it belongs and -1."""
+    mask = np.uint64(table.size - 1)
+    slot = key & mask
+    while table[slot] != EMPTY:
+        if table[slot] & ~ROW == key & ~ROW:
             found = np.int64(table[slot] & ROW)
             if _equal(data, spans, row, other, other_spans, found):
-                return slot, found, EMPTY
+                return slot, found
         slot = (slot + np.uint64(1)) & mask
-    return slot, -1, tag | np.uint64(row)
+    return slot, -1
 
 
 @_kernel

@@ -1,5 +1,6 @@
 """The package as others see it: its public names exist, and importing it costs next to nothing."""
 
+import inspect
 import subprocess
 import sys
 
@@ -10,6 +11,12 @@ def test_public_names_exist() -> None:
     for name in sqa_metrics.__all__:
         assert getattr(sqa_metrics, name) is not None
     assert dir(sqa_metrics) == sorted(sqa_metrics.__all__)
+
+
+def test_public_functions_show_an_example() -> None:
+    functions = [getattr(sqa_metrics, name) for name in sqa_metrics.__all__]
+    bare = [f.__name__ for f in functions if inspect.isfunction(f) and ">>>" not in (f.__doc__ or "")]
+    assert not bare
 
 
 def test_unknown_names_fail_as_usual() -> None:

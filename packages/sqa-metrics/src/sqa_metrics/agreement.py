@@ -120,7 +120,10 @@ def ktau_matrix(preds: Sequence[Scores] | np.ndarray) -> np.ndarray:
 
 
 def warmup() -> None:
-    """Compile and cache every kernel now (seconds, once per machine), so that no later call has to."""
+    """Compile and cache every kernel now (seconds, once per machine), so that no later call has to.
+
+    >>> warmup()
+    """
     from sqa_metrics import _columns
 
     _load().warmup()

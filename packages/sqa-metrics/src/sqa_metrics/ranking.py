@@ -50,7 +50,15 @@ class Place:
 
 
 def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95) -> list[Place]:
-    """Rank the predictors of `paired`, best first, with intervals of their places."""
+    """Rank the predictors of `paired`, best first, with intervals of their places.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> preds = {"good": io.BytesIO(b"u1 1\\nu2 2\\nu3 4"), "bad": io.BytesIO(b"u1 4\\nu2 2\\nu3 1")}
+    >>> places = rank(pair(io.BytesIO(b"u1 1\\nu2 2.5\\nu3 4"), preds), n_resamples=50)
+    >>> [(p.place, p.name, p.score) for p in places]
+    [(1, 'good', 1.0), (2, 'bad', 2.0)]
+    """
     if len(paired.preds) < 2:
         raise MetricsError(f"{len(paired.preds)} predictor given; expected at least two to rank")
     reports = [evaluate(paired, k) for k in range(len(paired.preds))]

@@ -141,7 +141,15 @@ def score(
 
 
 def evaluate(paired: Paired, predictor: int = 0) -> Report:
-    """The figures of one of the predictors in `paired`, per corpus too when there are several."""
+    """The figures of one of the predictors in `paired`, per corpus too when there are several.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> ref, pred = io.BytesIO(b"u1 1.0\\nu2 2.0\\nu3 4.0"), io.BytesIO(b"u1 1.5\\nu2 1.0\\nu3 3.5")
+    >>> found = evaluate(pair(ref, {"ours": pred}))
+    >>> found.utterance["mse"], found.system, found.system_absent
+    (0.5, None, 'no utterance has a system_id')
+    """
     whole = _one(paired, predictor)
     if len(paired.corpora) < 2:
         return whole

@@ -117,7 +117,14 @@ def read_scores(
 
 
 def read_utt2sys(path: str | Path) -> dict[str, str]:
-    """Read a Kaldi `utt2sys` file: `utt system`, one a line."""
+    """Read a Kaldi `utt2sys` file: `utt system`, one a line. Raises MetricsError naming file and line.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(b"u1.wav s1\\nu2.wav s1\\n"), file.flush()
+    ...     read_utt2sys(file.name)
+    {'u1': 's1', 'u2': 's1'}
+    """
     table = {}
     for number, line in enumerate(_read_bytes(path).decode("utf-8-sig").splitlines(), 1):
         fields = line.split()
@@ -143,6 +150,12 @@ def pair(
     Strict by default: missing, extra or non-finite rows raise MetricsError with counts and the first id of each;
     duplicate ids always do. With `allow_missing` the utterances that every file has are kept, and `coverage` says
     how many that are.
+
+    >>> import io
+    >>> preds = {"a": io.BytesIO(b"u2 2.5\\nu1 1.5"), "b": io.BytesIO(b"u1 3\\nu2 4")}
+    >>> paired = pair(io.BytesIO(b"u1 1\\nu2 2"), preds)
+    >>> paired.ref, paired.preds
+    ([1.0, 2.0], [[1.5, 2.5], [3.0, 4.0]])
     """
     ref_bytes, pred_bytes = _read_bytes(ref), {name: _read_bytes(source) for name, source in preds.items()}
     if utt2sys is None and len(ref_bytes) + sum(map(len, pred_bytes.values())) >= COMPILED_FROM_BYTES:

@@ -101,6 +101,15 @@ def intervals(
 
     `bca` corrects bias and skew (Efron 1987, "Better bootstrap confidence intervals"), with a jackknife over
     clusters; `percentile` takes the quantiles of the resampled figures as they are.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> rows = ["sample_id,system_id,mos"] + [f"u{k},s{k // 4},{1 + k % 9 / 3}" for k in range(24)]
+    >>> ref = "\\n".join(rows).encode()
+    >>> paired = pair(io.BytesIO(ref), {"same": io.BytesIO(ref), "off": io.BytesIO(ref.replace(b",3.", b",2."))})
+    >>> same, off = intervals(paired, n_resamples=100)
+    >>> same["utterance"]["mse"], off["utterance"]["mse"].low < off["utterance"]["mse"].high
+    (Interval(low=0.0, high=0.0), True)
     """
     draws = replicates(paired, n_resamples, seed)
     acceleration = _jackknife(paired, seed) if method == "bca" else None
@@ -123,7 +132,15 @@ def intervals(
 def with_uncertainty(
     paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95, method: Method = "bca"
 ) -> list[Report]:
-    """The report of every predictor, with intervals (for the whole; parts of corpora carry none) and ceiling."""
+    """The report of every predictor, with intervals (for the whole; parts of corpora carry none) and ceiling.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> scp = b"u1 1\\nu2 2\\nu3 4"
+    >>> (found,) = with_uncertainty(pair(io.BytesIO(scp), {"ours": io.BytesIO(scp)}), n_resamples=50)
+    >>> found.intervals["utterance"]["mse"].as_list()
+    [0.0, 0.0]
+    """
     found = intervals(paired, n_resamples=n_resamples, seed=seed, level=level, method=method)
     top = ceiling(paired)
     return [replace(evaluate(paired, k), intervals=i, ceiling=top) for k, i in enumerate(found)]
@@ -137,6 +154,15 @@ def compare(
     The p-value is the bootstrap's achieved significance: twice the smaller share of resampled differences on either
     side of zero, counted so that it is never below 2 / (n_resamples + 1) (Efron & Tibshirani 1993, ch. 16;
     Davison & Hinkley 1997, ch. 4). Holm (1979) corrects it over the pairs, for each figure.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> rows = ["sample_id,system_id,mos"] + [f"u{k},s{k // 4},{1 + k % 9 / 3}" for k in range(24)]
+    >>> ref = "\\n".join(rows).encode()
+    >>> paired = pair(io.BytesIO(ref), {"same": io.BytesIO(ref), "off": io.BytesIO(ref.replace(b",3.", b",2."))})
+    >>> first = compare(paired, n_resamples=100)[0]
+    >>> first.a, first.b, first.level, first.metric, first.difference < 0, first.p < 0.05
+    ('same', 'off', 'utterance', 'mse', True, True)
     """
     reports = [evaluate(paired, k) for k in range(len(paired.preds))]
     left_out = _jackknife(paired, seed) if method == "bca" else None
@@ -155,6 +181,16 @@ def compare_unpaired(
 
     Every predictor is measured on its own utterances of the systems that all of them have; the resamples draw the same
     systems for all and utterances for each. Less sharp than `compare`: only the systems are paired.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> def table(first):
+    ...     rows = [f"u{k},s{k % 5},{k % 7}" for k in range(first, 40, 2)]
+    ...     return "\\n".join(["sample_id,system_id,mos", *rows]).encode()
+    >>> parts = [pair(io.BytesIO(table(k)), {f"p{k}": io.BytesIO(table(k))}) for k in (0, 1)]
+    >>> reports, differences = compare_unpaired(parts, n_resamples=50)
+    >>> len(differences), {d.difference for d in differences}
+    (8, {0.0})
     """
     parts = _on_common_systems(parts)
     reports = [evaluate(part) for part in parts]
@@ -238,6 +274,13 @@ def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
     An observed MOS is the true mean plus an error of variance s^2 / votes. A perfect predictor still has the mean
     of these variances as its MSE; its LCC is sqrt(1 - error variance / variance of the observed MOS), the index of
     reliability of classical test theory (Lord & Novick 1968, section 3.6). Rating errors count as independent.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> rows = ["sample_id,mos,votes,mos_std", "u1,1,4,1.0", "u2,3,4,1.0", "u3,5,4,1.0"]
+    >>> ref = "\\n".join(rows).encode()
+    >>> print(ceiling(pair(io.BytesIO(ref), {"ours": io.BytesIO(ref)}))["utterance"].text())
+    MSE 0.250, LCC 0.968 (limited by the number of votes)
     """
     if paired.noise is None:
         return None

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -42,30 +42,41 @@ def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac")
     >>> audio_path("validation", "s1", "../x")
     'audio/validation/s1/..%2Fx.flac'
     """
+    if _UNSAFE(system_id):
+        system_id = quote(system_id, safe=" ")
+    if _UNSAFE(sample_id):
+        sample_id = quote(sample_id, safe=" ")
+    return (
+        f"audio/{part}/{system_id}/{sample_id}{suffix}" if system_id else f"audio/{part}/{sample_id}{suffix}"
+    )
 
-    def safe(text: str) -> str:
-        return quote(text, safe=" ") if re.search(r"[/\\\0:]|^\.", text) else text
 
-    return "/".join(["audio", part, *([safe(system_id)] if system_id else []), f"{safe(sample_id)}{suffix}"])
+_UNSAFE = re.compile(r"[/\\\0:]|^\.").search
+_SUFFIX = re.compile(r"\.\w{2,5}$").search
 
 
-def suffix_of(audio: Any) -> str:
+def suffix_of(path: str | None) -> str:
     """File suffix of a clip by the dataset's own name of it; without a name, the corpora's ".flac"."""
-    path = (audio or {}).get("path") if isinstance(audio, dict) else None
-    return PurePosixPath(path).suffix.lower() if path and re.search(r"\.\w{2,5}$", path) else ".flac"
+    found = _SUFFIX(path) if path else None
+    return found[0].lower() if found else ".flac"
 
 
-def iter_columns(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a parquet file, with those of `columns` that it has; nothing else is read from the disk.
+def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Those of `columns` that a parquet file has, and its rows of them; nothing else is read from the disk.
 
     "audio.path" stands for that field of the audio column.
     """
     file = _open(path)
     present = [column for column in columns if column.partition(".")[0] in file.schema_arrow.names]
-    for batch in file.iter_batches(batch_size=8192, columns=present):
-        arrays = [batch.column(name).to_pylist() for name in batch.schema.names]
-        for row in zip(*arrays, strict=True):
-            yield dict(zip(batch.schema.names, row, strict=True))
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for batch in file.iter_batches(batch_size=8192, columns=present):
+            arrays = [
+                batch.column("audio").field("path") if c == "audio.path" else batch.column(c) for c in present
+            ]
+            yield from zip(*(array.to_pylist() for array in arrays), strict=True)
+
+    return present, rows()
 
 
 def unpack_audio(path: Path, root: Path, part: str) -> int:
@@ -89,17 +100,17 @@ def unpack_audio(path: Path, root: Path, part: str) -> int:
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
         samples = batch.column("sample_id").to_pylist()
         systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(samples)
-        clips, paths = (batch.column("audio").field(name) for name in ("bytes", "path"))
+        clips, paths = batch.column("audio").field("bytes"), batch.column("audio").field("path").to_pylist()
         for i, (sample_id, system_id) in enumerate(zip(samples, systems, strict=True)):
             content = clips[i].as_buffer()
             if content is None:
                 continue  # a label without audio: `prepare` reports the clip as missing
-            suffix = suffix_of({"path": paths[i].as_py()})
-            target = root / audio_path(part, str(system_id or ""), str(sample_id), suffix)
-            if target.parent not in folders:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(target.parent)
-            written += _write_once(str(target), content)
+            target = f"{root}/{audio_path(part, str(system_id or ''), str(sample_id), suffix_of(paths[i]))}"
+            folder = target.rpartition("/")[0]
+            if folder not in folders:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                folders.add(folder)
+            written += _write_once(target, content)
     with atomic_write(done) as marker:
         marker.write(mark.encode())
     return written

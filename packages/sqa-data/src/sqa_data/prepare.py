@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -99,8 +99,10 @@ def prepare(
         total = sum(split.samples or 0 for split in corpus.splits.values() if not split.optional)
         with ThreadPoolExecutor(max(1, jobs)) as pool:
             for chunk in _chunks(utterances, 4096):
-                infos = pool.map(_probe, [utterance.audio_path for utterance, _ in chunk])
-                for (utterance, ratings), info in zip(chunk, infos, strict=True):
+                paths = [utterance.audio_path for utterance, _ in chunk]
+                # by the hundred: handing single files to threads costs more than looking at them
+                parts = pool.map(_probe_all, [paths[i : i + 128] for i in range(0, len(paths), 128)])
+                for (utterance, ratings), info in zip(chunk, chain.from_iterable(parts), strict=True):
                     writer.add(utterance, ratings, info)
                 if progress:
                     progress(what, writer.seen, total or None)
@@ -345,6 +347,10 @@ def spread(values: Iterable[float]) -> float | None:
         return None
     mean = math.fsum(values) / len(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def _probe_all(paths: list[str]) -> list[AudioInfo | tuple[str, str, str]]:
+    return [_probe(path) for path in paths]
 
 
 def _probe(path: str) -> AudioInfo | tuple[str, str, str]:

@@ -4,7 +4,6 @@
 read.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from ..corpus import Sample
 from ..errors import DataError
 from ..labels import RANGES
-from ..parquet import audio_path, iter_columns, parts, suffix_of
+from ..parquet import audio_path, parts, read_columns, suffix_of
 
-PLAIN = ("sample_id", "system_id", "mos", "raw_ratings", "audio.path")
+PLAIN = ("sample_id", "system_id", "audio.path", "raw_ratings", "mos")
 
 
 def parser(splits: dict[str, tuple[str, ...]]) -> Callable[[Path], Iterator[Sample]]:
@@ -30,29 +29,26 @@ def parser(splits: dict[str, tuple[str, ...]]) -> Callable[[Path], Iterator[Samp
 
 
 def _read(path: Path, split: str, part: str) -> Iterator[Sample]:
-    labels = [label for label in RANGES if label != "mos"]
-    for line, row in enumerate(iter_columns(path, [*PLAIN, *labels]), start=1):
-        sample_id, system_id = row.get("sample_id"), row.get("system_id")
+    names, rows = read_columns(path, [*PLAIN, *(label for label in RANGES if label != "mos")])
+    at = {name: index for index, name in enumerate(names)}
+    labels = [(name, index) for name, index in at.items() if name in RANGES]
+    for line, row in enumerate(rows, start=1):
+        sample_id, system_id, clip, given = (row[at[name]] if name in at else None for name in PLAIN[:4])
         if not sample_id:
             raise DataError(f"{path}: row {line}: no sample_id")
-        metrics = {}
-        for label in ("mos", *labels):
-            value = row.get(label)
-            if value is not None and not math.isnan(value):  # not computed for this clip
-                metrics[label] = float(value)
-        ratings = tuple(_ratings(row.get("raw_ratings"), path, line))
         yield Sample(
             split=split,
-            audio=audio_path(part, str(system_id or ""), str(sample_id), suffix_of(row.get("audio"))),
+            audio=audio_path(part, str(system_id or ""), str(sample_id), suffix_of(clip)),
             sample_id=str(sample_id),
             system_id=None if system_id is None else str(system_id),
-            metrics=metrics,
-            ratings=ratings,
+            # null and NaN: not computed for this clip
+            metrics={name: float(v) for name, index in labels if (v := row[index]) is not None and v == v},
+            ratings=tuple(_ratings(given, path, line)) if given else (),
         )
 
 
 def _ratings(value: Any, path: Path, line: int) -> Iterator[float]:
-    for rating in value or ():
+    for rating in value:
         if isinstance(rating, bool) or not isinstance(rating, int | float) or not 1 <= rating <= 5:
             raise DataError(f"{path}: row {line}: raw_ratings holds {rating!r}; expected numbers in 1..5")
         yield float(rating)

@@ -59,7 +59,7 @@ def test_download_prepare_verify(
     name: str, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = publish(name, server, tmp_path / "published")
-    raw, out = tmp_path / "raw", tmp_path / "data"
+    raw, out = tmp_path / "raw ü", tmp_path / "d a t a"
     if name in PUBLISHED_CHECKSUM:
         # as long as the published facts hold, the small archive is refused
         failed = run(

@@ -192,7 +192,7 @@ def test_progress_counts_bytes(server: Loopback, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int | None]] = []
     get(server, "ttsds2", tmp_path / "raw", progress=lambda *args: seen.append(args))
     size = len(files["ttsds2.zip"])
-    assert seen[-1] == ("ttsds2.zip", size, size)
+    assert seen[-1] == ("ttsds2/ttsds2.zip", size, size)
 
 
 def test_a_hub_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -249,3 +252,72 @@ def test_a_full_disk_before_unpacking_is_foreseen(tmp_path: Path, monkeypatch: p
     with pytest.raises(DataError, match="only 1 are free"):
         prepare("pstn", tmp_path, tmp_path / "out")
     assert not (tmp_path / "pstn" / "unpacked").exists()
+
+
+def many_clips(folder: Path, n: int) -> None:
+    """PSTN with `n` clips."""
+    build("pstn", folder)
+    rows = "".join(f"{i:05}_x.wav,3.0,0.5,0.4,4\n" for i in range(n))
+    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+        archive.writestr("pstn_train/pstn_train.csv", "filename,MOS,std,95%CI,votes\n" + rows)
+        for i in range(n):
+            archive.writestr(f"pstn_train/{i:05}_x.wav", tone(str(i), 8000))
+
+
+PREPARE = "import sys; from sqa_data import prepare; prepare('pstn', sys.argv[1], sys.argv[2])"
+
+
+def test_killed_while_unpacking_and_run_again(tmp_path: Path) -> None:
+    many_clips(tmp_path / "raw" / "pstn", 2000)
+    command = [sys.executable, "-c", PREPARE, str(tmp_path / "raw"), str(tmp_path / "out")]
+    first = tmp_path / "raw" / "pstn" / "unpacked.partial" / "pstn_train" / "00300_x.wav"
+    with subprocess.Popen(command) as process:
+        while not first.exists():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.kill()
+    assert not (tmp_path / "raw" / "pstn" / "unpacked").exists()
+    assert not list((tmp_path / "out").rglob("data.jsonl"))
+    prepare("pstn", tmp_path / "raw", tmp_path / "out")
+    assert len(read_manifest(tmp_path / "out" / "pstn" / "train" / "data.jsonl")) == 2000
+    names = {path.name for path in (tmp_path / "raw" / "pstn").iterdir() if not path.name.startswith(".")}
+    assert names == {"train.zip", "unpacked", "unpacked.json"}
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    many_clips(tmp_path / "raw" / "pstn", 300)
+    command = [sys.executable, "-c", PREPARE, str(tmp_path / "raw"), str(tmp_path / "out")]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    manifest = tmp_path / "out" / "pstn" / "train" / "data.jsonl"
+    assert len(read_manifest(manifest)) == 300
+    assert not list((tmp_path / "out").rglob("*.tmp"))
+
+
+def test_a_new_corpus_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sqa_data import corpora
+
+    (tmp_path / "mine.py").write_text(
+        "from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split\n"
+        "def parse(root):\n"
+        "    for line in (root / 'labels.txt').read_text().splitlines():\n"
+        "        name, mos = line.split()\n"
+        "        yield Sample('train', name, name.split('.')[0], None, {'mos': float(mos)})\n"
+        "CORPUS = Corpus('mine', 'My corpus', {'train': Split(None)}, (), Licence('none', '', ask=False), (), ('x',),\n"
+        "                'me', ('labels.txt',), parse)\n"
+    )
+    monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "sqa_data.corpora.mine", raising=False)
+    list_corpora.cache_clear()
+    try:
+        folder = tmp_path / "raw" / "mine"
+        folder.mkdir(parents=True)
+        (folder / "labels.txt").write_text("a.wav 3.5\n")
+        (folder / "a.wav").write_bytes(tone("a", 11025))
+        prepare("mine", tmp_path / "raw", tmp_path / "out")
+    finally:
+        list_corpora.cache_clear()
+    (only,) = read_manifest(tmp_path / "out" / "mine" / "train" / "data.jsonl")
+    assert (only.sample_id, only.metrics, only.sample_rate) == ("a", {"mos": 3.5}, 11025)

@@ -210,7 +210,7 @@ def download(
       sqa-cli data download nisqa --labels-only --licence-ok nisqa
     """
     import sqa_data
-    from sqa_data.download import licences_to_accept
+    from sqa_data.download import licences_to_accept, require_licences
     from sqa_data.fetch import Patience
     from sqa_data.labels_only import download_labels
     from sqa_data.prepare import unpack_corpus
@@ -230,7 +230,7 @@ def download(
             if corpus.name not in accepted and click.confirm(text, err=True):
                 accepted.add(corpus.name)
     if labels_only:
-        sqa_data.download([], raw, licence_ok=accepted)
+        require_licences(corpora, raw, accepted)
         files = [path for c in corpora for path in download_labels(c, raw, prefer=prefer, base_url=base_url)]
         _say(as_json, [str(path) for path in files], [str(path) for path in files])
         return

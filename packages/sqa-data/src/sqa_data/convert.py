@@ -3,9 +3,11 @@
 import math
 import zipfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 from .audio import probe
@@ -62,28 +64,31 @@ def add_labels(source: str | Path, data: str | Path) -> list[Added]:
     that an utterance has already is kept; NaN is no label.
     """
     added = []
-    files = sorted(_scp_files(Path(source)), key=lambda item: item[0])
-    if not files:
-        raise DataError(f"{source}: no files CORPUS/SPLIT/LABEL.scp in it")
-    for (corpus, split), group in groupby(files, key=lambda item: item[0]):
-        manifest = Path(data) / corpus / split / "data.jsonl"
-        if manifest.is_file():
-            added.append(_add(manifest, corpus, [(label, lines) for _, label, lines in group]))
+    with _opened(Path(source)) as (names, read):
+        files = sorted(
+            (Path(name).parts[-3:-1], Path(name).stem, name) for name in names if _is_label_file(name)
+        )
+        if not files:
+            raise DataError(f"{source}: no files CORPUS/SPLIT/LABEL.scp in it")
+        for (corpus, split), group in groupby(files, key=itemgetter(0)):
+            manifest = Path(data) / corpus / split / "data.jsonl"
+            if manifest.is_file():
+                added.append(_add(manifest, corpus, ((label, read(name)) for _, label, name in group)))
     if not added:
         raise DataError(f"{data}: none of the corpora in {source} is prepared here")
     return added
 
 
-def _add(manifest: Path, corpus: str, files: list[tuple[str, list[str]]]) -> Added:
+def _add(manifest: Path, corpus: str, files: Iterable[tuple[str, str]]) -> Added:
     rows = {
         u.sample_id.partition("-")[2] if corpus in PREFIXED else u.sample_id: i
         for i, u in enumerate(iter_manifest(manifest))
     }
     columns: dict[str, array[float]] = {}
     unknown: set[str] = set()
-    for label, lines in files:
+    for label, content in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        for line, text in enumerate(lines, start=1):
+        for line, text in enumerate(content.splitlines(), start=1):
             sample_id, value = _pair(text, f"{corpus}/{label}.scp", line)
             if sample_id not in rows:
                 unknown.add(sample_id)
@@ -107,23 +112,22 @@ def _add(manifest: Path, corpus: str, files: list[tuple[str, list[str]]]) -> Add
     return Added(manifest, counts, len(unknown))
 
 
-def _scp_files(source: Path) -> Iterator[tuple[tuple[str, str], str, list[str]]]:
-    """((corpus, split), label, lines) of every label file in a folder or a zip."""
-    skip = {"wav", "utt2sys", "utt2dur"}
+def _is_label_file(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix == ".scp" and path.stem != "wav" and len(path.parts) > 2
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[tuple[list[str], Callable[[str], str]]]:
+    """The files of a folder or of a zip, and how to read one."""
     if source.is_dir():
-        for path in source.rglob("*.scp"):
-            if path.stem not in skip:
-                lines = path.read_text("utf-8").splitlines()
-                yield (path.parent.parent.name, path.parent.name), path.stem, lines
+        files = [path.relative_to(source.parent).as_posix() for path in source.rglob("*.scp")]
+        yield files, lambda name: (source.parent / name).read_text("utf-8")
         return
     try:
         with zipfile.ZipFile(source) as archive:
-            for name in archive.namelist():
-                inside = PurePosixPath(name)
-                if inside.suffix == ".scp" and inside.stem not in skip and len(inside.parts) > 2:
-                    lines = archive.read(name).decode("utf-8").splitlines()
-                    yield (inside.parts[-3], inside.parts[-2]), inside.stem, lines
-    except (OSError, zipfile.BadZipFile) as error:
+            yield archive.namelist(), lambda name: archive.read(name).decode("utf-8")
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise DataError(f"{source}: not a readable zip ({error})") from error
 
 

@@ -75,9 +75,9 @@ def download(
     Raises DataError: a licence that was not accepted, no room, or (after all others are done) the files that could
     not be brought.
     """
-    corpora = [get_corpus(name) for name in names]
+    corpora = [get_corpus(name) for name in ([names] if isinstance(names, str) else names)]
     raw = Path(raw)
-    _require_licences(corpora, raw, set(licence_ok))
+    require_licences(corpora, raw, licence_ok)
     wanted = [
         item
         for corpus in corpora
@@ -138,7 +138,7 @@ def state(corpus: Corpus, raw: str | Path) -> str:
     here = [name for name in names if (folder / name).is_file()]
     if names and len(here) == len(names):
         return "downloaded"
-    return "part" if here or any(folder.rglob("*.part")) else ""
+    return "part" if here or any(folder.glob("*.part")) or any(folder.glob("*/*.part")) else ""
 
 
 def _bring(
@@ -164,10 +164,14 @@ def _bring(
             _remember(folder, item.name, fetched)
         return Downloaded(item.corpus.name, path, fetched.size, fetched.sha256, fetched.url, fresh=False)
 
+    def told(_: str, done: int, total: int | None) -> None:
+        if progress:
+            progress(f"{item.corpus.name}/{item.name}", done, total)
+
     reasons = []
     for way in item.ways:
         try:
-            fetched = _by(resolve(way), item, checksum, path, patience, progress, stop)
+            fetched = _by(resolve(way), item, checksum, path, patience, told, stop)
         except DataError as error:
             reasons.append(str(error))
             continue
@@ -228,9 +232,9 @@ def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpu
     ]
 
 
-def _require_licences(corpora: list[Corpus], raw: Path, accepted: set[str]) -> None:
+def require_licences(corpora: Iterable[Corpus], raw: str | Path, licence_ok: Iterable[str]) -> None:
     """Remember what is accepted; DataError that shows what is not yet."""
-    still_open = []
+    accepted, still_open = set(licence_ok), []
     for corpus in licences_to_accept(corpora, raw):
         if accepted & {corpus.name, "all"}:
             with atomic_write(_licence_file(corpus, raw)) as out:

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import orjson
+
 from .audio import AudioInfo, digest, probe
 from .corpus import list_corpora
 from .errors import DataError
@@ -75,7 +77,7 @@ class Verification:
 
 
 def validate(
-    manifests: Iterable[str | Path],
+    manifests: str | Path | Iterable[str | Path],
     *,
     decode: bool = True,
     jobs: int = 4,
@@ -87,7 +89,8 @@ def validate(
     so that another name, container or path does not hide them); without it only the headers are read.
     """
     result = Verification()
-    paths = list(dict.fromkeys(Path(path) for path in manifests))
+    given = [manifests] if isinstance(manifests, str | Path) else manifests
+    paths = list(dict.fromkeys(Path(path) for path in given))
     ids: dict[int, str] = {}  # hash of (corpus, sample_id) -> where
     heard: dict[int, tuple[str, str | None, Path]] = {}  # hash of samples -> where, split, manifest
     counts: dict[tuple[str, str], SplitCount] = {}
@@ -128,11 +131,19 @@ def _lines(path: Path, result: Verification) -> Iterator[tuple[str, Utterance]]:
                 except DataError as error:
                     result.add("schema", f"{path}:{number}", str(error).removeprefix(f"{path}:{number}: "))
                     continue
-                if b"NaN" in line and b'"NaN' not in line:
+                if b"NaN" in line and not _is_json(line):
                     result.add("nan", f"{path}:{number}", f"sample {utterance.sample_id!r} has a NaN label")
                 yield f"{path}:{number}", utterance
     except OSError as error:
         raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result: Verification) -> None:

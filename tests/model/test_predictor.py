@@ -162,14 +162,23 @@ def test_items_are_sources(model: MosModel, files: list[Path]) -> None:
     assert result.metrics == pytest.approx(predict(files[3], model), abs=1e-5)
 
 
-def test_warnings_reach_the_caller(model: MosModel) -> None:
-    with pytest.warns(InputWarning, match="low_rate: 8000 Hz"):
-        predict(noise(1), model, 8_000)
-    with pytest.warns(InputWarning, match="clip 1: silent"):
-        predict([noise(1), np.zeros(16_000)], model, 16_000)
-    with pytest.warns(InputWarning, match="short"):
-        score = predict(noise(0.02) * 9, model, 16_000)
-    assert 1 <= score["mos"] <= 5
+@pytest.mark.parametrize(
+    ("x", "rate", "message"),
+    [
+        (noise(1), 8_000, "low_rate: 8000 Hz"),
+        ([noise(1), np.zeros(16_000)], 16_000, "clip 1: silent"),
+        (noise(0.02) * 9, 16_000, "short: 20.0 ms, padded"),
+    ],
+)
+def test_warnings_reach_the_caller(model: MosModel, x: object, rate: int, message: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        predict(x, model, rate)
+    assert all(w.category is InputWarning for w in caught)
+    assert any(str(w.message).startswith(message) for w in caught)
+
+
+def test_no_warning_without_a_reason(model: MosModel) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         predict(noise(1), model, 16_000)

@@ -12,6 +12,9 @@ import click
 COMMANDS = {
     "data": ("sqa_cli.data:data", "Corpora: list, download, prepare, verify, annotate, choose."),
     "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
+    "predict": ("sqa_cli.predict:predict", "Score speech: one row a clip."),
+    "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
+    "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
     "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),

@@ -53,8 +53,9 @@ def load(source: str | os.PathLike[str] | None = None, *, device: str | torch.de
     return model.to(device).eval()
 
 
-def save(model: MosModel, folder: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> Path:
+def save(model: MosModel, folder: str | os.PathLike[str], *, dtype: torch.dtype | str = "float32") -> Path:
     """Write config.json + model.safetensors into `folder`, whole or not at all; returns the folder."""
+    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.to(dtype).contiguous() for name, value in model.state_dict().items()}
@@ -65,6 +66,20 @@ def save(model: MosModel, folder: str | os.PathLike[str], *, dtype: torch.dtype 
     part.write_text(model.config.to_json(), encoding="utf-8")
     part.replace(folder / OURS[0])
     return folder
+
+
+def push_to_hub(folder: str | Path, repo: str) -> str:
+    """Upload a folder written by `save` to the Hugging Face Hub (HF_TOKEN); returns its address."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    api = HfApi()
+    try:
+        api.create_repo(repo, exist_ok=True)
+        commit = api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[*OURS, "README.md"])
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise CheckpointError(f"{repo}: the Hub does not take it: {_first_lines(error)}") from error
+    return str(commit.repo_url)
 
 
 def _locate(source: str | os.PathLike[str] | None) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ Training splits the same computation, to keep a frozen encoder's states: `model.
 import dataclasses
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -183,6 +184,14 @@ class MosModel(nn.Module):
         }
         copy.load_state_dict(state, assign=True)
         return copy.eval().requires_grad_(False)
+
+    def fingerprint(self) -> str:
+        """Eight hex digits that tell models apart: a checksum of the configuration and of some of every weight."""
+        checksum = zlib.crc32(self.config.to_json().encode())
+        for name, value in self.state_dict().items():
+            checksum = zlib.crc32(name.encode(), checksum)
+            checksum = zlib.crc32(value.detach().flatten()[:4096].float().cpu().numpy().tobytes(), checksum)
+        return f"{checksum:08x}"
 
     def _clips(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None) -> list[Tensor]:
         clips = _clips(waves, lengths)

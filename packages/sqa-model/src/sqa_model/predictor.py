@@ -122,6 +122,7 @@ class Predictor:
         loaded = model if isinstance(model, MosModel) else load(model)
         self.dtype = pick_dtype(dtype, loaded, self.device)
         self.model = loaded.inference_copy(self.device, DTYPES[self.dtype])
+        self.fingerprint = loaded.fingerprint()
         self.channel = channel
         self.window_s = window_s
         self.timeline_s = timeline_s

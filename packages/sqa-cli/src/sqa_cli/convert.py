@@ -1,0 +1,28 @@
+"""`sqa-cli convert`: a published checkpoint becomes config.json + model.safetensors."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option("--push", metavar="OWNER/NAME", help="Also upload the folder to this Hub repository.")
+def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
+    """Write MODEL (a Hub id, folder or file) as config.json + model.safetensors in FOLDER.
+
+    \b
+    Examples:
+      sqa-cli convert vvwangvv/universa-ext_wavlm-base_5metric models/five
+      sqa-cli convert model.pt models/mine --dtype float16
+      sqa-cli convert runs/five/best upload --push me/five
+    """
+    from sqa_model.checkpoint import load, push_to_hub, save
+
+    loaded = load(model)
+    save(loaded, folder, dtype=dtype)
+    click.echo(f"{folder}: {', '.join(loaded.config.names)}; model {loaded.fingerprint()}")
+    if push:
+        click.echo(push_to_hub(folder, push))

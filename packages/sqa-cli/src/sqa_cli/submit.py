@@ -1,0 +1,47 @@
+"""`sqa-cli submit`: the challenge's zip from a results file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The zip to write."
+)
+@click.option("--team", required=True, help="Name of the team.")
+@click.option("--data", default="", help="Training data, in words.")
+@click.option("--system-type", default="", help="Such as single model or ensemble.")
+@click.option("--model-size", type=float, required=True, help="Parameters in millions.")
+@click.option("--loss", default="", help="Training loss, in words.")
+@click.option("--pretrained", multiple=True, help="A pretrained model that was used. Repeatable.")
+@click.option("--expected", multiple=True, help="What was to be scored (folder, list, ...). Repeatable.")
+@click.option("--count", type=click.IntRange(1), help="How many scores there must be: 6900 in validation.")
+@click.option("--metric", default="mos", show_default=True, help="Which head to submit.")
+def submit(
+    results: Path,
+    out: Path,
+    expected: tuple[str, ...],
+    count: int | None,
+    metric: str,
+    pretrained: tuple[str, ...],
+    **about: Any,
+) -> None:
+    """Write the challenge's submission from the RESULTS of `sqa-cli predict`.
+
+    Refuses, and writes nothing, if a row is missing, extra, doubled, failed or not finite.
+
+    \b
+    Examples:
+      sqa-cli submit results.jsonl --out team.zip --team us --model-size 128 --count 6900
+      sqa-cli submit results.jsonl --out team.zip --team us --model-size 2 --expected test/
+    """
+    from sqa_model.inputs import find_items
+    from sqa_model.submission import write_submission
+
+    names = [item.sample_id for item in find_items(expected)] if expected else None
+    about |= {"pretrained_models": list(pretrained)}
+    written = write_submission(results, out, about, expected=names, count=count, metric=metric)
+    click.echo(f"{out}: {written} scores")

@@ -1,0 +1,343 @@
+"""`sqa-cli predict`, `convert` and `submit`, as a person runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from click.testing import CliRunner, Result
+from published import METRICS, SMALL, publish, reference
+from sqa_cli.main import main
+from sqa_model import ModelConfig, MosModel, predict, save
+from sqa_model.logmel import LogMelConfig
+
+HEADS = [("mos", 1, 5), ("mos_std", 0, None)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    config = ModelConfig(LogMelConfig(dim=32, blocks=1), HEADS, dim=32, layers=1, feedforward=64)
+    return str(save(MosModel(config), tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture
+def wavs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of clips, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "wavs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        wave = rng.standard_normal(16_000 + 1_600 * i) * np.linspace(0.01, 0.1, 16_000 + 1_600 * i)
+        soundfile.write(folder / f"clip {i:02} ü.wav", wave, 16_000)
+    return folder
+
+
+def run(*arguments: object, stdin: bytes | str | None = None, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["predict", *map(str, arguments)], input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def rows(path: Path | str) -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
+def test_table_and_json(wavs: Path, model: str) -> None:
+    files = sorted(wavs.iterdir())
+    expected = predict(files, model)
+    table = run("wavs", "--model", model).stdout.splitlines()
+    assert table[0].split() == ["mos", "mos_std"]
+    assert [line.split()[-2] for line in table[1:]] == [f"{e['mos']:.3f}" for e in expected]
+    printed = [json.loads(line) for line in run("wavs", "--model", model, "--json").stdout.splitlines()]
+    assert [row["sample_id"] for row in printed] == [f.stem for f in files]
+    for row, scores in zip(printed, expected, strict=True):
+        assert row["metrics"] == pytest.approx(scores, abs=1e-5)
+
+
+def test_results_file_and_scp(wavs: Path, model: str) -> None:
+    lines = [
+        json.dumps(
+            {"audio_path": f"wavs/clip {i:02} ü.wav", "sample_id": f"s{i}", "system_id": f"sys{i % 2}"}
+        )
+        for i in reversed(range(12))
+    ]
+    Path("data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    run("data.jsonl", "--model", model, "--out", "out/results.jsonl", "--scp")
+    written = rows("out/results.jsonl")
+    assert [(r["sample_id"], r["system_id"]) for r in written] == [
+        (f"s{i}", f"sys{i % 2}") for i in reversed(range(12))
+    ]
+    assert written[0]["duration"] == pytest.approx(2.1)
+    assert sorted(p.name for p in Path("out").iterdir()) == ["mos.scp", "mos_std.scp", "results.jsonl"]
+    scp = [line.split(" ") for line in Path("out/mos.scp").read_text().splitlines()]
+    assert [(name, float(value)) for name, value in scp] == [
+        (r["sample_id"], r["metrics"]["mos"]) for r in written
+    ]
+
+
+def test_score_takes_the_results(wavs: Path, model: str) -> None:
+    run("wavs", "--model", model, "--out", "pred.jsonl")
+    with Path("ref.jsonl").open("w", encoding="utf-8") as file:
+        for i, row in enumerate(rows("pred.jsonl")):
+            file.write(json.dumps({"sample_id": row["sample_id"], "metrics": {"mos": 1 + i / 4}}) + "\n")
+    result = CliRunner().invoke(main, ["score", "--ref", "ref.jsonl", "--pred", "pred.jsonl", "--json"])
+    assert result.exit_code == 0, result.output
+    assert "lcc" in result.stdout.lower()
+
+
+def test_a_bad_file_is_a_row_and_exit_code_1(wavs: Path, model: str) -> None:
+    (wavs / "clip 03 ü.wav").write_text("not audio")
+    (wavs / "clip 05 ü.wav").write_bytes(b"")
+    result = run("wavs", "absent.wav", "--model", model, "--out", "r.jsonl", code=1)
+    assert "3 of 13 clips could not be scored." in result.stderr
+    written = rows("r.jsonl")
+    assert len(written) == 13
+    assert [i for i, r in enumerate(written) if "error" in r] == [3, 5, 12]
+    assert "not readable as audio" in written[3]["error"]
+    assert "empty" in written[5]["error"]
+    assert "no such file" in written[12]["error"]
+    # mended, only these are scored again, and the order is that of the input
+    soundfile.write(wavs / "clip 03 ü.wav", np.random.default_rng(1).standard_normal(20_000) * 0.1, 16_000)
+    run("wavs", "absent.wav", "--model", model, "--out", "r.jsonl", "--resume", code=1)
+    mended = rows("r.jsonl")
+    assert [r["sample_id"] for r in mended] == [r["sample_id"] for r in written]
+    assert [i for i, r in enumerate(mended) if "error" in r] == [5, 12]
+    assert all(mended[i] == written[i] for i in (0, 1, 2, 4, 6, 11))
+
+
+def test_warnings_are_in_the_row(wavs: Path, model: str) -> None:
+    soundfile.write("quiet.wav", np.zeros(8_000), 8_000)
+    result = run("quiet.wav", "--model", model, "--json")
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert [w.split(":")[0] for w in row["warnings"]] == ["low_rate", "silent"]
+    assert "quiet: warning: low_rate" in result.stderr
+
+
+def test_standard_input(wavs: Path, model: str) -> None:
+    path = sorted(wavs.iterdir())[0]
+    (row,) = map(
+        json.loads, run("-", "--model", model, "--json", stdin=path.read_bytes()).stdout.splitlines()
+    )
+    assert row["sample_id"] == "stdin"
+    assert row["metrics"] == pytest.approx(predict(path, model), abs=1e-5)
+    listed = run("-", "--model", model, "--json", stdin=f"{path}\n").stdout
+    assert json.loads(listed)["metrics"] == pytest.approx(row["metrics"], abs=1e-5)
+    assert "standard input is empty" in run("-", "--model", model, stdin=b"", code=1).output
+
+
+def test_timeline(wavs: Path, model: str) -> None:
+    soundfile.write("long.wav", np.random.default_rng(0).standard_normal(80_000) * 0.1, 16_000)
+    (row,) = map(json.loads, run("long.wav", "--model", model, "--timeline", 2, "--json").stdout.splitlines())
+    assert row["timeline"][0]["start"] == 0
+    assert row["timeline"][-1]["end"] == 5
+    assert set(row["timeline"][0]["metrics"]) == {"mos", "mos_std"}
+
+
+def test_existing_results_are_not_overwritten(wavs: Path, model: str, tmp_path: Path) -> None:
+    run("wavs", "--model", model, "--out", "r.jsonl")
+    before = Path("r.jsonl").read_bytes()
+    assert "r.jsonl exists; pass --resume" in run("wavs", "--model", model, "--out", "r.jsonl", code=1).output
+    run("wavs", "--model", model, "--out", "r.jsonl", "--resume")
+    assert Path("r.jsonl").read_bytes() == before
+    other = "has 11 rows of other clips"
+    file = sorted(wavs.iterdir())[0]
+    assert other in run(file, "--model", model, "--out", "r.jsonl", "--resume", code=1).output
+    torch.manual_seed(9)
+    config = ModelConfig(LogMelConfig(dim=32, blocks=1), HEADS, dim=32, layers=1, feedforward=64)
+    second = save(MosModel(config), tmp_path / "second")
+    said = run("wavs", "--model", second, "--out", "r.jsonl", "--resume", code=1).output
+    assert "was scored by model" in said
+    assert Path("r.jsonl").read_bytes() == before
+
+
+def test_resume_drops_a_torn_line(wavs: Path, model: str) -> None:
+    run("wavs", "--model", model, "--out", "whole.jsonl")
+    whole = Path("whole.jsonl").read_bytes()
+    for cut in (0, 10, len(whole) // 2, len(whole) - 1):
+        Path("torn.jsonl").write_bytes(whole[:cut])
+        run("wavs", "--model", model, "--out", "torn.jsonl", "--resume")
+        got, want = rows("torn.jsonl"), rows("whole.jsonl")
+        assert [r["sample_id"] for r in got] == [r["sample_id"] for r in want]
+        for g, w in zip(got, want, strict=True):
+            assert g["metrics"] == pytest.approx(w["metrics"], abs=1e-5)
+    lines = whole.splitlines(keepends=True)
+    Path("bad.jsonl").write_bytes(lines[0] + b"{broken\n" + lines[1])
+    assert (
+        "bad.jsonl:2: not JSON"
+        in run("wavs", "--model", model, "--out", "bad.jsonl", "--resume", code=1).output
+    )
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "sqa_cli", "predict", *map(str, arguments)]
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on(wavs: Path, model: str, kind: signal.Signals) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(60):  # enough work to be killed in the middle
+        soundfile.write(wavs / f"long{i}.wav", rng.standard_normal(320_000) * 0.1, 16_000)
+    arguments = ("wavs", "--model", model, "--out", "r.jsonl")
+    process = subprocess.Popen(
+        command(*arguments), env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
+    )
+    out = Path("r.jsonl")
+    deadline = time.monotonic() + 120
+    while process.poll() is None and (not out.exists() or out.stat().st_size < 1_000):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(kind)
+    _, said = process.communicate()
+    if kind == signal.SIGINT and process.returncode:
+        assert "interrupted; the rows so far are in r.jsonl, --resume goes on" in said
+        assert "Traceback" not in said
+    survived = len(rows_of_whole_lines(out))
+    run(*arguments, "--resume")
+    written = rows(out)
+    assert 0 < survived <= len(written) == 72
+    assert [r["sample_id"] for r in written] == sorted(r["sample_id"] for r in written)
+
+
+def rows_of_whole_lines(path: Path) -> list[str]:
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]
+
+
+def test_shards_merge_in_input_order(wavs: Path, model: str) -> None:
+    run("wavs", "--model", model, "--out", "whole.jsonl")
+    for i in (3, 1, 2):
+        assert not Path("r.jsonl").exists()
+        run("wavs", "--model", model, "--out", "r.jsonl", "--shard", f"{i}/3")
+    got, want = rows("r.jsonl"), rows("whole.jsonl")
+    assert [r["sample_id"] for r in got] == [r["sample_id"] for r in want]
+    for g, w in zip(got, want, strict=True):
+        assert g["metrics"] == pytest.approx(w["metrics"], abs=1e-5)
+    assert not list(Path().glob("r.jsonl.*"))
+    run("wavs", "--model", model, "--out", "r.jsonl", "--shard", "1/3", "--resume")  # all is done
+    assert rows("r.jsonl") == got
+
+
+@pytest.mark.slow
+def test_torchrun(wavs: Path, model: str) -> None:
+    arguments = ["wavs", "--model", model, "--out", "r.jsonl"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, "-m", "sqa_cli", "predict", *arguments], env=environment, check=True)
+    run("wavs", "--model", model, "--out", "whole.jsonl")
+    assert [r["sample_id"] for r in rows("r.jsonl")] == [r["sample_id"] for r in rows("whole.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Missing argument"),
+        (["wavs", "--resume"], 2, "need --out"),
+        (["empty"], 1, "empty: no audio found"),
+        (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 1, "shard is '4/3'; expected i/n"),
+        (["wavs", "--model", "nowhere"], 1, "nowhere: no such file or folder"),
+        (["wavs", "--device", "tpu"], 1, "device is 'tpu'"),
+        (["wavs", "--dtype", "int3"], 1, "dtype is 'int3'"),
+        (["wavs/clip 00 ü.wav", "wavs/clip 00 ü.wav"], 1, "2 clips are called"),
+    ],
+)
+def test_wrong_usage_is_told(wavs: Path, model: str, arguments: list[str], code: int, message: str) -> None:
+    Path("empty").mkdir()
+    options = [] if "--model" in arguments else ["--model", model]
+    result = run(*arguments, *options, code=code)
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from sqa_cli.main import main\n"
+        "for name in ('predict', 'convert', 'submit'):\n"
+        "    assert 'Examples:' in CliRunner().invoke(main, [name, '--help']).output\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_convert(tmp_path: Path, wavs: Path) -> None:
+    source = publish(reference(layers=1, **SMALL), tmp_path / "published")
+    result = CliRunner().invoke(main, ["convert", str(source), str(tmp_path / "ours")])
+    assert result.exit_code == 0, result.output
+    assert ", ".join(METRICS) in result.output
+    file = sorted(wavs.iterdir())[0]
+    assert predict(file, tmp_path / "ours", dtype="float32") == predict(file, source, dtype="float32")
+    result = CliRunner().invoke(main, ["convert", str(wavs), str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert "no model in this folder" in result.output
+
+
+# --- submit ---
+
+ABOUT = ["--team", "us", "--model-size", "2.5", "--pretrained", "wavlm-base-plus"]
+
+
+def submit(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["submit", *map(str, arguments), *ABOUT])
+
+
+def write_results(path: Path, scores: Sequence[object], **changes: dict) -> Path:
+    with path.open("w", encoding="utf-8") as file:
+        for i, score in enumerate(scores):
+            row = {"sample_id": f"fileid_{i}", "metrics": {"mos": score}, **changes.get(f"row{i}", {})}
+            file.write(json.dumps(row) + "\n")
+    return path
+
+
+def test_submission(wavs: Path, model: str) -> None:
+    for path in wavs.iterdir():
+        path.rename(path.with_name(path.name.replace(" ", "_")))
+    run("wavs", "--model", model, "--out", "r.jsonl")
+    result = submit("r.jsonl", "--out", "team.zip", "--count", 12, "--expected", "wavs")
+    assert result.exit_code == 0, result.output
+    with zipfile.ZipFile("team.zip") as archive:
+        assert archive.namelist() == ["mos.scp", "README.yaml"]
+        lines = archive.read("mos.scp").decode().splitlines()
+        about = yaml.safe_load(archive.read("README.yaml"))
+    assert lines == [f"{r['sample_id']} {r['metrics']['mos']}" for r in rows("r.jsonl")]
+    assert about["team"] == "us"
+    assert about["model_size"] == 2.5
+    assert about["pretrained_models"] == ["wavlm-base-plus"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "changes", "options", "message"),
+    [
+        ([3.0, float("nan")], {}, [], "1 without a finite score, such as fileid_1"),
+        ([3.0, None], {}, [], "1 without a finite score"),
+        ([3.0, "4"], {}, [], "1 without a finite score"),
+        ([3.0, 3.1], {"row1": {"metrics": {}, "error": "no such file"}}, [], "fileid_1: no such file"),
+        ([3.0, 3.1], {"row1": {"sample_id": "a/fileid_0.wav"}}, [], "1 twice, such as fileid_0"),
+        ([3.0, 3.1], {}, ["--count", 3], "2 scores, expected 3"),
+        ([3.0], {}, ["--expected", "e.scp"], "1 missing, such as fileid_1"),
+        ([3.0, 3.1, 3.2], {}, ["--expected", "e.scp"], "1 not asked for, such as fileid_2"),
+        ([3.0], {"row0": {"sample_id": "a b"}}, [], "a name must not have blanks"),
+        ([], {}, [], "no scores"),
+    ],
+)
+def test_submission_refuses(
+    scores: list, changes: dict, options: list, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("e.scp").write_text("fileid_0 a.wav\nfileid_1 b.wav\n")
+    results = write_results(tmp_path / "r.jsonl", scores, **changes)
+    result = submit(results, "--out", "team.zip", *options)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not Path("team.zip").exists()

@@ -257,8 +257,12 @@ def test_a_frozen_backbone_stays_and_unfrozen_layers_learn(configure: Configure,
         assert {"mix", "projection.weight", "metrics.weight"} <= changed
 
 
-def test_a_cached_run_learns_the_same_and_is_resumed_exactly(configure: Configure, tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_cached_run_learns_the_same_and_is_resumed_exactly(
+    configure: Configure, tmp_path: Path, precision: str
+) -> None:
     options = [f"data.cache={tmp_path}/cache", "data.max_seconds=1.0", "epochs=3", "eval.every=2"]
+    options.append(f"precision={precision}")
     plain = configure(*options[1:], base=TINY_WAVLM)
     train(plain, tmp_path / "plain")
     train(configure(*options, base=TINY_WAVLM), tmp_path / "cached")

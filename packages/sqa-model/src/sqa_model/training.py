@@ -376,8 +376,9 @@ class Source:
                 return computed
             parts = zip(chosen, computed.split(), strict=True)
             items = [self.cache.put(index, part.states) for (index, _), part in parts]
-        states = torch.cat(list(items), dim=1).to(device, non_blocking=True)
-        return Features(states.to(dtype), [item.shape[1] for item in items])
+        with torch.autocast(device.type, enabled=False):  # which on CPUs refuses half precision
+            states = torch.cat(list(items), dim=1).to(device, non_blocking=True).to(dtype)
+        return Features(states, [item.shape[1] for item in items])
 
     def flush(self) -> None:
         if self.cache:

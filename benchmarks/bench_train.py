@@ -1,0 +1,170 @@
+"""Training speed against the reference's own way of computing it, in one run.
+
+    python benchmarks/bench_train.py [--updates 2] [--threads 1]
+
+The rival is the reference's step as its code computes it: transformers' WavLM in fp32, all hidden states stacked,
+the frozen backbone in train mode without `no_grad`, batches padded, `torch.nn.TransformerEncoder` above, AdamW. Ours
+is `sqa_model.train` itself, from audio files to saved weights, timed between its updates: the network without cache
+in fp32 and bf16, and with the feature cache (its first epoch fills it). Weights are random: time does not depend on
+them. Ratios are per update over the same clips; the table says how many seconds of audio an update holds.
+"""
+
+import argparse
+import itertools
+import json
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from sqa_model.config import load_config
+from sqa_model.training import Progress, train
+from torch import nn
+
+SECONDS = [2.0, 4.5, 6.5, 8.0, 10.6]  # one update: 31.6 s of audio, 53 s when padded
+EPOCHS = 4
+
+
+class Reference(nn.Module):
+    """The published model as its code computes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from transformers import WavLMConfig, WavLMModel
+
+        # transformers 5 drops the states of dropped layers, which crashes the reference: no layer drop
+        self.wavlm = WavLMModel(WavLMConfig(layerdrop=0.0)).requires_grad_(False)
+        self.weights = nn.Parameter(torch.zeros(13))
+        self.projection = nn.Sequential(nn.Linear(768, 768), nn.LayerNorm(768))
+        layer = nn.TransformerEncoderLayer(768, 8, 2048, 0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+        self.metrics = nn.Linear(768, 5)
+
+    def forward(self, waves: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """waves: (batch, samples), padded."""
+        inside = torch.arange(waves.shape[1])[None] < lengths[:, None]
+        out = self.wavlm(waves, attention_mask=inside.long(), output_hidden_states=True)
+        states = torch.stack(out.hidden_states)  # (13, batch, frames, 768)
+        mixed = (self.weights.softmax(0)[:, None, None, None] * states).sum(0)
+        frames = self.wavlm._get_feat_extract_output_lengths(lengths)
+        padding = torch.arange(mixed.shape[1])[None] >= frames[:, None]
+        x = self.encoder(self.projection(mixed), src_key_padding_mask=padding)
+        x = x.masked_fill(padding[..., None], 0).sum(1) / frames[:, None]
+        return 1 + 4 * self.metrics(x).sigmoid()
+
+
+def time_reference(paths: list[list[Path]]) -> list[float]:
+    """Seconds of each update over the clips of `paths`, reading included; the first, a warm-up, left out."""
+    torch.manual_seed(0)
+    model = Reference().train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-5)
+    times = []
+    for update in [paths[0], *paths]:
+        start = time.perf_counter()
+        waves = [torch.from_numpy(soundfile.read(path, dtype="float32")[0]) for path in update]
+        lengths = torch.tensor([len(wave) for wave in waves])
+        pred = model(nn.utils.rnn.pad_sequence(waves, batch_first=True), lengths)
+        optimizer.zero_grad()
+        (pred - 3).square().mean().backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    return times[1:]
+
+
+def time_ours(folder: Path, updates: int, overrides: list[str], epochs: int) -> list[list[float]]:
+    """Seconds of each update of each epoch of `sqa_model.train`."""
+    out = folder / "run"
+    shutil.rmtree(out, ignore_errors=True)
+    config = load_config(
+        "universa-ext-5metric",
+        overrides=[
+            "model.pretrained=none",
+            f"data.train={folder}/train.jsonl",
+            f"data.dev={folder}/dev.jsonl",
+            f"batch.clips={len(SECONDS)}",
+            f"epochs={epochs}",
+            "eval.every=1000000",
+            "run.tensorboard=false",
+            "run.device=cpu",
+            *overrides,
+        ],
+    )
+    stamps: list[float] = []
+
+    def watch(_: Progress) -> None:
+        stamps.append(time.perf_counter())
+
+    train(config, out, watch=watch)
+    spans = [b - a for a, b in zip([stamps[0], *stamps], stamps, strict=False)]
+    spans[0] = (
+        statistics.median(spans[1:updates]) if updates > 1 else spans[1]
+    )  # the start of the run is not a step
+    return [spans[e * updates : (e + 1) * updates] for e in range(epochs)]
+
+
+def write_corpus(folder: Path, updates: int) -> list[list[Path]]:
+    """Noise clips: `updates` times the lengths of SECONDS, and one short clip for development."""
+    rng = np.random.default_rng(0)
+    groups, rows = [], []
+    labels = dict.fromkeys(("mos", "dnsmos_ovrl", "scoreq", "utmos", "nisqa_mos"), 3.0)
+    for u in range(updates):
+        group = []
+        for i, seconds in enumerate(SECONDS):
+            path = folder / f"{u}-{i}.wav"
+            soundfile.write(path, rng.standard_normal(int(seconds * 16_000)) * 0.1, 16_000)
+            rows.append(
+                {"audio_path": str(path), "sample_id": path.stem, "duration": seconds, "metrics": labels}
+            )
+            group.append(path)
+        groups.append(group)
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "dev.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    return groups
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--updates", type=int, default=3, help="updates an epoch")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        groups = write_corpus(folder, arguments.updates)
+        audio = sum(SECONDS)
+        reference = time_reference(groups)
+        rows = [("reference step, fp32", statistics.median(reference))]
+        for precision in ("fp32", "bf16"):
+            (spans,) = time_ours(folder, arguments.updates, [f"precision={precision}"], 1)
+            rows.append((f"ours, {precision}, no cache", statistics.median(spans)))
+        for precision in ("fp32", "bf16"):
+            cached = [f"precision={precision}", f"data.cache={folder}/cache"]
+            epochs = time_ours(folder, arguments.updates, cached, EPOCHS)
+            rows.append((f"ours, {precision}, cache, first epoch", statistics.median(epochs[0])))
+            rows.append(
+                (f"ours, {precision}, cache, later epochs", statistics.median(itertools.chain(*epochs[1:])))
+            )
+        reference += time_reference(groups)  # again at the end: the machine may have changed meanwhile
+        rows[0] = (rows[0][0], statistics.median(reference))
+        size = sum(f.stat().st_blocks * 512 for f in (folder / "cache").rglob("states.f16")) / 2
+    base = rows[0][1]
+    print(f"torch {torch.__version__}, {arguments.threads} thread(s), {audio:.1f} s of audio an update")
+    print(f"{'variant':40}{'s / update':>12}{'audio-s / s':>14}{'x reference':>14}")
+    for label, seconds in rows:
+        print(f"{label:40}{seconds:12.3f}{audio / seconds:14.1f}{base / seconds:14.2f}")
+    print(f"reference between {min(reference):.2f} and {max(reference):.2f} s")
+    for number in (5, 20):
+        total = rows[-2][1] + (number - 1) * rows[-1][1]
+        print(f"{number} epochs, bf16, cache: x {number * base / total:.2f}")
+    print(f"cache: {size / 1e3 / (audio * arguments.updates + SECONDS[0]):.0f} kB per second of audio")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def predictions(
     Clips are dealt over the processes in batches of similar length. `load(i)` reads clip i (in threads),
     `score` turns a batch of what was loaded into (batch, heads). An unreadable clip keeps NaN.
     """
+    batch = replace(batch, micro_seconds=batch.micro_seconds or batch.seconds)  # here nothing is one update
     everything = np.argsort(-clips.seconds, kind="stable")
     share = micro_batches(everything, clips.seconds, batch, processes=team.size)[team.rank]
     indices: list[int] = []

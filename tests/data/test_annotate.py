@@ -69,6 +69,19 @@ def test_nothing_is_computed_twice(corpus: Path) -> None:
     assert more.computed == CLIPS
 
 
+def test_a_metric_under_another_label(corpus: Path) -> None:
+    plain = labels(annotate(corpus, ["lsd"]).out)
+    stored = labels(annotate(corpus, ["target=lsd", "si_sdr"]).out)
+    assert {k: v["target"] for k, v in stored.items()} == {k: v["lsd"] for k, v in plain.items()}
+    assert "lsd" not in stored["u0"]
+    kept = annotate(corpus, ["mos=lsd"])
+    assert kept.computed == 0
+    assert labels(kept.out)["u0"]["mos"] == 3.0  # listeners' labels stay
+    assert labels(annotate(corpus, ["mos=lsd"], overwrite=True).out)["u0"]["mos"] == plain["u0"]["lsd"]
+    with pytest.raises(DataError, match="'lsd' is asked for twice"):
+        annotate(corpus, ["lsd", "mos=lsd"])
+
+
 def test_a_renamed_or_repeated_clip_is_known(corpus: Path) -> None:
     annotate(corpus, ["si_sdr"])
     rows = read_manifest(corpus)

@@ -10,7 +10,11 @@ import click
 
 @click.command()
 @click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("--metrics", "-m", help="Labels to add, separated by commas; see --list.")
+@click.option(
+    "--metrics",
+    "-m",
+    help="Labels to add, separated by commas; see --list. LABEL=METRIC stores under another name.",
+)
 @click.option(
     "--out", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Default: MANIFEST.labelled.jsonl"
 )

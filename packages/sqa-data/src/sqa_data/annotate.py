@@ -68,7 +68,8 @@ def annotate(
 ) -> Summary:
     """Add metric labels to the utterances of a manifest.
 
-    `metrics`: labels of `sqa_data.metrics.LABELS`. `out`: the labelled manifest (default: NAME.labelled.jsonl
+    `metrics`: labels of `sqa_data.metrics.LABELS`; "mos=distill_mos" stores one under another label (a teacher's
+    opinion as the target of a model). `out`: the labelled manifest (default: NAME.labelled.jsonl
     beside `manifest`); its log is `out` with `.log` added, its error rows `.errors.jsonl`. `reference`: the
     clean speech, for full-reference metrics: a folder with files of the same names, or a manifest with the
     same sample_ids; default: the rows' own `reference_path`. `shard` (index, count): do this part of the
@@ -83,12 +84,13 @@ def annotate(
     """
     manifest = Path(manifest)
     out = Path(out) if out is not None else manifest.with_suffix(".labelled.jsonl")
-    wanted = list(dict.fromkeys(adapter_of(label) for label in metrics))  # adapters in the order asked for
+    stored = _stored(metrics)
+    wanted = list(dict.fromkeys(adapter_of(metric) for metric in stored))  # adapters in the order asked for
     versions = {adapter: adapter.version(fast) for adapter in wanted}
     utterances = read_manifest(manifest)
     references = _references(utterances, manifest, reference)
     if utterances and not any(references) and any(adapter.needs_reference for adapter in wanted):
-        names = ", ".join(label for label in metrics if adapter_of(label).needs_reference)
+        names = ", ".join(metric for metric in stored if adapter_of(metric).needs_reference)
         raise DataError(
             f"{manifest}: {names} need the clean reference, and no row has a reference_path; give --reference"
         )
@@ -107,7 +109,8 @@ def annotate(
         for adapter in wanted:
             if adapter.needs_reference and not reference_hash:
                 continue
-            if not overwrite and set(adapter.labels) & set(metrics) <= set(utterances[index].metrics):
+            targets = {stored[label] for label in adapter.labels if label in stored}
+            if not overwrite and targets <= set(utterances[index].metrics):
                 continue
             key = (audio_hash, reference_hash if adapter.needs_reference else "", versions[adapter])
             found = known.get(key)
@@ -117,24 +120,39 @@ def annotate(
                 if (entry := (adapter.labels[0], *key[1:])) not in todo:
                     todo.append(entry)
 
-    own_log = log if shard is None else log.with_name(f"{log.name}.{shard[0]}-of-{shard[1]}")
     computed = 0
-    with _Log(own_log) as appending:
-        done = 0
-        progress(done, len(tasks))
-        for audio_hash, results in _run(tasks, jobs, device, fast):
-            for reference_hash, version, result in results:
-                known[audio_hash, reference_hash, version] = result
-                appending.write(audio_hash, reference_hash, version, result)
-                computed += 1
-            done += 1
-            progress(done, len(tasks))
+    if compute:  # only writers need the log for themselves
+        with _Log(
+            log if shard is None else log.with_name(f"{log.name}.{shard[0]}-of-{shard[1]}")
+        ) as appending:
+            progress(0, len(tasks))
+            for done, (audio_hash, results) in enumerate(_run(tasks, jobs, device, fast), start=1):
+                for reference_hash, version, result in results:
+                    known[audio_hash, reference_hash, version] = result
+                    appending.write(audio_hash, reference_hash, version, result)
+                    computed += 1
+                progress(done, len(tasks))
 
     return _gather(
-        utterances, references, metrics, wanted, versions, hashes, unreadable, known, mine,
+        utterances, references, stored, wanted, versions, hashes, unreadable, known, mine,
         out=None if shard is not None else out, computed=computed, overwrite=overwrite, relative=relative,
         no_reference=sum(not references[i] for i in mine) if any(a.needs_reference for a in wanted) else 0,
     )  # fmt: skip
+
+
+def _stored(metrics: Sequence[str]) -> dict[str, str]:
+    """Metric -> the label it is stored under.
+
+    >>> _stored(["pesq", "mos=distill_mos"])
+    {'pesq': 'pesq', 'distill_mos': 'mos'}
+    """
+    pairs = [(metric.partition("=")[2] or metric, metric.partition("=")[0]) for metric in metrics]
+    for name, what in ((0, "metric"), (1, "label")):
+        names = [pair[name] for pair in pairs]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise DataError(f"--metrics: the {what} {twice[0]!r} is asked for twice")
+    return dict(pairs)
 
 
 def shard_of_environment() -> tuple[int, int] | None:
@@ -376,7 +394,7 @@ def _load(adapter: Adapter, device: str, fast: bool) -> Any:
 def _gather(
     utterances: Sequence[Utterance],
     references: Sequence[Path | None],
-    metrics: Sequence[str],
+    stored: Mapping[str, str],
     wanted: Sequence[Adapter],
     versions: Mapping[Adapter, str],
     hashes: Mapping[int, tuple[str, str]],
@@ -408,7 +426,7 @@ def _gather(
             )
 
         if index in unreadable:
-            failed(",".join(metrics), unreadable[index])
+            failed(",".join(stored), unreadable[index])
         for adapter in wanted if index in hashes else ():
             audio_hash, reference_hash = hashes[index]
             result = known.get(
@@ -418,10 +436,12 @@ def _gather(
                 continue
             if result.error is not None:
                 failed(adapter.labels[0], result.error)
-            for label, value in result.values.items():
-                if label in metrics and (overwrite or label not in labels):
+            for metric, value in result.values.items():
+                if (label := stored.get(metric)) is not None and (
+                    overwrite or label not in utterance.metrics
+                ):
                     labels[label] = value
-        labelled.update(label for label in metrics if label in labels)
+        labelled.update(label for label in stored.values() if label in labels)
         extra = dict(utterance.extra)
         if out is not None and (clean := references[index]) is not None:
             extra["reference_path"] = (
@@ -431,7 +451,7 @@ def _gather(
     if out is not None:
         write_manifest(out, rows, relative=relative)
         _write_errors(out.with_name(out.name + ".errors.jsonl"), errors)
-    counts = {label: labelled[label] for label in metrics}
+    counts = {label: labelled[label] for label in stored.values()}
     return Summary(out, len(rows), computed, counts, no_reference, errors)
 
 

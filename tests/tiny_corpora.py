@@ -128,12 +128,12 @@ def nisqa(folder: Path) -> Expected:
 def pstn(folder: Path) -> Expected:
     files = {
         "pstn_train/pstn_train.csv": b"filename,MOS,std,95%CI,votes\n"
-        b"0001_a.wav,3.25,0.5,0.4,4\n0002_b.wav,1.5,0.6,0.4,6\n",
-        "pstn_train/0001_a.wav": tone("p1", 8000),
-        "pstn_train/0002_b.wav": tone("p2", 8000),
+        b"s0001_a.wav,3.25,0.5,0.4,4\ns0002_b.wav,1.5,0.6,0.4,6\n",
+        "pstn_train/s0001_a.wav": tone("p1", 8000),
+        "pstn_train/s0002_b.wav": tone("p2", 8000),
     }
     zipped(folder / "train.zip", files)
-    return {"train": {"0001": Clip(None, 3.25, 4), "0002": Clip(None, 1.5, 6)}}
+    return {"train": {"s0001": Clip(None, 3.25, 4), "s0002": Clip(None, 1.5, 6)}}
 
 
 def somos(folder: Path) -> Expected:

@@ -70,8 +70,8 @@ def list_(raw: Path, out: Path, as_json: bool) -> None:
     """The corpora, one line a split, and what is here of them.
 
     \b
-    here: downloaded, unpacked, prepared or verified
-    by hand: part of the audio must be fetched by you, see `data show NAME`
+    audio   "by hand": part of it must be fetched by you, see `data show NAME`
+    here    part, downloaded, unpacked, prepared or verified
     """
     from sqa_data import list_corpora
     from sqa_data.local import here
@@ -115,7 +115,19 @@ def list_(raw: Path, out: Path, as_json: bool) -> None:
     if as_json:
         _json(records)
         return
-    header = ["corpus", "split", "samples", "systems", "hours", "kHz", "licence", "size", "", "here", "link"]
+    header = [
+        "corpus",
+        "split",
+        "samples",
+        "systems",
+        "hours",
+        "kHz",
+        "licence",
+        "size",
+        "audio",
+        "here",
+        "link",
+    ]
     _table(header, rows, right=(2, 3, 4, 7))
 
 
@@ -129,9 +141,7 @@ def show(name: str, raw: Path, as_json: bool) -> None:
     from sqa_data.prepare import manual_steps
 
     corpus = get_corpus(name)
-    facts = asdict(corpus) | {
-        "manual": manual_steps(corpus, raw / corpus.name / "unpacked" / "main" / "DATA")
-    }
+    facts = asdict(corpus) | {"manual": manual_steps(corpus, raw)}
     del facts["parse"]
     if as_json:
         _json(facts)

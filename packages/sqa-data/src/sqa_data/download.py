@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
 
@@ -20,7 +20,9 @@ from .corpus import Corpus, get_corpus
 from .errors import DataError
 from .extract import safe_path
 from .fetch import Fetched, Patience, Progress, Source, check_file, fetch
-from .hub import HubFile, hub_file, hub_files
+
+if TYPE_CHECKING:  # 0.6 s of imports that only a download needs
+    from .hub import HubFile
 
 HUB = "hf://"
 MARGIN = 64 << 20  # bytes left free on the disk
@@ -35,7 +37,7 @@ class Wanted:
 
     corpus: Corpus
     name: str
-    ways: tuple[str | HubFile, ...]
+    ways: "tuple[str | HubFile, ...]"
     size: int | None = None
     checksum: str | None = None
 
@@ -111,6 +113,8 @@ def wanted_files(
 ) -> list[Wanted]:
     """The files that `download` brings for a corpus."""
     if corpus.hub:
+        from .hub import hub_files
+
         parts = {
             p for s, ps in corpus.hub.splits.items() if optional or not corpus.splits[s].optional for p in ps
         }
@@ -181,7 +185,7 @@ def _bring(
 
 
 def _by(
-    way: Source | HubFile,
+    way: "Source | HubFile",
     item: Wanted,
     checksum: str | None,
     path: Path,
@@ -189,9 +193,10 @@ def _by(
     progress: Progress | None,
     stop: threading.Event,
 ) -> Fetched:
-    source = way.source if isinstance(way, HubFile) else way
+    cached = None if isinstance(way, Source) else way.cached
+    source = way if isinstance(way, Source) else way.source
     source = Source(source.url, source.size or item.size, checksum or source.checksum, source.headers)
-    if isinstance(way, HubFile) and (cached := way.cached):
+    if cached is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.part")
         shutil.copyfile(cached, temporary)
@@ -201,10 +206,12 @@ def _by(
     return fetch(source, path, patience=patience, progress=progress, stop=stop)
 
 
-def resolve(way: str | HubFile) -> Source | HubFile:
+def resolve(way: "str | HubFile") -> "Source | HubFile":
     """Ask the hub about an `hf://` address; others are sources as they are."""
-    if isinstance(way, HubFile):
+    if not isinstance(way, str):
         return way
+    from .hub import hub_file
+
     if not way.startswith(HUB):
         return Source(way)
     owner, name, path = way.removeprefix(HUB).split("/", 2)

@@ -17,13 +17,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import httpx2 as httpx
 from filelock import FileLock
 
 from .atomic import atomic_write
 from .errors import DataError
+
+if TYPE_CHECKING:  # 0.3 s of imports that only a download needs
+    import httpx2 as httpx
 
 Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, bytes in all or None)
 
@@ -217,6 +219,8 @@ class _Download:
             self._hash_part()
 
     def run(self) -> Fetched:
+        import httpx2 as httpx
+
         failures, best = 0, self.have
         with httpx.Client(
             follow_redirects=True,
@@ -247,8 +251,10 @@ class _Download:
                         ) from retry
                     self._wait(retry, failures)
 
-    def _attempt(self, client: httpx.Client) -> None:
+    def _attempt(self, client: "httpx.Client") -> None:
         """One request; returns when the part is whole."""
+        import httpx2 as httpx
+
         if self.state.size is not None and self.have == self.state.size and self.have:
             return
         headers = {}
@@ -298,7 +304,7 @@ class _Download:
         with atomic_write(self.state_file) as file:
             file.write(json.dumps(asdict(self.state)).encode())
 
-    def _receive(self, response: httpx.Response) -> None:
+    def _receive(self, response: "httpx.Response") -> None:
         with self.part.open("ab", buffering=0) as file:
             for chunk in response.iter_raw():  # as they come: fixed chunks would lose the last bytes of a cut
                 if self.stop.is_set():

@@ -87,7 +87,7 @@ def prepare(
     target = Path(out) / corpus.name
     root = unpack_corpus(corpus, raw, jobs=jobs, progress=progress)
     if not partial:
-        _require_audio(corpus, root)
+        _require_audio(corpus, raw, root)
     source = {str(path.relative_to(root)): _fingerprint(path) for path in _label_files(corpus, root)}
     notes = _check_previous(target, source, force)
 
@@ -174,10 +174,16 @@ def unpack_corpus(
     return root
 
 
-def manual_steps(corpus: Corpus, root: Path) -> str:
-    """What the user must do by hand for this corpus, with the folder filled in; empty for most."""
-    # root is main/DATA; the scripts lie beside DATA
-    return corpus.manual.format(folder=root.parent, wavs=corpus.wavs or 0)
+def manual_steps(corpus: Corpus, raw: str | Path, root: Path | None = None) -> str:
+    """What the user must do by hand for this corpus, with its folder filled in; empty for most."""
+    top = (
+        Path(raw) / corpus.name / "unpacked" / corpus.archives[0].name.split(".")[0]
+        if corpus.manual
+        else Path()
+    )
+    # found: root is main/DATA, and the scripts lie beside DATA
+    folder = top if root is None else root.parent
+    return corpus.manual.format(name=corpus.name, folder=folder, wavs=corpus.wavs or 0)
 
 
 def count_notes(corpus: Corpus, counts: dict[str, SplitCount]) -> Iterator[str]:
@@ -226,7 +232,7 @@ def _require_space(folder: Path, archive: Path) -> None:
         raise DataError(f"{folder}: {archive.name} unpacks to {needed:,} bytes; only {free:,} are free")
 
 
-def _require_audio(corpus: Corpus, root: Path) -> None:
+def _require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:
     """Stop with the manual steps where the audio that only the user can fetch is not there."""
     if not corpus.wavs:
         return
@@ -234,7 +240,7 @@ def _require_audio(corpus: Corpus, root: Path) -> None:
     if found < corpus.wavs:
         raise DataError(
             f"{root / 'wav'}: found {found:,} of {corpus.wavs:,} clips of {corpus.name}.\n"
-            + manual_steps(corpus, root)
+            + manual_steps(corpus, raw, root)
         )
 
 

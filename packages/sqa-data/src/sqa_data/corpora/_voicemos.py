@@ -15,10 +15,11 @@ LABEL_FILES = tuple(f"sets/{name}" for name in SETS.values())
 
 MANUAL = """\
 The audio of the Blizzard Challenge systems may not be passed on, so each user fetches it (about 74 GB):
-  1. cd {folder}
-  2. python 01_get.py         accept the Blizzard licence, downloads the original audio
-  3. python 02_gather.py      collects the rated clips
-  4. python 03_preprocess.py  needs sox and the ITU-T G.191 tool sv56demo; writes DATA/wav at 16 kHz
+  1. sqa-cli data download {name} --unpack
+  2. cd {folder}
+  3. python 01_get.py         accept the Blizzard licence, downloads the original audio
+  4. python 02_gather.py      collects the rated clips
+  5. python 03_preprocess.py  needs sox and the ITU-T G.191 tool sv56demo; writes DATA/wav at 16 kHz
 Complete means {wavs:,} files in DATA/wav. `prepare --partial` takes what is there."""
 
 

@@ -8,7 +8,10 @@ import time
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqa_data import DataError, list_corpora, prepare, read_manifest
 from tiny_corpora import BUILDERS, Expected, build, tone
 
@@ -148,6 +151,34 @@ def test_an_edited_manifest_is_not_overwritten(tmp_path: Path) -> None:
     assert b"utmos" in manifest.read_bytes()
     prepare("ttsds2", tmp_path / "raw", tmp_path / "out", force=True)
     assert manifest.read_bytes() == before
+
+
+def test_killed_between_manifest_and_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New manifests have their names, the record of them has not: they are not taken for edited ones."""
+    out, _ = prepared("ttsds2", tmp_path)
+    labels = tmp_path / "raw" / "ttsds2" / "unpacked" / "subjective_results.csv"
+    labels.write_text(labels.read_text().replace("mos,5,", "mos,1,"))
+    real = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "prepared.json":
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    monkeypatch.undo()
+    assert read_manifest(out / "train" / "data.jsonl")[0].metrics == {"mos": 1.0}
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+
+
+def test_a_split_that_is_gone_leaves_no_old_manifest(tmp_path: Path) -> None:
+    out, _ = prepared("somos", tmp_path)
+    labels = tmp_path / "raw" / "somos" / "unpacked" / "training_files" / "split1" / "clean" / "TESTSET"
+    labels.write_text(labels.read_text().splitlines()[0] + "\n")
+    prepare("somos", tmp_path / "raw", tmp_path / "out", partial=True)
+    assert {p.parent.name for p in out.glob("*/*.jsonl")} == {"train", "dev"}
 
 
 def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
@@ -321,3 +352,29 @@ def test_a_new_corpus_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         list_corpora.cache_clear()
     (only,) = read_manifest(tmp_path / "out" / "mine" / "train" / "data.jsonl")
     assert (only.sample_id, only.metrics, only.sample_rate) == ("a", {"mos": 3.5}, 11025)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.integers(0, 9)), min_size=1, max_size=40))
+def test_mos_equals_pandas(
+    tmp_path_factory: pytest.TempPathFactory, given_ratings: list[tuple[int, int, int]]
+) -> None:
+    """MOS, votes and spread of any ratings, against groupby."""
+    tmp_path = tmp_path_factory.mktemp("p")
+    folder = tmp_path / "raw" / "ttsds2"
+    (folder / "wavs").mkdir(parents=True)
+    table = pd.DataFrame(given_ratings, columns=["clip", "value", "annotator"])
+    table["audio"] = [f"wavs/{clip}.wav" for clip in table["clip"]]
+    table = table.assign(dataset="d", system="s", rating_type="mos")
+    table.to_csv(folder / "subjective_results.csv", index=False)
+    for clip in table["clip"].unique():
+        (folder / "wavs" / f"{clip}.wav").write_bytes(tone(str(clip), 22050, 0.01))
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    theirs = table.groupby("clip")["value"].agg(["mean", "size", "std"])
+    ours = read_manifest(tmp_path / "out" / "ttsds2" / "train" / "data.jsonl")
+    assert len(ours) == len(theirs)
+    for utterance in ours:
+        mean, size, std = theirs.loc[int(utterance.sample_id.rsplit("-", 1)[1])]
+        assert utterance.metrics["mos"] == pytest.approx(mean, abs=1e-12)
+        assert utterance.votes == size
+        assert utterance.mos_std is None if size == 1 else utterance.mos_std == pytest.approx(std, abs=1e-12)

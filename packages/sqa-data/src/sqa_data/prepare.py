@@ -34,6 +34,7 @@ from .extract import Progress, unpack, unpacked_size
 from .grouping import grouped
 from .manifest import Utterance, to_line
 
+RECORD, NEXT = "prepared.json", ".prepared.next.json"
 ROUNDING = 0.051  # publishers round a MOS to one decimal
 
 
@@ -89,37 +90,22 @@ def prepare(
     if not partial:
         _require_audio(corpus, raw, root)
     source = {str(path.relative_to(root)): _fingerprint(path) for path in _label_files(corpus, root)}
-    notes = _check_previous(target, source, force)
 
     target.mkdir(parents=True, exist_ok=True)
-    with FileLock(target / ".lock"), ExitStack() as files:
-        writer = _Writer(corpus, target, files, relative)
-        utterances = _utterances(corpus, root)
-        what = f"{corpus.name}: audio"
-        total = sum(split.samples or 0 for split in corpus.splits.values() if not split.optional)
-        with ThreadPoolExecutor(max(1, jobs)) as pool:
-            for chunk in _chunks(utterances, 4096):
-                paths = [utterance.audio_path for utterance, _ in chunk]
-                # by the hundred: handing single files to threads costs more than looking at them
-                parts = pool.map(_probe_all, [paths[i : i + 128] for i in range(0, len(paths), 128)])
-                for (utterance, ratings), info in zip(chunk, chain.from_iterable(parts), strict=True):
-                    writer.add(utterance, ratings, info)
-                if progress:
-                    progress(what, writer.seen, total or None)
-        writer.finish(partial)
-        record = {
-            "corpus": corpus.name,
-            "partial": partial,
-            "source": source,
-            "problems": dict(writer.problems),
-            "splits": {
-                split: {"samples": c.samples, "systems": len(c.systems), "hours": round(c.hours, 4)}
-                | {"sha256": writer.digests[split].hexdigest()}
-                for split, c in sorted(writer.counts.items())
-            },
-        }
-        with atomic_write(target / "prepared.json") as file:
-            file.write(json.dumps(record, indent=1, sort_keys=True).encode() + b"\n")
+    with FileLock(target / ".lock"):
+        before = _records(target)
+        if not force:
+            _require_unedited(target, before)
+        with ExitStack() as files:
+            writer = _Writer(corpus, target, files, relative)
+            _write_manifests(corpus, root, writer, jobs, progress)
+            writer.finish(partial)
+            record = _record(writer, partial, source)
+            # kept before the manifests get their names: after a kill in between they still count as ours
+            _write_json(target / NEXT, record)
+        _drop_stale(target, before, record)
+        (target / NEXT).replace(target / RECORD)
+    notes = _source_notes(corpus, before, source)
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},
@@ -127,6 +113,21 @@ def prepare(
         dict(writer.problems),
         (*notes, *count_notes(corpus, writer.counts)),
     )
+
+
+def _write_manifests(
+    corpus: Corpus, root: Path, writer: "_Writer", jobs: int, progress: Progress | None
+) -> None:
+    total = sum(split.samples or 0 for split in corpus.splits.values() if not split.optional)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for chunk in _chunks(_utterances(corpus, root), 4096):
+            paths = [utterance.audio_path for utterance, _ in chunk]
+            # by the hundred: handing single files to threads costs more than looking at them
+            parts = pool.map(_probe_all, [paths[i : i + 128] for i in range(0, len(paths), 128)])
+            for (utterance, ratings), info in zip(chunk, chain.from_iterable(parts), strict=True):
+                writer.add(utterance, ratings, info)
+            if progress:
+                progress(f"{corpus.name}: audio", writer.seen, total or None)
 
 
 def unpack_corpus(
@@ -253,32 +254,71 @@ def _label_files(corpus: Corpus, root: Path) -> list[Path]:
 def _fingerprint(path: Path) -> dict[str, Any]:
     """Size and SHA-256; of parquet files, which are large, only of the end, which indexes the rest."""
     size = path.stat().st_size
-    with path.open("rb") as file:
-        if path.suffix == ".parquet":
+    if path.suffix == ".parquet":
+        with path.open("rb") as file:
             file.seek(max(0, size - (1 << 16)))
             return {"size": size, "sha256_of_footer": hashlib.sha256(file.read()).hexdigest()}
-        return {"size": size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"size": size, "sha256": _sha256(path)}
 
 
-def _check_previous(target: Path, source: dict[str, Any], force: bool) -> list[str]:
-    """Notes on how the source differs from last time; DataError if a manifest was edited since."""
-    record = target / "prepared.json"
-    if not record.is_file():
-        return []
-    before = json.loads(record.read_text())
-    for split, facts in before["splits"].items():
+def _record(writer: "_Writer", partial: bool, source: dict[str, Any]) -> dict[str, Any]:
+    """What prepared.json says: nothing that differs between two runs on the same files."""
+    return {
+        "corpus": writer.corpus.name,
+        "partial": partial,
+        "source": source,
+        "problems": dict(writer.problems),
+        "splits": {
+            split: {
+                "samples": count.samples,
+                "systems": len(count.systems),
+                "hours": round(count.hours, 4),
+                "sha256": writer.digests[split].hexdigest(),
+            }
+            for split, count in sorted(writer.counts.items())
+        },
+    }
+
+
+def _records(target: Path) -> list[dict[str, Any]]:
+    """The record of the last run that ended, and that of one that was killed while it named its manifests."""
+    files = [target / RECORD, target / NEXT]
+    return [json.loads(file.read_text()) for file in files if file.is_file()]
+
+
+def _require_unedited(target: Path, records: list[dict[str, Any]]) -> None:
+    """DataError if a manifest is not as one of `records` says it was written."""
+    for split in {split for record in records for split in record["splits"]}:
         path = target / split / "data.jsonl"
-        if path.is_file() and not force:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != facts["sha256"]:
-                    raise DataError(
-                        f"{path}: changed since it was prepared; use --force to overwrite it, or another "
-                        f"--out"
-                    )
-    changed = sorted(
-        k for k in before["source"].keys() | source.keys() if before["source"].get(k) != source.get(k)
-    )
-    return [f"{target.name}: changed at the source since last time: {', '.join(changed)}"] if changed else []
+        written = {record["splits"].get(split, {}).get("sha256") for record in records}
+        if path.is_file() and _sha256(path) not in written:
+            raise DataError(
+                f"{path}: changed since it was prepared; use --force to overwrite it, or another --out"
+            )
+
+
+def _drop_stale(target: Path, before: list[dict[str, Any]], record: dict[str, Any]) -> None:
+    """Remove manifests of splits that are no longer made of this source."""
+    for split in {split for old in before for split in old["splits"]} - record["splits"].keys():
+        for name in ("data.jsonl", "ratings.jsonl"):
+            (target / split / name).unlink(missing_ok=True)
+
+
+def _source_notes(corpus: Corpus, before: list[dict[str, Any]], source: dict[str, Any]) -> list[str]:
+    """Which label files are not those of last time."""
+    old = before[0]["source"] if before else source
+    changed = sorted(name for name in old.keys() | source.keys() if old.get(name) != source.get(name))
+    return [f"{corpus.name}: changed at the source since last time: {', '.join(changed)}"] if changed else []
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    with atomic_write(path) as file:
+        file.write(json.dumps(record, indent=1, sort_keys=True).encode() + b"\n")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _utterances(corpus: Corpus, root: Path) -> Iterator[tuple[Utterance, list[Rating]]]:
@@ -455,6 +495,7 @@ class _Writer:
             examples.append(words if utterance.audio_path in words else f"{utterance.audio_path}: {words}")
         if self._listed is None:
             self._listed = (self.target / "problems.jsonl.part").open("wb")
+            self.files.callback(self._listed.close)
         row = {"problem": kind, "split": utterance.split, "sample_id": utterance.sample_id}
         row |= {"audio_path": utterance.audio_path, "found": words}
         self._listed.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

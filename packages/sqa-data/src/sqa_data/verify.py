@@ -93,7 +93,7 @@ def validate(
     paths = list(dict.fromkeys(Path(path) for path in given))
     ids: dict[int, str] = {}  # hash of (corpus, sample_id) -> where
     heard: dict[int, tuple[str, str | None, Path]] = {}  # hash of samples -> where, split, manifest
-    counts: dict[tuple[str, str], SplitCount] = {}
+    counts: dict[tuple[str, str], tuple[SplitCount, Path]] = {}
     look = partial(_look, decode=decode)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for path in paths:
@@ -106,15 +106,13 @@ def validate(
                     _check_audio(where, utterance, found, result)
                     if isinstance(found, tuple):
                         _check_shared(where, utterance, path, int(found[1], 16), heard, result)
-                    _count(utterance, counts)
+                    _count(utterance, path, counts)
                 if progress:
                     progress(path.name, result.samples, None)
     known = {corpus.name: corpus for corpus in list_corpora()}
-    for name in dict.fromkeys(name for name, _ in counts):
-        if name in known:
-            of_corpus = {split: count for (owner, split), count in counts.items() if owner == name}
-            for note in count_notes(known[name], of_corpus):
-                result.add("count", ", ".join(map(str, paths)), note)
+    for (name, split), (count, path) in counts.items():
+        for note in count_notes(known[name], {split: count}) if name in known else ():
+            result.add("count", str(path), note)
     return result
 
 
@@ -208,10 +206,10 @@ def _check_shared(
     result.add("shared" if leak else "twins", where, text)
 
 
-def _count(utterance: Utterance, counts: dict[tuple[str, str], SplitCount]) -> None:
+def _count(utterance: Utterance, path: Path, counts: dict[tuple[str, str], tuple[SplitCount, Path]]) -> None:
     if utterance.corpus is None or utterance.split is None:
         return
-    count = counts.setdefault((utterance.corpus, utterance.split), SplitCount())
+    count, _ = counts.setdefault((utterance.corpus, utterance.split), (SplitCount(), path))
     count.samples += 1
     if utterance.system_id is not None:
         count.systems.add(utterance.system_id)

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 import torchaudio
 import transformers
 from published import METRICS, SMALL, Reference, publish, reference
 from sqa_model import CheckpointError, ModelConfig, MosModel, load, save
-from sqa_model.checkpoint import load_backbone, read_hyperpyyaml
+from sqa_model.checkpoint import load_backbone, push_to_hub, read_hyperpyyaml
 from sqa_model.logmel import LogMelConfig
 from sqa_model.wavlm import WavLM, WavLMConfig
 
@@ -340,3 +341,27 @@ def test_hub_download_then_offline_cache(hub: str, tmp_path: Path) -> None:
 def test_no_network(tmp_path: Path) -> None:
     (said,) = run_load("me/model", HF_ENDPOINT="http://127.0.0.1:9", HF_HOME=str(tmp_path))
     assert said.startswith("error me/model: not in the local cache, and the Hub cannot be reached")
+
+
+def test_push_uploads_only_the_model(tiny: MosModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple] = []
+
+    class Api:
+        def create_repo(self, repo: str, *, exist_ok: bool) -> None:
+            calls.append((repo, exist_ok))
+            if repo == "not/mine":
+                raise OSError("403 Forbidden")
+
+        def upload_folder(self, *, repo_id: str, folder_path: Path, allow_patterns: list[str]) -> object:
+            calls.append((repo_id, Path(folder_path), allow_patterns))
+            return type("Commit", (), {"repo_url": f"https://hub/{repo_id}"})
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    folder = save(tiny, tmp_path)
+    assert push_to_hub(folder, "me/model") == "https://hub/me/model"
+    assert calls == [
+        ("me/model", True),
+        ("me/model", folder, ["config.json", "model.safetensors", "README.md"]),
+    ]
+    with pytest.raises(CheckpointError, match="not/mine: the Hub does not take it: 403"):
+        push_to_hub(folder, "not/mine")

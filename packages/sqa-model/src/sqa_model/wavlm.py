@@ -96,7 +96,7 @@ class WavLM(nn.Module):
             (exact + (far * (half - exact))).long().clamp_max(half - 1),
         )
         table = self.position_bias(bucket + half * (distance > 0))  # (2 length - 1, heads)
-        return table.t().unfold(1, length, 1).flip(1)  # row i starts at distance -i
+        return table.t().unfold(1, length, 1).flip(1).contiguous()  # row i starts at distance -i
 
 
 class Convolutions(nn.Module):
@@ -124,7 +124,7 @@ class Convolutions(nn.Module):
 
     def forward(self, wave: Tensor, frames: int) -> Tensor:
         """One clip: (samples,) -> (frames, channels)."""
-        wave = wave.to(self.first.dtype)  # fp32 always: rounding a waveform to bf16 adds audible noise
+        wave = wave.to(self.first.dtype)
         wave = F.pad(wave, (0, max(0, FIELD - len(wave))))
         weight, shift = (self.first, None) if self.per_frame else self.folded(wave)
         chunk = CHUNK if wave.device.type == "cpu" else frames
@@ -147,14 +147,32 @@ class Convolutions(nn.Module):
 
     def stack(self, samples: Tensor, weight: Tensor, shift: Tensor | None) -> Tensor:
         """The seven layers on some samples: (320 n + 80,) -> (n, channels)."""
-        x = F.linear(samples.unfold(0, KERNELS[0], STRIDES[0]), weight, shift)
-        x = x.to(next(self.rest.parameters()).dtype)
+        x = exact_linear(samples, weight, shift, next(self.rest.parameters()).dtype)
         x = F.gelu(self.norms[0](x) if self.per_frame else x)
         for i, (linear, kernel) in enumerate(zip(self.rest, KERNELS[1:], strict=True), 1):
             windows = x.unfold(0, kernel, 2).transpose(1, 2).flatten(1)  # (n, kernel * channels)
             x = linear(windows)
             x = F.gelu(self.norms[i](x) if self.per_frame else x)
         return x
+
+
+def exact_linear(samples: Tensor, weight: Tensor, shift: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """The first convolution, its result in `dtype` but its factors with at least 16 bits: (windows,
+    channels).
+
+    A waveform rounded to bfloat16's 8 bits would be noisy. So samples and weights are split in a high and a
+    low half, and three products of halves, side by side in one matrix product that adds in fp32, keep 16
+    bits.
+    """
+    windows = samples.unfold(0, KERNELS[0], STRIDES[0])
+    if dtype == samples.dtype:
+        return F.linear(windows, weight, shift)
+    if shift is not None:  # as the weight of a constant input
+        weight = torch.cat([weight, shift[:, None]], 1)
+        windows = F.pad(windows, (0, 1), value=1.0)
+    high, weight_high = windows.to(dtype), weight.to(dtype)
+    low, weight_low = (windows - high).to(dtype), (weight - weight_high).to(dtype)
+    return F.linear(torch.cat([high, low, high], 1), torch.cat([weight_high, weight_high, weight_low], 1))
 
 
 class Position(nn.Module):

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sqa_model.dropout import dropout as dropout_bytes
+
 
 def attend(
     q: Tensor,
@@ -41,9 +43,18 @@ def attend(
             mask = bias[:, : end - start, : end - start]  # (heads, length, length)
             mask = mask if gate is None else mask * gate[start:end].t().unsqueeze(-1)
             mask = mask.unsqueeze(0)
-        out = F.scaled_dot_product_attention(query, key, value, mask, dropout)  # (1, heads, length, head_dim)
+        # torch's kernel draws its dropout slowly on CPUs, which would cost more than all the rest
+        kernel = plain_attention if dropout and q.is_cpu else F.scaled_dot_product_attention
+        out = kernel(query, key, value, mask, dropout)  # (1, heads, length, head_dim)
         mixed.append(out[0].transpose(0, 1).flatten(1))
     return torch.cat(mixed)
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, p: float) -> Tensor:
+    """Attention as its formula says, dropout by `sqa_model.dropout`; shapes (1, heads, length, head_dim)."""
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    weights = (scores if mask is None else scores + mask).softmax(-1)
+    return dropout_bytes(weights, p, training=True).to(value.dtype) @ value
 
 
 class SelfAttention(torch.nn.Module):

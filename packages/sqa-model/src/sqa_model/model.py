@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from sqa_model.attention import SelfAttention
 from sqa_model.backbones import BACKBONES, KINDS, BackboneConfig, build
+from sqa_model.dropout import Dropout
 from sqa_model.errors import ModelError
 
 STD = "_std"  # a head called `mos_std` predicts the standard deviation of the error of head `mos`
@@ -218,7 +219,7 @@ class EncoderLayer(nn.Module):
         self.linear2 = nn.Linear(config.feedforward, config.dim)
         self.norm1 = nn.LayerNorm(config.dim)
         self.norm2 = nn.LayerNorm(config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
         """x: (frames, dim) -> (frames, dim)."""

@@ -205,6 +205,27 @@ def test_filter_merge_sample(manifest: Path, tmp_path: Path) -> None:
     )
 
 
+def test_labels_only(server: Loopback, tmp_path: Path) -> None:
+    publish("tencent", server, tmp_path / "published")
+    options = ["--raw", tmp_path / "raw", "--from", server.url, "--labels-only"]
+    paths = run("data", "download", "tencent", *options).splitlines()
+    names = ["withReverberationTrainDevMOS.csv", "withoutReverberationTrainDevMOS.csv"]
+    assert sorted(Path(path).name for path in paths) == names
+    assert "--licence-ok pstn" in run("data", "download", "pstn", *options, code=1)
+
+
+def test_import(manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.jsonl"
+    run("data", "import", manifest, "--corpus", "mine", "--split", "dev", "--out", out)
+    assert {(u.corpus, u.split) for u in read_manifest(out)} == {("mine", "dev")}
+    labels = tmp_path / "labels" / "chime-7-udase-eval" / "test"
+    labels.mkdir(parents=True)
+    (labels / "utmos.scp").write_text("C1_S01_a 2.5\nother 1.5\n")
+    output = run("data", "import", tmp_path / "labels", "--into", tmp_path / "data")
+    assert output.strip() == f"{manifest}: utmos 1; 1 ids are not in it"
+    assert read_manifest(manifest)[0].metrics["utmos"] == 2.5
+
+
 def test_usage() -> None:
     assert "name a corpus" in run("data", "download", code=2)
     assert "either --out FILE or --into" in run("data", "import", ".", code=2)

@@ -254,6 +254,20 @@ def test_labels_only_of_a_zip(server: Loopback, tmp_path: Path, monkeypatch: pyt
     assert sum(last - first + 1 for first, last in sent) < 1_500_000 < archive.stat().st_size
 
 
+def test_labels_only_of_a_server_that_cuts(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sqa_data.labels_only.RETRY_WAITS_S", (0.01, 0.01))
+    publish(server, "ttsds2", tmp_path / "published", "base")
+    server.script.extend([Do(status=503), Do(), Do(cut=10), Do(status=429)])
+    base = f"{server.url}/base"
+    (path,) = download_labels(get_corpus("ttsds2"), tmp_path / "raw", base_url=base)
+    assert path.read_text().startswith("audio,dataset,system,rating_type")
+    server.always = Do(status=503)
+    with pytest.raises(DataError, match=r"HTTP 503"):
+        download_labels(get_corpus("ttsds2"), tmp_path / "raw", base_url=base)
+
+
 def test_labels_only_of_parquet(server: Loopback, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

@@ -339,6 +339,7 @@ def test_two_processes_at_once(server: Loopback, tmp_path: Path) -> None:
     [
         (200, {"content-length": "5"}, 0, State("u"), "restart"),
         (200, {}, 3, State("u", 5), "restart"),
+        (200, {"content-length": "5", "content-type": "text/html; charset=utf-8"}, 0, State("u"), "refuse"),
         (206, {"content-range": "bytes 3-4/5"}, 3, State("u", 5), "append"),
         (206, {"content-range": "bytes 3-4/*"}, 3, State("u", 5), "append"),
         (206, {"content-range": "bytes 3-4/4"}, 3, State("u"), "again"),

@@ -41,7 +41,8 @@ def test_a_true_manifest(tmp_path: Path) -> None:
 
 FAULTS: list[tuple[str, dict[str, object]]] = [
     ("range", {"metrics": {"mos": 5.5}}),
-    ("range", {"metrics": {"mos": 3.0, "estoi": -0.1}}),
+    ("range", {"metrics": {"mos": 3.0, "mos_bak": 0.5}}),
+    ("outside", {"metrics": {"mos": 3.0, "estoi": -0.1}}),
     ("votes", {"votes": 0}),
     ("votes", {"mos_std": 3.0}),
     ("missing", {"audio_path": "/none.wav"}),
@@ -62,7 +63,7 @@ def test_each_fault(kind: str, changes: dict[str, object], tmp_path: Path) -> No
     found = validate([path])
     assert dict(found.counts) == {kind: 1}
     assert found.findings[0].where == f"{path}:2"
-    assert found.ok == (kind == "unlabelled")
+    assert found.ok == (kind in ("unlabelled", "outside"))
 
 
 @pytest.mark.parametrize("kind", ["cut", "text", "empty file", "no samples"])

@@ -198,11 +198,14 @@ def _by(
     source = Source(source.url, source.size or item.size, checksum or source.checksum, source.headers)
     if cached is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.part")
-        shutil.copyfile(cached, temporary)
-        fetched = check_file(temporary, source)
-        temporary.replace(path)
-        return fetched
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if path.exists():
+                return check_file(path, source)
+            temporary = path.with_name(f"{path.name}.copy")
+            shutil.copyfile(cached, temporary)
+            fetched = check_file(temporary, source)
+            temporary.replace(path)
+            return fetched
     return fetch(source, path, patience=patience, progress=progress, stop=stop)
 
 

@@ -120,6 +120,8 @@ def judge(status: int, headers: Mapping[str, str], have: int, state: State) -> t
             return "again", known, "the file on the server changed"
         return "append", replace(known, size=total if total is not None else state.size), ""
     if status == 200:
+        if headers.get("content-type", "").startswith("text/html"):
+            return "refuse", state, "a web page came in place of the file"
         length = headers.get("content-length", "")
         return "restart", replace(known, size=int(length) if length.isdigit() else None), ""
     if status == 416:

@@ -5,6 +5,7 @@ server that honours `Range`.
 """
 
 import io
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,18 +19,19 @@ from .corpus import Corpus
 from .download import Wanted, resolve, wanted_files
 from .errors import DataError
 from .extract import safe_path
-from .fetch import Source
+from .fetch import Source, State, judge
 from .hub import HubFile
 from .parquet import write_without_audio
 
 BUFFER = 1 << 18  # bytes asked for at once
+RETRY_WAITS_S = (0.5, 2.0, 8.0)
 
 
 class RangeFile(io.RawIOBase):
     """A remote file, read in ranges; DataError if the server does not serve them or the file changes meanwhile."""
 
     def __init__(self, client: httpx.Client, url: str) -> None:
-        self.client, self.url, self.at, self.fetched = client, url, 0, 0
+        self.client, self.url, self.at = client, url, 0
         self.etag: str | None = None
         self.size = 0
         self._get(0, 0)
@@ -57,28 +59,38 @@ class RangeFile(io.RawIOBase):
         return len(content)
 
     def _get(self, first: int, last: int) -> bytes:
+        for wait_s in RETRY_WAITS_S:
+            try:
+                return self._ask(first, last)
+            except (httpx.TransportError, Busy):
+                time.sleep(wait_s)
         try:
-            with self.client.stream("GET", self.url, headers={"Range": f"bytes={first}-{last}"}) as response:
-                if response.status_code == 200:
-                    raise DataError(
-                        f"{self.url}: the server does not serve ranges; download the whole archive"
-                    )
-                if response.status_code != 206:
-                    raise DataError(
-                        f"{self.url}: HTTP {response.status_code} {response.reason_phrase}".rstrip()
-                    )
-                total = response.headers.get("content-range", "").rpartition("/")[2]
-                etag = response.headers.get("etag")
-                if self.size and (etag != self.etag or total != str(self.size)):
-                    raise DataError(f"{self.url}: changed on the server while it was read; run again")
-                if not total.isdigit():
-                    raise DataError(f"{self.url}: the server does not say how long the file is")
-                self.size, self.etag = int(total), etag
-                content = b"".join(response.iter_raw())
-        except httpx.HTTPError as error:
+            return self._ask(first, last)
+        except (httpx.HTTPError, Busy) as error:
             raise DataError(f"{self.url}: {type(error).__name__}: {error}") from error
-        self.fetched += len(content)
+
+    def _ask(self, first: int, last: int) -> bytes:
+        with self.client.stream("GET", self.url, headers={"Range": f"bytes={first}-{last}"}) as response:
+            action, state, why = judge(response.status_code, response.headers, first, State(self.url))
+            if action == "restart":
+                raise DataError(f"{self.url}: the server does not serve ranges; download the whole archive")
+            if action == "wait":
+                raise Busy(why)
+            if action != "append":
+                raise DataError(f"{self.url}: {why} {response.reason_phrase}".rstrip())
+            if state.size is None:
+                raise DataError(f"{self.url}: the server does not say how long the file is")
+            if self.size and (state.etag != self.etag or state.size != self.size):
+                raise DataError(f"{self.url}: changed on the server while it was read; run again")
+            self.size, self.etag = state.size, state.etag
+            content = b"".join(response.iter_raw())
+        if len(content) != last - first + 1:
+            raise Busy(f"{len(content)} of {last - first + 1} bytes came")
         return content
+
+
+class Busy(Exception):
+    """The server may give it if asked again."""
 
 
 def download_labels(
@@ -88,6 +100,8 @@ def download_labels(
     folder = Path(raw) / corpus.name / "labels"
     written: list[Path] = []
     for item in wanted_files(corpus, prefer, base_url=base_url):
+        if not item.name.endswith((".zip", ".parquet")):
+            raise DataError(f"{item.name}: a tar archive has no index, so its labels cannot be read alone")
         reasons: list[str] = []
         for way in item.ways:
             try:
@@ -121,8 +135,6 @@ def _members(corpus: Corpus, item: Wanted, file: BinaryIO, folder: Path) -> Iter
             write_without_audio(file, sink)
         yield target
         return
-    if not item.name.endswith(".zip"):
-        raise DataError(f"{item.name}: a tar archive has no index, so its labels cannot be read alone")
     try:
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():

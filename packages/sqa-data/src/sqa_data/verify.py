@@ -30,7 +30,7 @@ ERRORS = {
     "schema": "the line is no utterance",
     "nan": "a label is NaN, which is not JSON",
     "duplicate": "sample_id twice in one corpus",
-    "range": "a label outside its range",
+    "range": "an opinion outside its scale",
     "votes": "votes or spread that cannot be",
     "missing": "no such audio file",
     "unreadable": "the audio does not decode to its end",
@@ -41,6 +41,7 @@ ERRORS = {
 }
 WARNINGS = {
     "twins": "the same audio twice",
+    "outside": "a metric outside its range (models overshoot; training cuts it off)",
     "unlabelled": "no label at all",
     "count": "samples or systems unlike the published number",
 }
@@ -152,7 +153,9 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
     for label, value in utterance.metrics.items():
         if not in_range(label, value):
             low, high = RANGES[label]
-            result.add("range", where, f"{label} is {value:g}; expected {low:g}..{high:g}")
+            # listeners cannot leave their scale, so that is a mistake; a model's estimate can
+            kind = "range" if label.partition("_")[0] == "mos" else "outside"
+            result.add(kind, where, f"{label} is {value:g}; expected {low:g}..{high:g}")
     if not utterance.metrics:
         result.add("unlabelled", where, f"sample {utterance.sample_id!r} has no label")
     votes, spread = utterance.votes, utterance.mos_std

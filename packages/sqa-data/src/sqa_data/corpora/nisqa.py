@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..corpus import Archive, Corpus, Licence, Sample, Split
-from ..errors import DataError
 from ._tables import below, number, read_rows
 
 DATABASES = {
@@ -29,23 +28,23 @@ def parse(root: Path) -> Iterator[Sample]:
                 for name, value in zip(DIMENSIONS, dimensions, strict=True):
                     if value and value.lower() != "nan":
                         metrics[f"mos_{name}"] = number(value, name, path, line)
-                try:
-                    # some versions of the file write 1 as 1.0
-                    condition = str(int(float(condition)))
-                except ValueError:
-                    raise DataError(f"{path}:{line}: con is {condition!r}; expected a number") from None
                 yield Sample(
                     split=split,
                     audio=f"{database}/deg/{clip}",
                     sample_id=clip.rsplit(".", 1)[0],
                     # conditions are numbered anew in each database
-                    system_id=f"{database}-{condition}",
+                    system_id=f"{database}-{_plain(condition)}",
                     metrics=metrics,
                     votes=int(number(votes, "votes", path, line, 1, 1e6)) if votes else None,
                     mos_std=number(std, "mos_std", path, line, 0, 4)
                     if std and std.lower() != "nan"
                     else None,
                 )
+
+
+def _plain(condition: str) -> str:
+    """Some versions of the file write condition 1 as 1.0."""
+    return condition.removesuffix(".0").strip()
 
 
 CORPUS = Corpus(

@@ -245,6 +245,7 @@ def test_torchrun(wavs: Path, model: str) -> None:
     [
         ([], 2, "Missing argument"),
         (["wavs", "--resume"], 2, "need --out"),
+        (["-", "wavs"], 2, "must be the only input"),
         (["empty"], 1, "empty: no audio found"),
         (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 1, "shard is '4/3'; expected i/n"),
         (["wavs", "--model", "nowhere"], 1, "nowhere: no such file or folder"),

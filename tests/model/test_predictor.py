@@ -282,3 +282,20 @@ def test_cuda_equals_cpu(wavlm: MosModel) -> None:
     gpu = predict(CLIPS, wavlm, 16_000, device="cuda", dtype="float32")
     for one, other in zip(cpu, gpu, strict=True):
         assert one == pytest.approx(other, abs=1e-3)
+
+
+# --- the model in the package ---
+
+
+def test_no_model_in_the_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sqa_model.checkpoint, "DEFAULT", tmp_path)
+    with pytest.raises(ModelError, match="no default model; pass model="):
+        predict(CLIPS[0], sample_rate=16_000)
+
+
+def test_the_model_in_the_package_is_used(
+    model: MosModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sqa_model.checkpoint, "DEFAULT", sqa_model.save(model, tmp_path, dtype="float16"))
+    default = predict(CLIPS[0], sample_rate=16_000)
+    assert default == pytest.approx(predict(CLIPS[0], model, 16_000), abs=1e-2)

@@ -66,6 +66,8 @@ def predict(
     share = Shard.parse(shard) if shard else _torchrun_share()
     if out is None and share.count > 1:
         raise click.UsageError("Several processes need --out.")
+    if "-" in inputs and len(inputs) > 1:
+        raise click.UsageError("- (standard input) must be the only input.")
     audio: bytes | None = None
     if inputs == ("-",):
         audio, items = _from_stdin()

@@ -226,6 +226,13 @@ def test_import(manifest: Path, tmp_path: Path) -> None:
     assert read_manifest(manifest)[0].metrics["utmos"] == 2.5
 
 
+def test_a_folder_that_cannot_be(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    output = run("data", "merge", manifest, "--out", tmp_path / "file" / "m.jsonl", code=1)
+    assert output.startswith("Error: ")
+    assert "Not a directory" in output or "File exists" in output
+
+
 def test_usage() -> None:
     assert "name a corpus" in run("data", "download", code=2)
     assert "either --out FILE or --into" in run("data", "import", ".", code=2)

@@ -1,6 +1,7 @@
 """Every corpus from its published layout to its manifests; what does not fit together is listed."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -248,6 +249,25 @@ def test_missing_parquet_files_are_noticed(tmp_path: Path) -> None:
     (folder / "data" / "validation-00001-of-00002.parquet").unlink()
     with pytest.raises(DataError, match="1 files of part 'validation'; expected 2"):
         prepare("urgent2024-sqa", tmp_path, tmp_path / "out")
+
+
+def test_a_disk_that_fills_up_with_audio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build("urgent2024-sqa", tmp_path / "raw" / "urgent2024-sqa")
+    real, calls = os.write, []
+
+    def full(handle: int, data: memoryview) -> int:
+        calls.append(handle)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return real(handle, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(DataError, match="cannot write: No space left on device; what is unpacked is kept"):
+        prepare("urgent2024-sqa", tmp_path / "raw", tmp_path / "out", jobs=1)
+    monkeypatch.undo()
+    assert not (tmp_path / "out").exists()
+    prepare("urgent2024-sqa", tmp_path / "raw", tmp_path / "out")
+    assert not list((tmp_path / "raw").rglob("*.part"))
 
 
 def test_unpacking_parquet_goes_on_where_it_stopped(tmp_path: Path) -> None:

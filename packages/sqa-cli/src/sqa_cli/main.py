@@ -3,6 +3,7 @@
 `--help` reads the table alone, so it costs no import of ours; `score` never sees torch.
 """
 
+import errno
 import importlib
 import sys
 
@@ -49,6 +50,10 @@ class LazyGroup(click.Group):
         except Exception as error:
             if isinstance(error, _user_errors()):
                 raise click.ClickException(str(error)) from error
+            if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
+                # a full disk, a folder that may not be written: the machine's state, not our mistake
+                where = f"{error.filename}: " if error.filename else ""
+                raise click.ClickException(f"{where}{error.strerror}") from error
             raise
 
 

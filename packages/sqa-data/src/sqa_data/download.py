@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock
@@ -118,7 +118,7 @@ def wanted_files(
         parts = {
             p for s, ps in corpus.hub.splits.items() if optional or not corpus.splits[s].optional for p in ps
         }
-        files = [file for file in hub_files(corpus.hub.repo) if _part_of(file.path) in parts]
+        files = [file for file in hub_files(corpus.hub.repo) if _is_of(file.path, parts)]
         if not files:
             raise DataError(
                 f"datasets/{corpus.hub.repo}: no parquet files of {', '.join(sorted(parts))} there"
@@ -221,16 +221,14 @@ def resolve(way: "str | HubFile") -> "Source | HubFile":
     return hub_file(f"{owner}/{name}", path)
 
 
-def _part_of(path: str) -> str:
-    """Which part of a dataset repository a parquet file belongs to; "" for other files.
+def _is_of(path: str, parts: set[str]) -> bool:
+    """Whether a file of a dataset repository is a parquet file of one of `parts`.
 
-    >>> _part_of("data/blind_test_mos-00000-of-00002.parquet"), _part_of("README.md")
-    ('blind_test_mos', '')
+    >>> _is_of("data/blind_test_mos-00000-of-00002.parquet", {"blind_test"}), _is_of("dev/0.parquet", {"dev"})
+    (False, True)
     """
-    if not path.endswith(".parquet"):
-        return ""
-    stem = path.rsplit("/", 1)[-1].removesuffix(".parquet")
-    return stem.split("-", 1)[0]
+    place = PurePosixPath(path)
+    return place.suffix == ".parquet" and bool({place.stem.split("-")[0], place.parent.name} & parts)
 
 
 def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpus]:

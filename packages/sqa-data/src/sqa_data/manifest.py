@@ -13,6 +13,7 @@ labelled" and is left out of `metrics`; unknown keys are kept in `extra` and wri
 import json
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -121,67 +122,77 @@ _NO_EXTRA: Mapping[str, Any] = {}
 
 def parse_line(line: bytes, base: str, path: Path, number: int) -> Utterance:
     """The utterance of line `number` of `path`, whose relative audio paths start at `base`; DataError otherwise."""
-
-    def wrong(found: str, expected: str) -> DataError:
-        return DataError(f"{path}:{number}: {found}; expected {expected}")
-
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError:
         try:
             row = json.loads(line)  # the baseline writes NaN, which is not JSON but which Python reads
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise wrong(f"not JSON ({error})", "one JSON object a line") from error
-    if not isinstance(row, dict):
-        raise wrong(f"found {type(row).__name__}", "a JSON object")
-    for key in ("audio_path", "sample_id", "duration"):
-        if row.get(key) is None:
-            raise wrong(f"no {key!r}", "audio_path, system_id, sample_id, duration, metrics")
+            raise DataError(
+                f"{path}:{number}: not JSON ({error}); expected one JSON object a line"
+            ) from error
+    try:
+        return _utterance(row, base)
+    except _Wrong as error:
+        raise DataError(f"{path}:{number}: {error}") from None
 
-    audio_path = row["audio_path"]
+
+class _Wrong(Exception):
+    """What was found and what was expected, without the place."""
+
+
+def _utterance(row: Any, base: str) -> Utterance:
+    if not isinstance(row, dict):
+        raise _Wrong(f"found {type(row).__name__}; expected a JSON object")
+    get = row.get
+    audio_path, sample_id, duration = get("audio_path"), get("sample_id"), get("duration")
+    if audio_path is None or sample_id is None or duration is None:
+        missing = next(key for key in ("audio_path", "sample_id", "duration") if get(key) is None)
+        raise _Wrong(f"no {missing!r}; expected audio_path, system_id, sample_id, duration, metrics")
     if not isinstance(audio_path, str) or not audio_path:
-        raise wrong(f"audio_path is {audio_path!r}", "a path")
+        raise _Wrong(f"audio_path is {audio_path!r}; expected a path")
     if not os.path.isabs(audio_path):
         audio_path = os.path.normpath(os.path.join(base, audio_path))
 
-    def text(key: str) -> str | None:
-        value = row.get(key)
-        if value is None or isinstance(value, str):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise wrong(f"{key} is {value!r}", "a string")
-        return str(value)
-
-    def number_of(key: str, value: Any, low: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise wrong(f"{key} is {value!r}", "a number")
-        if not low <= value < math.inf:
-            raise wrong(f"{key} is {value}", "a finite number" if low < 0 else f"a finite number >= {low:g}")
-        return float(value)
-
-    metrics = row.get("metrics")
+    metrics = get("metrics")
     if metrics is None:
         metrics = {}
     elif not isinstance(metrics, dict):
-        raise wrong(f"metrics is {metrics!r}", 'an object such as {"mos": 3.5}')
+        raise _Wrong(f'metrics is {metrics!r}; expected an object such as {{"mos": 3.5}}')
     labels: dict[str, float] = {}
     for label, value in metrics.items():
         if type(value) is float and -math.inf < value < math.inf:
             labels[label] = value
         elif value is not None and value == value:  # null and NaN: not labelled
-            labels[label] = number_of(f"metrics.{label}", value, -1.7976931348623157e308)
+            labels[label] = _number(f"metrics.{label}", value, -sys.float_info.max)
 
-    sample_rate, votes, mos_std = row.get("sample_rate"), row.get("votes"), row.get("mos_std")
+    sample_rate, votes, mos_std = get("sample_rate"), get("votes"), get("mos_std")
     return Utterance(
-        audio_path=audio_path,
-        sample_id=text("sample_id") or "",
-        duration=number_of("duration", row["duration"], 0),
-        metrics=labels,
-        system_id=text("system_id"),
-        corpus=text("corpus"),
-        split=text("split"),
-        sample_rate=None if sample_rate is None else int(number_of("sample_rate", sample_rate, 1)),
-        votes=None if votes is None else int(number_of("votes", votes, 0)),
-        mos_std=None if mos_std is None or mos_std != mos_std else number_of("mos_std", mos_std, 0),
-        extra=_NO_EXTRA if row.keys() <= _KNOWN else {k: v for k, v in row.items() if k not in _KNOWN},
+        audio_path,
+        _text("sample_id", sample_id) or "",
+        _number("duration", duration, 0),
+        labels,
+        _text("system_id", get("system_id")),
+        _text("corpus", get("corpus")),
+        _text("split", get("split")),
+        None if sample_rate is None else int(_number("sample_rate", sample_rate, 1)),
+        None if votes is None else int(_number("votes", votes, 0)),
+        None if mos_std is None or mos_std != mos_std else _number("mos_std", mos_std, 0),
+        _NO_EXTRA if row.keys() <= _KNOWN else {k: v for k, v in row.items() if k not in _KNOWN},
     )
+
+
+def _text(key: str, value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _Wrong(f"{key} is {value!r}; expected a string")
+    return str(value)
+
+
+def _number(key: str, value: Any, low: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Wrong(f"{key} is {value!r}; expected a number")
+    if not low <= value < math.inf:
+        raise _Wrong(f"{key} is {value}; expected a finite number" + (f" >= {low:g}" if low >= 0 else ""))
+    return float(value)

@@ -85,10 +85,7 @@ def unpack_audio(path: Path, root: Path, part: str) -> int:
     A clip that is there with the right size is left alone and a finished parquet file is not read again, so a
     second run after an interruption does only what is left.
     """
-    done = root / "audio" / part / f".{path.stem}.done"
-    stat = path.stat()
-    mark = json.dumps({"size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
-    if done.is_file() and done.read_text() == mark:
+    if is_unpacked(path, root, part):
         return 0
     file = _open(path)
     names = file.schema_arrow.names
@@ -110,10 +107,30 @@ def unpack_audio(path: Path, root: Path, part: str) -> int:
             if folder not in folders:
                 Path(folder).mkdir(parents=True, exist_ok=True)
                 folders.add(folder)
-            written += _write_once(target, content)
-    with atomic_write(done) as marker:
-        marker.write(mark.encode())
+            try:
+                written += _write_once(target, content)
+            except OSError as error:
+                raise DataError(
+                    f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
+                ) from error
+    with atomic_write(_marker(path, root, part)) as marker:
+        marker.write(_mark(path).encode())
     return written
+
+
+def is_unpacked(path: Path, root: Path, part: str) -> bool:
+    """Whether `unpack_audio` has finished this very file."""
+    marker = _marker(path, root, part)
+    return marker.is_file() and marker.read_text() == _mark(path)
+
+
+def _marker(path: Path, root: Path, part: str) -> Path:
+    return root / "audio" / part / f".{path.stem}.done"
+
+
+def _mark(path: Path) -> str:
+    stat = path.stat()
+    return json.dumps({"size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
 
 
 def _write_once(path: str, content: Any) -> bool:

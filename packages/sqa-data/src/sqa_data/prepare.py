@@ -214,6 +214,10 @@ def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | No
         for part in names
         for path in parquet.parts(folder, part)
     ]
+    needed = sum(path.stat().st_size for path, part in files if not parquet.is_unpacked(path, folder, part))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(f"{folder}: the audio takes about {needed:,} bytes; only {free:,} are free")
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         tasks = [pool.submit(parquet.unpack_audio, path, folder, part) for path, part in files]
         try:

@@ -4,6 +4,8 @@
 read.
 """
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,12 @@ def _read(path: Path, split: str, part: str) -> Iterator[Sample]:
 
 
 def _ratings(value: Any, path: Path, line: int) -> Iterator[float]:
-    for rating in value:
-        if isinstance(rating, bool) or not isinstance(rating, int | float) or not 1 <= rating <= 5:
-            raise DataError(f"{path}: row {line}: raw_ratings holds {rating!r}; expected numbers in 1..5")
-        yield float(rating)
+    """Numbers in 1..5, given as a list of numbers or as the text of one."""
+    try:
+        given = [float(rating) for rating in (json.loads(value) if isinstance(value, str) else value)]
+    except (TypeError, ValueError):
+        given = [math.nan]
+    for rating in given:
+        if not 1 <= rating <= 5:
+            raise DataError(f"{path}: row {line}: raw_ratings is {value!r}; expected numbers in 1..5")
+        yield rating

@@ -54,7 +54,7 @@ def test_compare_and_rank(files: dict[str, str]) -> None:
     value = json.loads(run("compare", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)
     assert [p["name"] for p in value["predictors"]] == ["sharp", "loud", "blunt"]
     assert len(value["differences"]) == 24
-    assert "sharp − loud" in run("compare", "--ref", files["ref"], *preds, "--resamples", "50").stdout
+    assert "sharp - loud" in run("compare", "--ref", files["ref"], *preds, "--resamples", "50").stdout
     places = json.loads(run("rank", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)[
         "ranking"
     ]
@@ -62,6 +62,53 @@ def test_compare_and_rank(files: dict[str, str]) -> None:
     assert run("rank", "--ref", files["ref"], *preds, "--resamples", "50").stdout.splitlines()[0].split()[
         0
     ] == ("predictor")
+
+
+def test_notes_name_their_predictor(files: dict[str, str], tmp_path: Path) -> None:
+    half = tmp_path / "half.jsonl"
+    half.write_text("".join(Path(files["sharp"]).read_text().splitlines(keepends=True)[:120]))
+    for command in ("rank", "compare"):
+        arguments = [command, "--ref", files["ref"], files["blunt"], str(half), "--resamples", "20"]
+        assert run(*arguments).exit_code == 1
+        result = run(*arguments, "--allow-missing")
+        assert result.exit_code == 0, result.stderr
+        assert "half: 120 of 240 utterances scored (120 missing" in result.stderr
+        assert "blunt: 120 of 240 utterances scored (0 missing" in result.stderr
+
+
+def test_few_resamples_for_many_pairs_are_pointed_out(files: dict[str, str]) -> None:
+    preds = [f"p{k}={files['sharp']}" for k in range(4)]
+    result = run("compare", "--ref", files["ref"], *preds, "--resamples", "100")
+    assert "with 6 pairs no p (Holm) can be small; take --resamples 480 or more" in result.stderr
+
+
+def test_the_level_heads_its_column(files: dict[str, str]) -> None:
+    result = run(
+        "rank", "--ref", files["ref"], files["sharp"], files["blunt"], "--level", "0.5", "--resamples", "20"
+    )
+    assert "50 % places" in result.stdout
+
+
+def test_a_piped_reference_serves_unpaired_predictors(files: dict[str, str]) -> None:
+    text = Path(files["ref"]).read_text()
+    arguments = ["compare", "--unpaired", files["sharp"], files["blunt"], "--resamples", "20"]
+    piped = run(*arguments, "--ref", "-", stdin=text)
+    assert piped.exit_code == 0, piped.stderr
+    assert piped.stdout == run(*arguments, "--ref", files["ref"]).stdout
+
+
+@pytest.mark.parametrize(
+    "odd", [["--seed", "-1"], ["--resamples", "1"], ["", ""], ["x=no.jsonl", "runs/lr=1/no.jsonl"]]
+)
+def test_odd_arguments(files: dict[str, str], odd: list[str]) -> None:
+    result = run("compare", "--ref", files["ref"], files["sharp"], files["blunt"], *odd)
+    assert result.exit_code in (1, 2)
+    assert "Error" in result.stderr
+    if "runs/lr=1/no.jsonl" in odd:
+        assert (
+            run("score", "--ref", files["ref"], "--pred", odd[1]).stderr
+            == "Error: runs/lr=1/no.jsonl: no such file\n"
+        )
 
 
 def test_names_of_equal_files_are_told_apart(files: dict[str, str], tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def test_hand_worked_example() -> None:
         "c": io.BytesIO(b"u1 4\nu2 2\nu3 0\n"),
     }
     places = rank(pair(ref, preds), n_resamples=50)
+    assert all(p.place_interval == (1, 3) for p in places)  # three utterances cannot tell
     assert [(p.name, p.place) for p in places] == [("a", 1), ("b", 2), ("c", 3)]
     assert [p.categories for p in places] == [
         {"Error": 1.0, "Linear": 1.0, "Rank": 1.0},
@@ -42,6 +43,16 @@ def test_hand_worked_example() -> None:
         {"Error": 3.0, "Linear": 2.0, "Rank": 2.0},
     ]
     assert [p.score for p in places] == pytest.approx([1.0, 4 / 3, 7 / 3])
+
+
+def test_rounding_noise_breaks_no_tie() -> None:
+    ref, preds = files(8, {"a": 0.5})
+    lines = preds["a"].getvalue().decode().splitlines()
+    shifted = [lines[0]] + [f"{r.rsplit(',', 1)[0]},{float(r.rsplit(',', 1)[1]) + 0.4}" for r in lines[1:]]
+    preds["louder"] = io.BytesIO("\n".join(shifted).encode())
+    ranks = [p.ranks for p in rank(pair(ref, preds), n_resamples=30)]
+    for figure in ("utterance_lcc", "system_lcc", "utterance_srcc", "system_ktau"):
+        assert ranks[0][figure] == ranks[1][figure] == 1
 
 
 def test_equal_predictors_share_a_place_and_clear_winners_are_certain() -> None:

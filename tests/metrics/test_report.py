@@ -94,3 +94,57 @@ def test_table_shows_coverage_next_to_figures() -> None:
     table = evaluate(paired).table()
     assert "14 of 21" in table
     assert "2 of 3" in table
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_systems_of_equal_scores_are_tied_in_whatever_order(
+    monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """Means of the same tenths summed in another order: a naive sum would tell them apart in the last bit."""
+    if compiled:
+        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
+    rng = np.random.default_rng(0)
+    tenths = np.array([1.1, 2.3, 3.7, 4.1, 1.9, 2.7, 3.3])
+    ref = [
+        ("", f"s{k}", f"u{k}-{j}", float(v + (0.1 if k % 2 else 0)))
+        for k in range(12)
+        for j, v in enumerate(rng.permutation(tenths).round(1))
+    ]
+    pred = [("", s, u, float(rng.normal(3, 1))) for _, s, u, _ in ref]
+    means = pd.DataFrame(ref, columns=["c", "s", "u", "r"]).assign(p=[v for *_, v in pred])
+    means["r"] = (means.r * 10).round()  # integers: their sums are exact
+    means = means.groupby("s")[["r", "p"]].mean()
+    system = score(lines(ref), lines(pred)).system
+    assert system is not None
+    assert system["srcc"] == pytest.approx(stats.spearmanr(means.r, means.p)[0], abs=1e-12)
+    assert system["ktau"] == pytest.approx(stats.kendalltau(means.r, means.p)[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_corpus_that_the_prediction_lacks_shows(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    if compiled:
+        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
+    report = score(
+        lines(rows_of("x", 4, 1) + rows_of("y", 3, 2)), lines(rows_of("x", 4, 3)), allow_missing=True
+    )
+    assert (report.n_utterances, report.n_ref_utterances, report.n_systems, report.n_ref_systems) == (
+        28,
+        49,
+        4,
+        7,
+    )
+    assert report.corpora["y"].n_utterances == 0
+    assert "0 of 21" in report.table()
+    assert "28 of 49 utterances scored (21 missing, 0 extra, 0 non-finite rows)" in report.notes()
+
+
+def test_coverage_of_several_predictors_is_the_joint_one() -> None:
+    rows = rows_of("x", 4, 1)
+    paired = pair(lines(rows), {"all": lines(rows), "half": lines(rows[:14])}, allow_missing=True)
+    value = evaluate(paired, 0).as_dict()
+    assert (value["n_utterances"], value["coverage"]["n_scored"], value["coverage"]["n_missing"]) == (
+        14,
+        14,
+        0,
+    )
+    assert "14 of 28 utterances scored" in evaluate(paired, 0).notes()[0]

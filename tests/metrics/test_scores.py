@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_metrics import MetricsError, Scores, _columns, join, pair, read_scores, read_utt2sys
 from sqa_metrics import scores as scores_module
@@ -60,7 +60,25 @@ def test_single_ratings_are_averaged() -> None:
     text = b"sample_id,system_id,listener_id,score\na,s,l1,2\na,s,l2,4\nb,s,l1,5\n"
     scores = read_scores(io.BytesIO(text), role="ref")
     assert (scores.sample_id, scores.value, scores.votes) == (["a", "b"], [3.0, 5.0], [2.0, 1.0])
-    assert scores.std is None  # one vote has no spread
+    assert scores.std == pytest.approx([math.sqrt(2), math.nan], nan_ok=True)  # one vote has no spread
+
+
+def test_ratings_come_before_their_average() -> None:
+    """SHEET tables carry the average beside each rating; its copies have no spread."""
+    text = b"wav_path,score,avg_score,listener_id\na.wav,2,3,l1\na.wav,4,3,l2\n"
+    scores = read_scores(io.BytesIO(text), role="ref")
+    assert (scores.value, scores.std) == ([3.0], [math.sqrt(2)])
+    with pytest.raises(MetricsError, match=r"<file>:3: listener 'l1' rated 'a' before"):
+        read_scores(io.BytesIO(b"utt,listener_id,score\na,l1,2\na,l1,4\n"), role="ref")
+
+
+def test_odd_but_valid_rows() -> None:
+    text = 'utt,mos\n"a,\nb",1\nline\u2028separator,2\n'
+    assert read_scores(io.BytesIO(text.encode())).sample_id == ["a,\nb", "line\u2028separator"]
+    ids = jsonl([row("a", system_id=0, corpus=0), row("b", system_id="s")])
+    scores = read_scores(ids)
+    assert (scores.system_id, scores.corpus) == (["0", "s"], ["0", ""])
+    assert read_scores(io.StringIO("A/u1 1\nB/u1 2\n")).sample_id == ["A/u1", "B/u1"]  # type: ignore[arg-type]
 
 
 def test_any_metric_against_any_other() -> None:
@@ -81,6 +99,13 @@ def test_utt2sys(tmp_path: Path) -> None:
     assert read_scores(io.BytesIO(b"a 1\nb 2\n"), utt2sys=table).system_id == ["s1", "s2"]
     with pytest.raises(MetricsError, match=r"<file>:2: sample_id 'c' is not in utt2sys"):
         read_scores(io.BytesIO(b"a 1\nc 2\n"), utt2sys=table)
+    assert read_scores(jsonl([row("a.wav")]), utt2sys=table).system_id == ["s1"]
+    (tmp_path / "utt2sys").write_text("a s1\na.wav s2\n")
+    with pytest.raises(MetricsError, match="utt2sys:2: 'a' is in 's1' already, found 's2'"):
+        read_utt2sys(tmp_path / "utt2sys")
+    (tmp_path / "utt2sys").write_bytes(b"\xff s1\n")
+    with pytest.raises(MetricsError, match="not UTF-8"):
+        read_utt2sys(tmp_path / "utt2sys")
     (tmp_path / "utt2sys").write_text("a\n")
     with pytest.raises(MetricsError, match="utt2sys:1: found 1 fields"):
         read_utt2sys(tmp_path / "utt2sys")
@@ -101,13 +126,34 @@ def test_utt2sys(tmp_path: Path) -> None:
         (b'{"sample_id": "a", "metrics": {"mos": "good"}}\n', r"<file>:1: mos is 'good', expected a number"),
         (b'{"sample_id": "a", "metrics": {"mos": true}}\n', r"<file>:1: mos is True"),
         (b'{"sample_id": "a", "metrics": {"dnsmos": 3}}\n', "no metric 'mos'; found dnsmos"),
-        (b"a,3\nb\n", r"<file>:2: found 1 fields"),
+        (b"a,3\nb\n", r"<file>:2: found 'b', expected 'utt,score'"),
         (b"a,3\nb,x\n", r"<file>:2: score is 'x'"),
         (b"a 3\nb 4 5\n", r"<file>:2: found 3 fields"),
         (b"name,mos\na,3\n", r"<file>:1: no id column; found \['name', 'mos'\]"),
         (b"utt,dnsmos\na,3\n", "no metric 'mos'; found dnsmos"),
         (b"utt,mos\na\n", r"<file>:2: found 1 fields, expected 2"),
         (b"a 3\n\xff 4\n", "not UTF-8"),
+        (b"sample_id,mos,mos\na,3,4\n", r"<file>:1: column 'mos' is there twice"),
+        (b"u1 3,5\nu2 4,5\n", r"<file>:1: found 'u1 3,5', expected 'utt,score'"),
+        (b"a 3_5\n", r"<file>:1: score is '3_5'"),
+        ("a ٣\n".encode(), r"<file>:1: score is '٣'"),
+        (b"\n\na,1e400\nb,x\n", r"<file>:4: score is 'x'"),
+        (
+            b'{"sample_id": "a", "mos": 1' + b"0" * 400 + b"}",
+            r"<file>:1: mos is 1000.*\.\.\., expected a number",
+        ),
+        (b"a 1e200\n", r"<file>:1: score is '1e200'"),
+        (
+            b'{"sample_id": 123456789012345678901234567890, "mos": 1}',
+            r"<file>:1: sample_id is 1.23.*64-bit integer",
+        ),
+        (b'{"sample_id": true, "mos": 1}', r"<file>:1: sample_id is True"),
+        (b'{"sample_id": "", "mos": 1}', r"<file>:1: sample_id is ''"),
+        (b'sample_id,mos\na,"1\n' + b"x" * 140_000, r"<file>:\d+: not valid CSV"),
+        (
+            b'{"sample_id": "a", "metrics": {"x": 1}}\n{"sample_id": "b", "error": "no"}',
+            "no metric 'mos'; found x",
+        ),
     ],
 )
 def test_unreadable_rows_name_file_and_line(text: bytes, message: str) -> None:
@@ -141,7 +187,7 @@ def test_allow_missing_scores_what_all_have() -> None:
     paired = pair(ref, {"one": one, "two": two}, allow_missing=True)
     assert (paired.ref, paired.preds) == ([2.0], [[2.0], [2.5]])
     first = paired.coverage[0]
-    assert (first.n_missing, first.n_extra, first.n_non_finite, first.n_scored) == (1, 1, 1, 2)
+    assert (first.n_missing, first.n_extra, first.n_non_finite) == (1, 1, 1)
 
 
 def test_error_rows_of_predict_are_not_scores() -> None:
@@ -216,8 +262,6 @@ def random_files(seed: int, defects: bool) -> tuple[bytes, bytes]:
     pred = [row(u, rng.gauss(3, 1), system_id=s, corpus=c) for c, s, u in keys]
     if defects:
         pred = [*pred[:-5], row("extra", 1, system_id="s", corpus="c0")]
-        pred[3]["metrics"] = {"mos": None}
-        ref[9]["metrics"] = {}
         for table in (ref, pred):
             table[11].pop("system_id")
         ref[12]["system_id"] = ref[12]["sample_id"]
@@ -263,6 +307,19 @@ def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> Non
         b'{"sample_id": "", "metrics": {"mos": 1}}\n',
         b'{"sample_id": "a", "mos": 1}\n',
         b"",
+        b'{"sample_id": "a", "metrics": {"mos": 1, "mos": 2}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1}, "metrics": {}}\n',
+        b'{"sample_id": "a", "sample_id": "b", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1},}\n',
+        b'{"sample_id": "a", "metrics": {"mos": nope}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": null}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 03}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 3.}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": .5}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1e}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1e400}}\n',
+        b'{"sample_id": "a", "x": [1,2}, "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "\xff", "metrics": {"mos": 1}}\n',
     ],
 )
 def test_the_fast_road_declines_what_is_not_clean(pred: bytes) -> None:
@@ -288,11 +345,38 @@ def as_rows(values: list[str]) -> bytes:
     ).encode()
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+@given(st.lists(st.floats(-1e100, 1e100), min_size=1))
 def test_numbers_are_read_as_python_reads_them(values: list[float]) -> None:
     columns = _columns._read(as_rows([repr(v) for v in values]), "mos")
     assert columns is not None
     assert columns.numbers[:, 0].tolist() == values
+
+
+@given(st.integers(0, 400), st.binary(min_size=1, max_size=2), st.booleans())
+@settings(max_examples=1000)
+def test_a_damaged_file_is_read_as_the_plain_road_reads_it_or_not_at_all(
+    place: int, junk: bytes, add: bool
+) -> None:
+    rows = [
+        row(f"u{k}é", 1.5 + k, system_id=f"s{k}", corpus="c", votes=4, mos_std=0.5, x=[1, {"y": None}])
+        for k in range(3)
+    ]
+    good = jsonl(rows).getvalue()
+    place %= len(good)
+    bad = good[:place] + junk + good[place + (0 if add else len(junk)) :]
+    fast = _columns._read(bad, "mos")
+    if fast is None:
+        return
+    plain = read_scores(io.BytesIO(bad), role="ref")
+    assert [fast.text(k, _columns.SAMPLE) for k in range(len(fast.spans))] == plain.sample_id
+    assert [fast.text(k, _columns.SYSTEM) for k in range(len(fast.spans))] == (
+        plain.system_id or [""] * len(plain)
+    )
+    assert [fast.text(k, _columns.CORPUS) for k in range(len(fast.spans))] == (
+        plain.corpus or [""] * len(plain)
+    )
+    assert fast.numbers[:, 0].tolist() == plain.value
+    assert np.array_equal(fast.numbers[:, 1], plain.votes or [math.nan] * len(plain), equal_nan=True)
 
 
 def test_numbers_next_to_a_tie_are_rounded_as_python_rounds_them() -> None:
@@ -309,7 +393,7 @@ def test_numbers_next_to_a_tie_are_rounded_as_python_rounds_them() -> None:
 
 def test_unasked_values_are_skipped() -> None:
     extra = {
-        "path": 'a "b" \\',
+        "path": "a b",
         "list": [1, {"x": "}"}, "]"],
         "deep": {"mos": 9, "sample_id": "no"},
         "flag": True,

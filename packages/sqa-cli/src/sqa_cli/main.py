@@ -19,6 +19,7 @@ COMMANDS = {
     "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),
+    "warmup": ("sqa_metrics._cli:warmup", "Compile the kernels for large inputs, once."),
 }
 
 # Packages whose errors are meant for people: the class named here carries a full sentence.

@@ -1,9 +1,11 @@
 """The commands `score`, `compare`, `rank` and `warmup` of `sqa-metrics`, which `sqa-cli` offers too."""
 
+import io
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -16,15 +18,43 @@ Command = Callable[..., None]
 
 INPUT = [
     click.option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
-    click.option("--ref-metric", default="mos", show_default=True, help="Metric to read from the reference."),
-    click.option("--pred-metric", default="mos", show_default=True, help="Metric to read from predictions."),
+    click.option(
+        "--ref-metric",
+        default="mos",
+        show_default=True,
+        help="Metric to read from the reference (where columns have names).",
+    ),
+    click.option(
+        "--pred-metric",
+        default="mos",
+        show_default=True,
+        help="Metric to read from predictions (where columns have names).",
+    ),
     click.option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
     click.option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
 ]
 RESAMPLING = [
-    click.option("--resamples", default=1000, show_default=True, help="Bootstrap resamples."),
-    click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap."),
-    click.option("--level", default=0.95, show_default=True, type=click.FloatRange(0.5, 0.999)),
+    click.option(
+        "--resamples",
+        default=1000,
+        show_default=True,
+        type=click.IntRange(20, 1_000_000),
+        help="Bootstrap resamples.",
+    ),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0, 2**63 - 1),
+        help="Seed of the bootstrap.",
+    ),
+    click.option(
+        "--level",
+        default=0.95,
+        show_default=True,
+        type=click.FloatRange(0.5, 0.999),
+        help="Confidence of the intervals.",
+    ),
 ]
 METHOD = click.option(
     "--method",
@@ -66,9 +96,11 @@ def _with(*options: Any) -> Callable[[Command], Command]:
     return add
 
 
-@click.command(cls=_Command)
+@click.command(cls=_Command, short_help="Measure predictions against listeners.")
 @_with(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
-@click.option("--ci", is_flag=True, help="Add bootstrap intervals and the listener-agreement ceiling.")
+@click.option(
+    "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
+)
 @_with(*RESAMPLING, METHOD, *OUTPUT)
 def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
@@ -93,14 +125,17 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
         from sqa_metrics.report import evaluate
 
         result = evaluate(paired)
+    notes = result.notes()
+    if ci and paired.noise is not None and result.ceiling is None:
+        notes.append("no ceiling: some rows of the reference lack votes or mos_std")
     if options["as_json"]:
         _print_json({"ref": options["ref"], "pred": pred} | result.as_dict())
     else:
         click.echo(result.table(options["style"]))
-        _print_notes(result.notes())
+        _print_notes(notes)
 
 
-@click.command(cls=_Command)
+@click.command(cls=_Command, short_help="Test whether predictors differ, with intervals.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
 @_with(*INPUT, *RESAMPLING, METHOD, *OUTPUT)
@@ -127,8 +162,11 @@ def compare(
     named = _named(preds)
     bootstrap: dict[str, Any] = {"n_resamples": resamples, "seed": seed, "level": level, "method": method}
     if unpaired:
-        options["allow_missing"] = True
-        parts = [_read({name: path}, options) for name, path in named.items()]
+        ref = _once(options["ref"])
+        parts = [
+            _read({name: path}, options | {"ref": ref(), "allow_missing": True})
+            for name, path in named.items()
+        ]
         from sqa_metrics.uncertainty import compare_unpaired
 
         reports, differences = compare_unpaired(parts, **bootstrap)
@@ -154,21 +192,25 @@ def compare(
     header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
     rows = [
         [
-            f"{d.a} − {d.b}",
+            f"{d.a} - {d.b}",
             d.level,
             d.metric.upper(),
-            f"{d.difference:+.3f}",
-            f"[{d.interval.text(3)}]",
-            figure(d.p),
-            figure(d.p_holm),
+            figure(d.difference, sign=True),
+            f"[{d.interval.text()}]",
+            _p(d.p),
+            _p(d.p_holm),
         ]
         for d in differences
     ]
     click.echo(render(header, rows, style))
-    _print_notes(reports[0].notes())
+    _print_notes([f"{r.name}: {note}" for r in reports for note in r.notes()])
+    pairs = len(reports) * (len(reports) - 1) // 2
+    if 2 * pairs / (resamples + 1) > 1 - level:
+        needed = math.ceil(4 * pairs / (1 - level))
+        _print_notes([f"with {pairs} pairs no p (Holm) can be small; take --resamples {needed} or more"])
 
 
-@click.command(cls=_Command)
+@click.command(cls=_Command, short_help="Rank predictors as the challenge does.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @_with(*INPUT, *RESAMPLING, *OUTPUT)
 def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **options: Any) -> None:
@@ -189,11 +231,11 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
     if options["as_json"]:
         _print_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
         return
-    click.echo(table(places, options["style"]))
-    _print_notes(places[0].report.notes())
+    click.echo(table(places, level, options["style"]))
+    _print_notes([f"{p.name}: {note}" for p in places for note in p.report.notes()])
 
 
-@click.command(cls=_Command)
+@click.command(cls=_Command, short_help="Compile the kernels for large inputs, once.")
 def warmup() -> None:
     """Compile the fast kernels once and keep them, so that no later run waits for it (some seconds)."""
     from sqa_metrics.agreement import warmup
@@ -225,7 +267,7 @@ def main() -> None:
 def _read(preds: dict[str, str], options: dict[str, Any]) -> "Paired":
     from sqa_metrics.scores import pair, read_utt2sys
 
-    if [options["ref"], *preds.values()].count("-") > 1:
+    if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
         raise click.UsageError("standard input (-) can be only one of the files")
     utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
     return pair(
@@ -244,12 +286,34 @@ def _named(preds: tuple[str, ...]) -> dict[str, str]:
     named = {}
     for pred, stem in zip(preds, stems, strict=True):
         name, equals, path = pred.partition("=")
-        if not equals or Path(pred).exists():
+        if not equals or "/" in name or Path(pred).exists():
+            if not stem:
+                raise click.UsageError(f"{pred!r} is not a file")
             name, path = (stem if stems.count(stem) == 1 else str(Path(pred).with_suffix(""))), pred
         if name in named:
             raise click.UsageError(f"two predictors are called {name!r}; name them apart with NAME=FILE")
         named[name] = path
     return named
+
+
+def _once(source: str) -> Callable[[], BinaryIO]:
+    """Opens the same content again and again, of a pipe too."""
+    from sqa_metrics.scores import _name, _read_bytes
+
+    content = _read_bytes(source)
+
+    def buffer() -> BinaryIO:
+        file = io.BytesIO(content)
+        file.name = _name(source)
+        return file
+
+    return buffer
+
+
+def _p(value: float) -> str:
+    from sqa_metrics.tables import figure
+
+    return "<0.001" if value < 0.001 else figure(value)
 
 
 def _print_json(value: Any) -> None:

@@ -2,8 +2,8 @@
 
 The fast road of `scores.pair`: same key, same coverage, same figures. A compiled scanner walks the bytes of each file
 once and notes where the ids lie and what the numbers are; a hash table of the reference's keys joins the predictions.
-What is not plain, clean score rows (another format, escapes in ids, a malformed row, duplicate ids, single ratings)
-makes `pair` return None; the plain road then reads the files again and says what is wrong and where.
+What is not plain, clean score rows (another format, escapes, a malformed row, a row without a score, duplicate ids,
+single ratings) makes `pair` return None; the plain road then reads the files again and says what is wrong and where.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from typing import TypeVar
 import numba
 import numpy as np
 
-from sqa_metrics.scores import Coverage, Paired
+from sqa_metrics.scores import LARGEST, Coverage, Paired
 
 T = TypeVar("T")
 
@@ -23,7 +23,6 @@ _kernel = numba.njit(cache=True, nogil=True)
 # What the scanner looks for in a row. Ids give (start, stop) in the file, the others a number.
 KEYS = ("sample_id", "system_id", "corpus", "listener_id", "metrics", "votes", "mos_std")
 SAMPLE, SYSTEM, CORPUS, LISTENER, METRICS, VOTES, STD = range(len(KEYS))
-VALUE = METRICS  # the metric's number has the place of the object it is found in
 POWERS = 10.0 ** np.arange(23)  # exact in float64
 
 
@@ -59,15 +58,13 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
     if not keep.size:
         return None
     corpora, corpus = _names(ref, CORPUS)
-    ref_utterances = dict(zip(corpora, np.bincount(corpus).tolist(), strict=True))
     ref_systems, system = _systems(corpora, corpus, *_names(ref, SYSTEM))
-    corpora, corpus = _present(corpora, corpus[keep])
     systems, system = _present(ref_systems, system[keep])
     if not ref_systems:  # then those of the first prediction that names some
         for pred, row in zip(preds, rows, strict=True):
             if pred.has(SYSTEM):
                 names, name = _names(pred, SYSTEM)
-                systems, system = _systems(corpora, corpus, names, name[row[keep]])
+                systems, system = _systems(corpora, corpus[keep], names, name[row[keep]])
                 break
     noise = ref.numbers[keep, 2] ** 2 / ref.numbers[keep, 1]
     return Paired(
@@ -76,16 +73,20 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         preds=[pred.numbers[row[keep], 0] for pred, row in zip(preds, rows, strict=True)],
         system=system,
         systems=systems,
-        corpus=corpus,
+        corpus=corpus[keep],
         corpora=corpora,
         coverage=[match[1] for match in matches if match],
-        ref_utterances=[ref_utterances[name] for name in corpora],
+        ref_utterances=np.bincount(corpus).tolist(),
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
-        noise=noise if np.isfinite(noise).all() else None,
+        noise=noise if np.isfinite(noise).any() else None,
     )
 
 
 def _read(data: bytes, metric: str) -> _Columns | None:
+    if (
+        metric in KEYS or b"\\" in data or not (data.isascii() or _is_utf8(data))
+    ):  # escapes: ids could be spelt in two ways
+        return None
     buffer = np.frombuffer(data, np.uint8)
     lines = data.count(b"\n") + 1
     spans, numbers = np.zeros((lines, 3, 2), np.int64), np.full((lines, 3), np.nan)
@@ -95,10 +96,19 @@ def _read(data: bytes, metric: str) -> _Columns | None:
         return None
     for row, start, stop in long[:n_long].tolist():  # digits beyond float64's own arithmetic
         numbers[row, 0] = float(data[start:stop])
-    spans, numbers = spans[:rows], numbers[:rows]
-    if np.isnan(numbers[:, 0]).all():
+    if not (
+        abs(numbers[:rows, 0]) <= LARGEST
+    ).all():  # NaN too: a row without this metric may have it elsewhere
         return None
-    return _Columns(buffer, spans, numbers)
+    return _Columns(buffer, spans[:rows], numbers[:rows])
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _match(ref: _Columns, pred: _Columns) -> tuple[np.ndarray, Coverage] | None:
@@ -109,12 +119,8 @@ def _match(ref: _Columns, pred: _Columns) -> tuple[np.ndarray, Coverage] | None:
     n_matched = join(ref.data, next(spans), pred.data, next(spans), match)
     if n_matched < 0:
         return None
-    finite = np.isfinite(ref.numbers[:, 0]) & np.isfinite(pred.numbers[match, 0])
-    match[~finite] = -1
-    n_ref, n_pred, n_scored = len(ref.spans), len(pred.spans), int((match >= 0).sum())
-    return match, Coverage(
-        n_ref, n_pred, n_ref - n_matched, n_pred - n_matched, n_matched - n_scored, n_scored
-    )
+    n_ref, n_pred = len(ref.spans), len(pred.spans)
+    return match, Coverage(n_ref, n_pred, n_ref - n_matched, n_pred - n_matched, 0)
 
 
 def _names(columns: _Columns, field: int) -> tuple[list[str], np.ndarray]:
@@ -159,91 +165,79 @@ def warmup() -> None:
     pair(row, {"pred": row}, "mos", "mos")
 
 
-# --- the scanner: a recursive-descent JSON reader for one row shape, positions instead of objects ----------------
+# --- the scanner: a recursive-descent reader of one row shape, strict JSON, positions instead of objects ----------
+# Every function takes a position and returns the one after what it read, or -1 where that is not there.
 
-QUOTE, BACKSLASH, COLON, COMMA, NEWLINE = (ord(c) for c in '"\\:,\n')
-OPEN, CLOSE, LIST, END_LIST, MINUS, POINT, NULL = (ord(c) for c in "{}[]-.n")
+QUOTE, COLON, COMMA, OPEN, CLOSE, LIST, END_LIST = (ord(c) for c in '":,{}[]')
+SPACE, RETURN, NEWLINE = (ord(c) for c in " \r\n")
+MINUS, PLUS, POINT, ZERO, NINE, SMALL_E, LARGE_E = (ord(c) for c in "-+.09eE")
+NULL, TRUE, FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
+DEEPEST = 60  # nested values below this are left to the plain road
 
 
 @_kernel
 def scan(data, keys, bounds, powers, spans, numbers, long):  # type: ignore[no-untyped-def]
-    """Fill spans and numbers row by row; (rows, entries in `long`), or (-1, 0) at anything unusual.
+    """Fill spans and numbers row by row: (rows, entries in `long`), or (-1, 0) at anything unusual.
 
-    `long` takes (row, start, stop) of metric values whose digits float64 arithmetic cannot turn into the
+    `long` takes (row, start, stop) of metric values whose digits float64 arithmetic cannot surely turn into the
     nearest float64; the caller reads those.
     """
-    at, end, row, n_long = 0, data.size, 0, 0
+    at, row, n_long = 0, 0, 0
     while True:
-        while at < end and data[at] <= 32:
-            at += 1
-        if at == end:
-            return row, n_long
-        if data[at] != OPEN:
-            return -1, 0
-        inside = False  # of the metrics object
-        at = _blank(data, at + 1)
-        while True:
-            # one "key": value; `at` is on the key's quote, or on a closing brace
-            if at >= end:
-                return -1, 0
-            if data[at] == CLOSE:
-                at = _blank(data, at + 1)
-                if not inside:
-                    break
-                inside = False
-                if at < end and data[at] == COMMA:
-                    at = _blank(data, at + 1)
-                continue
-            stop, plain = _string(data, at)
-            if stop < 0:
-                return -1, 0
-            key = _which(data, at + 1, stop, keys, bounds)
-            if inside:
-                key = VALUE if key == len(bounds) - 2 else -1
-            at = _blank(data, stop + 1)
-            if at >= end or data[at] != COLON:
-                return -1, 0
+        at = _blank(data, at)
+        while at < data.size and data[at] == NEWLINE:
             at = _blank(data, at + 1)
-            if at >= end:
+        if at == data.size:
+            return row, n_long
+        at = _expect(data, at, OPEN)
+        seen = 0
+        while at >= 0:
+            start = _blank(data, at) + 1
+            stop = _string(data, start - 1) - 1
+            at = _expect(data, stop + 1, COLON) if stop >= 0 else -1
+            if at < 0:
                 return -1, 0
-            first = data[at]
-            if key == METRICS and not inside:
-                if first != OPEN:
+            at = _blank(data, at)
+            key = _which(data, start, stop, keys, bounds)
+            if key >= 0:
+                if seen & (1 << key):
                     return -1, 0
-                inside = True
-                at = _blank(data, at + 1)
-                continue
-            if first == QUOTE:
-                stop, plain = _string(data, at)
-                if stop < 0 or key >= LISTENER or (key >= 0 and not plain):
-                    return -1, 0
-                if key >= 0:
-                    spans[row, key, 0], spans[row, key, 1] = at + 1, stop
-                at = stop + 1
-            elif first == NULL:
-                at += 4
-            elif key < LISTENER or key >= len(bounds) - 2:
-                if key >= 0:  # an id that is no string
-                    return -1, 0
-                at = _skip(data, at)
+                seen |= 1 << key
+            after = _literal(data, at, NULL)
+            if after >= 0 and key != METRICS:
+                at = after
             elif key == LISTENER:
                 return -1, 0
-            else:
-                stop, value, exact = _number(data, at, powers)
-                if stop == at:
+            elif 0 <= key < LISTENER:
+                after = _string(data, at)
+                spans[row, key, 0], spans[row, key, 1] = at + 1, after - 1
+                at = after
+            elif key == METRICS:
+                at, start, stop = _metric(data, at, keys, bounds)
+                if start >= 0:
+                    numbers[row, 0], exact = _number(data, start, stop, powers)
+                    if not exact:
+                        long[n_long, 0], long[n_long, 1], long[n_long, 2] = row, start, stop
+                        n_long += 1
+            elif VOTES <= key <= STD:
+                stop = _digits(data, at)
+                if stop < 0:
                     return -1, 0
-                numbers[row, 0 if key == VALUE else key - METRICS] = value
+                numbers[row, key - METRICS], exact = _number(data, at, stop, powers)
                 if not exact:
-                    if key != VALUE:
-                        return -1, 0
-                    long[n_long, 0], long[n_long, 1], long[n_long, 2] = row, at, stop
-                    n_long += 1
+                    return -1, 0
                 at = stop
-            at = _blank(data, at)
-            if at < end and data[at] == COMMA:
-                at = _blank(data, at + 1)
-            elif at >= end or data[at] != CLOSE:
+            else:
+                at = _value(data, at)
+            if at < 0:
                 return -1, 0
+            at = _blank(data, at)
+            if at < data.size and data[at] == CLOSE:
+                break
+            at = _expect(data, at, COMMA)
+        if at < 0:
+            return -1, 0
+        at += 1
         a, n = spans[row, SAMPLE, 0], spans[row, SAMPLE, 1] - spans[row, SAMPLE, 0]
         b, m = spans[row, SYSTEM, 0], spans[row, SYSTEM, 1] - spans[row, SYSTEM, 0]
         if n == 0:
@@ -251,105 +245,187 @@ def scan(data, keys, bounds, powers, spans, numbers, long):  # type: ignore[no-u
         if n == m and _same(data, a, data, b, n):
             spans[row, SYSTEM, 1] = b  # no system: see scores._parse
         row += 1
-        while at < end and data[at] <= 32 and data[at] != NEWLINE:
-            at += 1
-        if at < end and data[at] != NEWLINE:
+        at = _blank(data, at)
+        if at < data.size and data[at] != NEWLINE:
             return -1, 0
 
 
 @_kernel
+def _metric(data, at, keys, bounds):  # type: ignore[no-untyped-def]
+    """The object of metrics at `at`: (position after it, start and stop of the wanted number or -1, -1)."""
+    start, stop = -1, -1
+    at = _expect(data, at, OPEN)
+    while at >= 0:
+        at = _blank(data, at)
+        name = at + 1
+        at = _string(data, at)
+        if at < 0:
+            break
+        wanted = _which(data, name, at - 1, keys, bounds) == len(bounds) - 2
+        at = _expect(data, at, COLON)
+        if at < 0:
+            break
+        at = _blank(data, at)
+        after = _digits(data, at) if wanted else _value(data, at)
+        if wanted:
+            if start >= 0:
+                return -1, -1, -1
+            start, stop = at, after
+        at = after
+        if at < 0:
+            break
+        at = _blank(data, at)
+        if at < data.size and data[at] == CLOSE:
+            return at + 1, start, stop
+        at = _expect(data, at, COMMA)
+    return -1, -1, -1
+
+
+@_kernel
 def _blank(data, at):  # type: ignore[no-untyped-def]
-    while at < data.size and data[at] == 32:
+    while at < data.size and (data[at] == SPACE or data[at] == RETURN):
         at += 1
     return at
 
 
 @_kernel
+def _expect(data, at, character):  # type: ignore[no-untyped-def]
+    at = _blank(data, at)
+    return at + 1 if at < data.size and data[at] == character else -1
+
+
+@_kernel
 def _string(data, at):  # type: ignore[no-untyped-def]
-    """(position of the closing quote of the string at `at`, whether it is free of escapes); -1 for no string."""
-    plain = True
-    if data[at] != QUOTE:
-        return -1, plain
+    """A string without escapes (`_read` has seen to that) or control characters."""
+    if at >= data.size or data[at] != QUOTE:
+        return -1
     at += 1
     while at < data.size and data[at] >= 32:
         if data[at] == QUOTE:
-            return at, plain
-        if data[at] == BACKSLASH:
-            plain = False
-            at += 1
+            return at + 1
         at += 1
-    return -1, plain
+    return -1
+
+
+@_kernel
+def _literal(data, at, word):  # type: ignore[no-untyped-def]
+    return at + word.size if at + word.size <= data.size and _same(data, at, word, 0, word.size) else -1
+
+
+@_kernel
+def _value(data, at):  # type: ignore[no-untyped-def]
+    """A value that nobody asked for. `open_` has a bit for each open list (0) and object (1), the innermost last."""
+    open_, depth = 0, 0
+    while True:
+        at = _blank(data, at)
+        if at < data.size and (data[at] == OPEN or data[at] == LIST) and depth < DEEPEST:
+            open_, depth = 2 * open_ + (data[at] == OPEN), depth + 1
+            at = _blank(data, at + 1)
+            if at >= data.size or data[at] != (CLOSE if open_ & 1 else END_LIST):
+                if open_ & 1:
+                    at = _key(data, at)
+                    if at < 0:
+                        return -1
+                continue
+        else:
+            at = _scalar(data, at)
+            if at < 0:
+                return -1
+        # A value has ended: close what ends with it, then there is another one, or this was all.
+        while depth > 0:
+            at = _blank(data, at)
+            if at >= data.size or data[at] != (CLOSE if open_ & 1 else END_LIST):
+                break
+            open_, depth, at = open_ // 2, depth - 1, at + 1
+        if depth == 0:
+            return at
+        at = _expect(data, at, COMMA)
+        if at >= 0 and open_ & 1:
+            at = _key(data, at)
+        if at < 0:
+            return -1
+
+
+@_kernel
+def _key(data, at):  # type: ignore[no-untyped-def]
+    at = _string(data, _blank(data, at))
+    return _expect(data, at, COLON) if at >= 0 else -1
+
+
+@_kernel
+def _scalar(data, at):  # type: ignore[no-untyped-def]
+    if at < data.size and data[at] == QUOTE:
+        return _string(data, at)
+    for word in (NULL, TRUE, FALSE):
+        after = _literal(data, at, word)
+        if after >= 0:
+            return after
+    return _digits(data, at)
 
 
 @_kernel
 def _which(data, start, stop, keys, bounds):  # type: ignore[no-untyped-def]
     """Which of the packed keys the bytes [start, stop) are, the last one first; -1 for none."""
     for k in range(len(bounds) - 2, -1, -1):
-        if bounds[k + 1] - bounds[k] == stop - start:
-            if _same(data, start, keys, bounds[k], stop - start):
-                return k
+        if bounds[k + 1] - bounds[k] == stop - start and _same(data, start, keys, bounds[k], stop - start):
+            return k
     return -1
 
 
 @_kernel
-def _skip(data, at):  # type: ignore[no-untyped-def]
-    """Position after a value that nobody asked for: a number, true, false, a list or an object."""
-    depth = 0
-    while at < data.size and data[at] != NEWLINE:
-        c = data[at]
-        if c == QUOTE:
-            at = _string(data, at)[0]
-            if at < 0:
-                return data.size
-        elif c == OPEN or c == LIST:
-            depth += 1
-        elif c == CLOSE or c == END_LIST or c == COMMA:
-            if depth == 0:
-                return at
-            depth -= c != COMMA
+def _digits(data, at):  # type: ignore[no-untyped-def]
+    """A number as JSON spells it: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?"""
+    if at < data.size and data[at] == MINUS:
+        at += 1
+    start, at = at, _run(data, at)
+    if at == start or (data[start] == ZERO and at > start + 1):
+        return -1
+    if at < data.size and data[at] == POINT:
+        start, at = at + 1, _run(data, at + 1)
+        if at == start:
+            return -1
+    if at < data.size and (data[at] == SMALL_E or data[at] == LARGE_E):
+        at += 1
+        if at < data.size and (data[at] == MINUS or data[at] == PLUS):
+            at += 1
+        start, at = at, _run(data, at)
+        if at == start:
+            return -1
+    return at
+
+
+@_kernel
+def _run(data, at):  # type: ignore[no-untyped-def]
+    while at < data.size and ZERO <= data[at] <= NINE:
         at += 1
     return at
 
 
 @_kernel
-def _number(data, at, powers):  # type: ignore[no-untyped-def]
-    """(position after it, value, whether the value is surely the float64 nearest to the digits).
+def _number(data, start, stop, powers):  # type: ignore[no-untyped-def]
+    """(value, whether it is surely the float64 nearest to the digits) of the number in [start, stop).
 
     digits / 10^k, with up to 19 digits as hi + lo and a quotient of doubled precision (Dekker 1971); sure unless
-    what was rounded away lies too near half a unit in the last place.
+    what was rounded away lies too near half a unit in the last place. Exponents, which are rare, are not tried.
     """
-    begin, negative = at, data[at] == MINUS
-    if negative:
-        at += 1
+    negative = data[start] == MINUS
     digits, n_digits, places = np.uint64(0), 0, -1
-    while at < data.size:
+    for at in range(start + negative, stop):
         c = data[at]
-        if 48 <= c <= 57:
-            digits = digits * np.uint64(10) + np.uint64(c - 48)
-            n_digits += 1 if digits > 0 else 0
-            places += 1 if places >= 0 else 0
-        elif c == POINT and places < 0:
+        if c == POINT:
             places = 0
+        elif c == SMALL_E or c == LARGE_E:
+            return np.nan, False
         else:
-            break
-        at += 1
-    if at == begin + negative:
-        return begin, np.nan, False
-    exact = n_digits <= 19 and places <= 22
-    if at < data.size and (data[at] == 101 or data[at] == 69):  # an exponent is rare: leave it to Python
-        exact = False
-        at += 1
-        while at < data.size and (48 <= data[at] <= 57 or data[at] == 43 or data[at] == MINUS):
-            at += 1
-    if not exact:
-        return at, np.nan, False
-    hi = np.float64(digits)
-    if digits > np.uint64(1 << 53):
-        # lo = digits - hi, exact: hi is a whole number below 2^64
+            digits = digits * np.uint64(10) + np.uint64(c - ZERO)
+            n_digits += n_digits > 0 or c > ZERO
+            places += places >= 0
+    if n_digits > 19 or places > 22:
+        return np.nan, False
+    hi, lo = np.float64(digits), 0.0
+    if digits > np.uint64(1 << 53):  # lo = digits - hi, exact: hi is a whole number, below 2^64 as tested
         lo = np.float64(np.int64(digits - np.uint64(hi))) if hi < 1.8e19 else np.nan
-    else:
-        lo = 0.0
-    value = hi
+    value, exact = hi, lo == 0.0
     if places > 0:
         power = powers[places]
         quotient = hi / power
@@ -359,10 +435,8 @@ def _number(data, at, powers):  # type: ignore[no-untyped-def]
         away = abs((quotient - value) + rest)
         unit = abs(value) * 2.220446049250313e-16  # between one and two units in the last place
         # A value is surely right if what was rounded away is clearly under half of any unit it can mean.
-        exact = bool(away < 0.2499 * unit or digits == 0 or lo == 0.0)
-    else:
-        exact = lo == 0.0
-    return at, -value if negative else value, exact
+        exact = bool(away < 0.2499 * unit or lo == 0.0)
+    return -value if negative else value, exact
 
 
 @_kernel

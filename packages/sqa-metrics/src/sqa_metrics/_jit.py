@@ -397,6 +397,8 @@ def cosine(xy: float, xx: float, yy: float) -> float:
     """As `_plain.cosine`; NaN if either square is zero."""
     if xx == 0 or yy == 0:
         return np.nan
+    if xx == yy and abs(xy) == xx:
+        return 1.0 if xy > 0 else -1.0
     return max(-1.0, min(1.0, np.float64(xy) / math.sqrt(np.float64(xx) * np.float64(yy))))
 
 

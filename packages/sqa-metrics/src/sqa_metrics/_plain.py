@@ -102,4 +102,6 @@ def cosine(xy: float, xx: float, yy: float) -> float:
     """xy / sqrt(xx yy), exactly 1 when the three are equal; NaN when one side does not vary."""
     if not (xx and yy):
         return math.nan
+    if abs(xy) == xx == yy:
+        return 1.0 if xy > 0 else -1.0
     return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))

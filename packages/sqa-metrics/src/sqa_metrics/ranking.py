@@ -5,6 +5,7 @@ category (Error: the two MSE; Linear: the two LCC; Rank: the two SRCC and the tw
 lower is better. The bootstrap of `uncertainty` repeats the ranking on every resample of systems and utterances.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.report import METRIC_NAMES, Report, evaluate
 from sqa_metrics.scores import Paired
-from sqa_metrics.tables import Style, render
+from sqa_metrics.tables import Style, figure, render
 from sqa_metrics.uncertainty import replicates
 
 CATEGORIES = {"Error": ("mse",), "Linear": ("lcc",), "Rank": ("srcc", "ktau")}
+DIGITS = 9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
 HIGHER_IS_BETTER = {"mse": False, "lcc": True, "srcc": True, "ktau": True}
 
 
@@ -30,7 +32,7 @@ class Place:
     categories: dict[str, float]
     ranks: dict[str, int]  # "utterance_mse" -> dense rank
     place_interval: tuple[int, int]  # of the place over the bootstrap, at the level asked for
-    p_first: float  # share of the resamples in which it comes first (ties included)
+    p_first: float  # share of the resamples in which it comes first (ties included); NaN: too few systems to resample
     report: Report
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,7 +40,7 @@ class Place:
             "name": self.name,
             "place": self.place,
             "place_interval": list(self.place_interval),
-            "p_first": self.p_first,
+            "p_first": None if math.isnan(self.p_first) else self.p_first,
             "score": self.score,
             "categories": self.categories,
             "ranks": self.ranks,
@@ -66,9 +68,14 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
     observed = {lvl: _values(reports, lvl)[None] for lvl in draws}
     ranks, categories, score = _challenge(observed)
     places = _places(score)[0]
-    drawn = _places(_challenge(draws)[2])  # (n_resamples, n_predictors)
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = np.quantile(drawn, tails, axis=0, method="inverted_cdf").astype(int)
+    if any(np.isnan(samples).all() for samples in draws.values()):  # too few clusters: any place is possible
+        low, high = np.ones(len(reports), int), np.full(len(reports), len(reports))
+        first = np.full(len(reports), np.nan)
+    else:
+        drawn = _places(_challenge(draws)[2])  # (n_resamples, n_predictors)
+        tails = ((1 - level) / 2, (1 + level) / 2)
+        low, high = np.quantile(drawn, tails, axis=0, method="inverted_cdf").astype(int)
+        first = np.mean(drawn == 1, axis=0)
     result = [
         Place(
             name=name,
@@ -77,7 +84,7 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
             categories={c: float(v[0, k]) for c, v in categories.items()},
             ranks={figure: int(v[0, k]) for figure, v in ranks.items()},
             place_interval=(int(low[k]), int(high[k])),
-            p_first=float(np.mean(drawn[:, k] == 1)),
+            p_first=float(first[k]),
             report=reports[k],
         )
         for k, name in enumerate(paired.names)
@@ -85,15 +92,16 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
     return sorted(result, key=lambda p: (p.place, p.name))
 
 
-def table(places: list[Place], style: Style = "text") -> str:
+def table(places: list[Place], level: float = 0.95, style: Style = "text") -> str:
     """The ranking as a table, best first."""
-    header = ["predictor", "place", "95 % places", "P(first)", "score", *CATEGORIES]
+    header = ["predictor", "n", "place", f"{100 * level:g} % places", "P(first)", "score", *CATEGORIES]
     rows = [
         [
             p.name,
+            str(p.report.n_utterances),
             str(p.place),
-            f"{p.place_interval[0]}–{p.place_interval[1]}",
-            f"{p.p_first:.2f}",
+            f"{p.place_interval[0]}-{p.place_interval[1]}",
+            figure(p.p_first, 2),
             f"{p.score:.3f}",
             *(f"{v:.2f}" for v in p.categories.values()),
         ]
@@ -103,11 +111,12 @@ def table(places: list[Place], style: Style = "text") -> str:
 
 
 def dense_rank(values: np.ndarray, higher_is_better: bool = False) -> np.ndarray:
-    """Dense ranks ("1223") along the last axis, 1 is best; NaN ranks last.
+    """Dense ranks ("1223") along the last axis, 1 is best; NaN ranks last; equal up to rounding is equal.
 
     >>> dense_rank(np.array([0.2, 0.9, 0.9, np.nan]), higher_is_better=True).tolist()
     [2, 1, 1, 3]
     """
+    values = np.round(values, DIGITS)
     cost = np.where(np.isnan(values), np.inf, -values if higher_is_better else values)
     order = np.argsort(cost, axis=-1)
     ordered = np.take_along_axis(cost, order, axis=-1)
@@ -136,7 +145,7 @@ def _challenge(
 
 def _places(score: np.ndarray) -> np.ndarray:
     """Competition places ("1224") from scores (r, n_predictors), lower is better; equal up to rounding is equal."""
-    score = np.round(score, 9)
+    score = np.round(score, DIGITS)
     return 1 + (score[:, :, None] > score[:, None, :]).sum(axis=2)
 
 

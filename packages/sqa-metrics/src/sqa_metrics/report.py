@@ -5,11 +5,13 @@ the VoiceMOS Challenge, Cooper et al. 2022). With several corpora the figures ar
 a system being a (corpus, system_id) pair, and for each alone. A corpus that names no systems has no system level.
 """
 
+import itertools
 import math
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from sqa_metrics.agreement import four
 from sqa_metrics.scores import Coverage, Paired, Source, pair
 from sqa_metrics.tables import Style, figure, render
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 METRIC_NAMES = ("mse", "lcc", "srcc", "ktau")
 LEVELS = ("utterance", "system")
 MIN_SYSTEMS = 2  # a correlation needs two points
+TOO_FEW = "a bootstrap needs at least 5 systems (or utterances, where there are no systems)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Report:
         result["coverage"] = {
             "n_ref": self.coverage.n_ref,
             "n_pred": self.coverage.n_pred,
-            "n_scored": self.coverage.n_scored,
+            "n_scored": self.n_utterances,
             "n_missing": self.coverage.n_missing,
             "n_extra": self.coverage.n_extra,
             "n_non_finite": self.coverage.n_non_finite,
@@ -88,15 +91,26 @@ class Report:
     def notes(self) -> list[str]:
         """What the figures leave out, one sentence each."""
         notes = [] if not self.system_absent else [f"no system level: {self.system_absent}"]
-        for level, values in (("utterance", self.utterance), ("system", self.system or {})):
+        levels = (
+            ("utterance", self.utterance, self.n_utterances),
+            ("system", self.system or {}, self.n_systems),
+        )
+        for level, values, n in levels:
             undefined = [m.upper() for m, v in values.items() if math.isnan(v)]
             if undefined:
-                notes.append(f"{', '.join(undefined)} undefined at the {level} level: constant scores")
-        if not self.coverage.complete:
-            c = self.coverage
+                why = "constant scores" if n > 1 else f"{n} of them"
+                notes.append(f"{', '.join(undefined)} undefined at the {level} level: {why}")
+            if any(
+                math.isnan(i.low)
+                for m, i in (self.intervals or {}).get(level, {}).items()
+                if m not in undefined
+            ):
+                notes.append(f"no interval where it is left out: {TOO_FEW}")
+        c = self.coverage
+        if not c.complete or self.n_utterances < self.n_ref_utterances:
             notes.append(
-                f"{c.n_missing} missing, {c.n_extra} extra and {c.n_non_finite} non-finite rows left out: "
-                f"{c.n_scored} of {c.n_ref} utterances scored"
+                f"{self.n_utterances} of {self.n_ref_utterances} utterances scored ({c.n_missing} missing, "
+                f"{c.n_extra} extra, {c.n_non_finite} non-finite rows)"
             )
         for level, ceiling in (self.ceiling or {}).items():
             notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
@@ -187,7 +201,10 @@ def select(paired: Paired, corpus: int) -> Paired:
 
 
 def system_means(values: Any, system: Any, n_systems: int) -> Any:
-    """Mean of `values` over the utterances of each system, (n_systems,); rows of system -1 do not count."""
+    """Mean of `values` over the utterances of each system, (n_systems,); rows of system -1 do not count.
+
+    Summed exactly: equal sets of ratings give equal means whatever their order, or ties between systems would break.
+    """
     if isinstance(values, list):
         groups: list[list[float]] = [[] for _ in range(n_systems)]
         for value, code in zip(values, system, strict=True):
@@ -196,9 +213,10 @@ def system_means(values: Any, system: Any, n_systems: int) -> Any:
         return [math.fsum(group) / len(group) for group in groups]
     import numpy as np
 
-    inside = system >= 0
-    sums = np.bincount(system[inside], values[inside], n_systems)
-    return sums / np.bincount(system[inside], minlength=n_systems)
+    order = np.argsort(system, kind="stable")
+    ends = np.searchsorted(system[order], np.arange(-1, n_systems), side="right")
+    ordered = values[order].tolist()
+    return np.array([math.fsum(ordered[a:b]) / (b - a) for a, b in itertools.pairwise(ends.tolist())])
 
 
 def _one(paired: Paired, predictor: int) -> Report:
@@ -226,10 +244,6 @@ def _one(paired: Paired, predictor: int) -> Report:
 
 def _four(ref: Any, pred: Any) -> dict[str, float]:
     """All four metrics; constant scores give NaN here, and a note instead of a warning."""
-    if isinstance(ref, list):
-        from sqa_metrics._plain import four
-    else:
-        from sqa_metrics.agreement import four
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return four(ref, pred)

@@ -16,6 +16,8 @@ altogether is left out of the key. Coverage is strict by default: a predictor th
 better than it is.
 """
 
+import io
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,12 +33,15 @@ Source = str | Path | BinaryIO
 # From this many bytes of input on (some 40,000 rows) the compiled reader repays importing Numba, 0.4 s.
 COMPILED_FROM_BYTES = 8_000_000
 
+LARGEST = 1e100  # a larger score is a broken one, and its square would leave the range of a float
+
 # What files of other toolkits call the MOS column, in the order of preference for each role (SHEET's result
 # tables carry the true `avg_score` beside the predicted `answer`).
 MOS_COLUMNS = {
     "ref": ("mos", "MOS", "avg_score", "mean_score", "score", "rating"),
-    "pred": ("mos", "MOS", "answer", "score", "avg_score"),
+    "pred": ("mos", "MOS", "answer", "avg_score", "mean_score", "score"),
 }
+RATING_COLUMNS = ("rating", "score")  # the same in a row with a listener_id, before the columns above
 ID_COLUMNS = ("sample_id", "utt", "utt_id", "wav_path", "wav", "path")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".m4a")
 
@@ -68,7 +73,6 @@ class Coverage:
     n_missing: int  # in the reference, not in the prediction
     n_extra: int  # in the prediction, not in the reference
     n_non_finite: int  # in both, but one of the two has no finite score
-    n_scored: int
 
     @property
     def complete(self) -> bool:
@@ -79,9 +83,9 @@ class Coverage:
 class Paired:
     """Reference and predictions on the same utterances, in the order of the reference.
 
-    `ref` and each of `preds` hold n values; `system[i]` indexes `systems` and is -1 for an utterance of a corpus
-    without systems; `corpus[i]` indexes `corpora`. `noise[i]` is the variance of the i-th reference MOS as the
-    mean of its ratings (std^2 / votes), where the reference says so.
+    `ref` and each of `preds` hold n values; `system[i]` indexes `systems` (sorted) and is -1 for an utterance of a
+    corpus without systems; `corpus[i]` indexes `corpora` (all of the reference's, sorted). `noise[i]` is the variance
+    of the i-th reference MOS as the mean of its ratings (std^2 / votes), NaN where the reference does not say.
     Plain lists for small inputs, NumPy arrays for large ones.
     """
 
@@ -117,22 +121,29 @@ def read_scores(
 
 
 def read_utt2sys(path: str | Path) -> dict[str, str]:
-    """Read a Kaldi `utt2sys` file: `utt system`, one a line. Raises MetricsError naming file and line.
+    """Read a Kaldi `utt2sys` file: `utt system`, one a line; audio paths also go by their stem.
+
+    Raises MetricsError naming file and line.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
-    ...     _ = file.write(b"u1.wav s1\\nu2.wav s1\\n"), file.flush()
+    ...     _ = file.write(b"u1 s1\\nu2 s1\\n"), file.flush()
     ...     read_utt2sys(file.name)
     {'u1': 's1', 'u2': 's1'}
     """
-    table = {}
-    for number, line in enumerate(_read_bytes(path).decode("utf-8-sig").splitlines(), 1):
+    table: dict[str, str] = {}
+    for number, line in enumerate(_text(_read_bytes(path), str(path)).split("\n"), 1):
         fields = line.split()
         if not fields:
             continue
         if len(fields) != 2:
             raise MetricsError(f"{path}:{number}: found {len(fields)} fields, expected 'utt system'")
-        table[_stem(fields[0])] = fields[1]
+        utt, system = fields
+        for name in {utt, _stem(utt)}:
+            if table.setdefault(name, system) != system:
+                raise MetricsError(
+                    f"{path}:{number}: {name!r} is in {table[name]!r} already, found {system!r}"
+                )
     return table
 
 
@@ -190,13 +201,13 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
     if not keep:
         raise MetricsError(
             f"no utterance to score: {ref.path} and {', '.join(p.path for p in preds.values())} share no id "
-            f"with finite scores ({_first(ref, [0])}). Predictors that scored different utterances of the same "
-            "systems: compare them with --unpaired (compare_unpaired)."
+            f"with a finite score in both ({_first(ref, [0])}). Predictors that scored different utterances of "
+            "the same systems: compare them with --unpaired (compare_unpaired)."
         )
-    corpus_names = [ref.corpus[i] for i in keep] if ref.corpus else [""] * len(keep)
-    corpora = sorted(set(corpus_names))
-    code = {name: k for k, name in enumerate(corpora)}
     ref_corpus = ref.corpus or [""] * len(ref)
+    corpora = sorted(set(ref_corpus))
+    code = {name: k for k, name in enumerate(corpora)}
+    corpus_names = [ref_corpus[i] for i in keep]
     system, systems = _codes(_system_names(ref, keep, list(preds.values()), rows), corpus_names)
     return Paired(
         names=list(preds),
@@ -267,9 +278,8 @@ def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], C
     for row in bad_ref:
         match[row] = -1
     match = [p if p >= 0 and math.isfinite(pred.value[p]) else -1 for p in match]
-    scored = sum(p >= 0 for p in match)
-    non_finite = len(ref) - len(missing) - scored
-    return match, Coverage(len(ref), len(pred), len(missing), len(extra), non_finite, scored)
+    non_finite = len(ref) - len(missing) - sum(p >= 0 for p in match)
+    return match, Coverage(len(ref), len(pred), len(missing), len(extra), non_finite)
 
 
 def _system_names(ref: Scores, keep: list[int], preds: list[Scores], rows: list[list[int]]) -> list[str]:
@@ -283,10 +293,11 @@ def _system_names(ref: Scores, keep: list[int], preds: list[Scores], rows: list[
 
 
 def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
-    """Number the (corpus, system) pairs in order of appearance; -1 for an utterance without a system."""
-    table: dict[tuple[str, str], int] = {}
-    codes = [table.setdefault((c, s), len(table)) if s else -1 for c, s in zip(corpus, system, strict=True)]
-    return codes, list(table)
+    """The distinct (corpus, system) pairs, sorted, and which of them each utterance has, -1 without a system."""
+    pairs = list(zip(corpus, system, strict=True))
+    systems = sorted({pair for pair in pairs if pair[1]})
+    number = {pair: k for k, pair in enumerate(systems)}
+    return [number.get(pair, -1) for pair in pairs], systems
 
 
 def _count_systems(ref: Scores, corpus: list[str], name: str) -> int:
@@ -294,11 +305,11 @@ def _count_systems(ref: Scores, corpus: list[str], name: str) -> int:
 
 
 def _noise(ref: Scores, keep: list[int]) -> list[float] | None:
-    """Variance of each kept reference MOS as a mean of ratings; None unless every row tells."""
+    """Variance of each kept reference MOS as a mean of ratings, NaN where unknown; None if it always is."""
     if not ref.votes or not ref.std:
         return None
     noise = [ref.std[i] ** 2 / ref.votes[i] if ref.votes[i] > 0 else math.nan for i in keep]
-    return noise if all(map(math.isfinite, noise)) else None
+    return noise if any(map(math.isfinite, noise)) else None
 
 
 def _first(scores: Scores, rows: list[int]) -> str:
@@ -326,7 +337,7 @@ class _Row:
     corpus: str = ""
     votes: float = math.nan
     std: float = math.nan
-    rating: bool = False  # one listener's score
+    listener: str = ""  # whose single rating this is
 
 
 def _name(source: Source) -> str:
@@ -337,7 +348,8 @@ def _name(source: Source) -> str:
 
 def _read_bytes(source: Source) -> bytes:
     if not isinstance(source, str | Path):
-        return source.read()
+        data = source.read()
+        return data.encode() if isinstance(data, str) else data
     if str(source) == "-":
         return sys.stdin.buffer.read()
     try:
@@ -353,11 +365,11 @@ def _parse(data: bytes, path: str, metric: str, role: Role, utt2sys: dict[str, s
     rows = list(reader(data, path, names))
     if not rows:
         raise MetricsError(f"{path}: no rows; expected one score a line")
-    if any(row.rating for row in rows):
-        rows = _average(rows)
+    if any(row.listener for row in rows):
+        rows = _average(rows, path)
     if utt2sys is not None:
         for row in rows:
-            row.system_id = utt2sys.get(row.sample_id, "")
+            row.system_id = utt2sys.get(row.sample_id) or utt2sys.get(_stem(row.sample_id), "")
             if not row.system_id:
                 raise MetricsError(f"{path}:{row.line}: sample_id {row.sample_id!r} is not in utt2sys")
     for row in rows:
@@ -373,8 +385,8 @@ def _parse(data: bytes, path: str, metric: str, role: Role, utt2sys: dict[str, s
         corpus=[r.corpus for r in rows] if any(r.corpus for r in rows) else None,
         value=[r.value for r in rows],
         line=[r.line for r in rows],
-        votes=[r.votes for r in rows] if all(r.votes == r.votes for r in rows) else None,
-        std=[r.std for r in rows] if all(r.std == r.std for r in rows) else None,
+        votes=[r.votes for r in rows] if any(r.votes == r.votes for r in rows) else None,
+        std=[r.std for r in rows] if any(r.std == r.std for r in rows) else None,
     )
 
 
@@ -392,8 +404,7 @@ def _sniff(data: bytes, path: str) -> Callable[[bytes, str, Sequence[str]], Iter
 def _read_jsonl(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
     import orjson
 
-    seen = False  # the metric, in any row
-    number, fields = 0, {}
+    seen, others = False, list[str]()  # the metric, in any row; the first row's metrics, for the message
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not line or line.isspace():
             continue
@@ -402,28 +413,41 @@ def _read_jsonl(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
         except orjson.JSONDecodeError:
             row = _json_with_nan(line, path, number)
         if not isinstance(row, dict) or row.get("sample_id") is None:
-            raise MetricsError(f"{path}:{number}: no sample_id; expected " + EXAMPLE)
+            raise MetricsError(f"{path}:{number}: no sample_id; expected {EXAMPLE}")
         fields = row.get("metrics", row)
         if not isinstance(fields, dict):
-            raise MetricsError(f"{path}:{number}: 'metrics' is not an object; expected " + EXAMPLE)
+            raise MetricsError(f"{path}:{number}: 'metrics' is not an object; expected {EXAMPLE}")
+        others = others or [k for k, v in fields.items() if isinstance(v, float | int)]
+        listener = _id_text(row, "listener_id", path, number)
         value = math.nan
-        for name in names:
+        for name in (*RATING_COLUMNS, *names) if listener else names:
             if fields.get(name) is not None:
                 value, seen = _number(fields[name], path, number, name), True
                 break
-        system = row.get("system_id")
         yield _Row(
             number,
-            str(row["sample_id"]),
+            _id_text(row, "sample_id", path, number),
             value,
-            "" if system is None else str(system),
-            str(row.get("corpus") or ""),
+            _id_text(row, "system_id", path, number),
+            _id_text(row, "corpus", path, number),
             _optional(row.get("votes"), path, number, "votes"),
             _optional(row.get("mos_std"), path, number, "mos_std"),
-            row.get("listener_id") is not None,
+            listener,
         )
-    if number and fields and not seen:
-        raise _no_metric(path, names, [k for k, v in fields.items() if isinstance(v, float | int)])
+    if others and not seen:
+        raise _no_metric(path, names, others)
+
+
+def _id_text(row: dict[str, Any], name: str, path: str, line: int) -> str:
+    """An id as text; "" where there is none, which only a sample may not have."""
+    value = row.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if value is None and name != "sample_id":
+        return ""
+    if not isinstance(value, str) or (not value and name == "sample_id"):
+        raise MetricsError(f"{path}:{line}: {name} is {value!r}, expected text or a 64-bit integer")
+    return value
 
 
 def _json_with_nan(line: bytes, path: str, number: int) -> Any:
@@ -440,49 +464,67 @@ def _read_csv(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
     """A table with a header, or a VoiceMOS answer list (two columns, the second a number from the first line on)."""
     import csv
 
-    lines = _text(data, path).splitlines()
-    head = next(i for i, line in enumerate(lines) if line.strip())
-    reader = csv.reader(lines[head:], delimiter="\t" if "\t" in lines[head] else ",")
-    header = [name.strip() for name in next(reader)]
+    text = _text(data, path)
+    body = text.lstrip("\r\n \t")
+    above = text.count("\n", 0, len(text) - len(body))  # blank lines before the first row
+    reader = csv.reader(
+        io.StringIO(body, newline=""), delimiter="\t" if "\t" in body.split("\n", 1)[0] else ","
+    )
+    rows = _csv_rows(reader, path, above)
+    first, names_above = next(rows)
+    header = [name.strip() for name in names_above]
     if len(header) == 2 and _is_number(header[1]):
-        yield _Row(head + 1, _stem(header[0]), float(header[1]))
-        for fields in reader:
-            if fields:
-                line = head + reader.line_num
-                if len(fields) != 2:
-                    raise MetricsError(f"{path}:{line}: found {len(fields)} fields, expected 'utt,score'")
-                yield _Row(line, _stem(fields[0]), _number(fields[1], path, line, "score"))
+        for line, fields in itertools.chain([(first, header)], rows):
+            if len(fields) != 2 or _is_number(fields[0].split()[-1] if len(fields[0].split()) > 1 else "-"):
+                raise MetricsError(f"{path}:{line}: found {','.join(fields)!r}, expected 'utt,score'")
+            yield _Row(line, _stem(fields[0]), _number(fields[1], path, line, "score"))
         return
     column = {name: k for k, name in enumerate(header)}
+    if len(column) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise MetricsError(f"{path}:{first}: column {twice!r} is there twice")
     key = next((n for n in ID_COLUMNS if n in column), None)
-    name = next((n for n in names if n in column), None)
     if key is None:
         raise MetricsError(
-            f"{path}:{head + 1}: no id column; found {header}, expected one of {list(ID_COLUMNS)}"
+            f"{path}:{first}: no id column; found {header}, expected one of {list(ID_COLUMNS)}"
         )
+    if "listener_id" in column:
+        names = (*RATING_COLUMNS, *names)
+    name = next((n for n in names if n in column), None)
     if name is None:
         raise _no_metric(path, names, [n for n in header if n not in ID_COLUMNS])
-    for fields in reader:
-        if not fields:
-            continue
-        line = head + reader.line_num
+    for line, fields in rows:
         if len(fields) != len(header):
             raise MetricsError(f"{path}:{line}: found {len(fields)} fields, expected {len(header)}")
         row = {n: fields[k].strip() for n, k in column.items()}
         yield _Row(
             line,
-            row[key] if key == "sample_id" else _stem(row[key]),
+            _id_text(
+                {"sample_id": row[key] if key == "sample_id" else _stem(row[key])}, "sample_id", path, line
+            ),
             _number(row[name], path, line, name) if row[name] else math.nan,
             row.get("system_id", ""),
             row.get("corpus", ""),
             _optional(row.get("votes") or None, path, line, "votes"),
             _optional(row.get("mos_std") or None, path, line, "mos_std"),
-            bool(row.get("listener_id")),
+            row.get("listener_id", ""),
         )
 
 
+def _csv_rows(reader: Any, path: str, above: int) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of each row that is not blank; `reader` is a csv.reader, whose type has no public name."""
+    import csv
+
+    try:
+        for fields in reader:
+            if fields:
+                yield above + reader.line_num, fields
+    except csv.Error as error:
+        raise MetricsError(f"{path}:{above + reader.line_num}: not valid CSV ({error})") from None
+
+
 def _read_scp(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
-    for number, line in enumerate(_text(data, path).splitlines(), 1):
+    for number, line in enumerate(_text(data, path).split("\n"), 1):
         fields = line.split()
         if not fields:
             continue
@@ -491,17 +533,19 @@ def _read_scp(data: bytes, path: str, names: Sequence[str]) -> Iterator[_Row]:
         yield _Row(number, _stem(fields[0]), _number(fields[1], path, number, "score"))
 
 
-def _average(rows: list[_Row]) -> list[_Row]:
+def _average(rows: list[_Row], path: str) -> list[_Row]:
     """One row a sample from one row a rating: mean, votes, sample standard deviation (NaN for a single vote)."""
-    ratings: dict[tuple[str, str, str], list[float]] = {}
+    ratings: dict[tuple[str, str, str], dict[str, float]] = {}
     first: dict[tuple[str, str, str], _Row] = {}
     for row in rows:
         key = (row.corpus, row.system_id, row.sample_id)
-        ratings.setdefault(key, []).append(row.value)
         first.setdefault(key, row)
+        if row.listener in ratings.setdefault(key, {}):
+            raise MetricsError(f"{path}:{row.line}: listener {row.listener!r} rated {row.sample_id!r} before")
+        ratings[key][row.listener] = row.value
     averaged = []
-    for key, values in ratings.items():
-        row, n = first[key], len(values)
+    for key, by_listener in ratings.items():
+        row, values, n = first[key], by_listener.values(), len(by_listener)
         row.value = math.fsum(values) / n
         row.votes = float(n)
         row.std = math.sqrt(math.fsum((v - row.value) ** 2 for v in values) / (n - 1)) if n > 1 else math.nan
@@ -520,12 +564,18 @@ def _no_metric(path: str, names: Sequence[str], found: list[str]) -> MetricsErro
 
 
 def _number(value: Any, path: str, line: int, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise MetricsError(f"{path}:{line}: {name} is {value!r}, expected a number")
+    """A finite number of plausible size, NaN or infinity (which are dealt with as missing scores)."""
+    number = math.nan
+    odd = isinstance(value, bool) or not isinstance(value, int | float | str)
+    odd = odd or (isinstance(value, str) and ("_" in value or not value.isascii()))
     try:
-        return float(value)
-    except ValueError:
-        raise MetricsError(f"{path}:{line}: {name} is {value!r}, expected a number") from None
+        number = math.nan if odd else float(value)
+    except (ValueError, OverflowError):
+        odd = True
+    if odd or LARGEST < abs(number) < math.inf:
+        shown = repr(value) if len(repr(value)) < 40 else repr(value)[:36] + "..."
+        raise MetricsError(f"{path}:{line}: {name} is {shown}, expected a number")
+    return number
 
 
 def _optional(value: Any, path: str, line: int, name: str) -> float:
@@ -548,9 +598,13 @@ def _text(data: bytes, path: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """Sample id from a file name: no folder, no audio suffix (other dots stay)."""
-    name = name.strip().replace("\\", "/").rsplit("/", 1)[-1]
+    """Sample id from the path of an audio file: no folder, no suffix. A name without such a suffix stays whole.
+
+    >>> _stem("wav/sys1-utt1.WAV"), _stem("sys1/utt1"), _stem("v1.2")
+    ('sys1-utt1', 'sys1/utt1', 'v1.2')
+    """
+    name = name.strip()
     for suffix in AUDIO_SUFFIXES:
         if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
+            return name[: -len(suffix)].replace("\\", "/").rsplit("/", 1)[-1]
     return name

@@ -5,9 +5,12 @@ from typing import Literal
 
 Style = Literal["text", "markdown", "latex"]
 
-_LATEX = str.maketrans(
-    {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-)
+ESCAPES = {
+    "text": {},
+    "markdown": {"|": r"\|"},
+    "latex": {c: "\\" + c for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+}
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = "text") -> str:
@@ -22,8 +25,10 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = 
     |:-------|------:|
     | system | 0.461 |
     """
+    escapes = str.maketrans(ESCAPES[style])
+    header, *rows = [[cell.translate(escapes) for cell in row] for row in (header, *rows)]
     if style == "latex":
-        body = [" & ".join(cell.translate(_LATEX) for cell in row) + r" \\" for row in (header, *rows)]
+        body = [" & ".join(row) + r" \\" for row in (header, *rows)]
         columns = "l" + "r" * (len(header) - 1)
         begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
         return "\n".join([begin, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", end])
@@ -41,10 +46,10 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = 
     return "\n".join("  ".join(line(row)).rstrip() for row in (header, *rows))
 
 
-def figure(value: float | None, digits: int = 3) -> str:
+def figure(value: float | None, digits: int = 3, sign: bool = False) -> str:
     """A figure for a cell: fixed digits, "-" for what is undefined.
 
     >>> figure(0.61164), figure(None), figure(float("nan"))
     ('0.612', '-', '-')
     """
-    return "-" if value is None or value != value else f"{value:.{digits}f}"
+    return "-" if value is None or value != value else f"{value:{'+' if sign else ''}.{digits}f}"

@@ -4,8 +4,9 @@ A listening test samples systems, and utterances within systems. For the utteran
 systems are drawn as clusters with replacement, then utterances within each drawn system; an utterance without a system
 is a cluster of its own. For the system level systems are drawn whole: their means already hold the noise of few
 utterances, and drawing utterances too would add it a second time (Davison & Hinkley 1997, section 3.8; in
-benchmarks/study_intervals.py such intervals of nominal 95 % covered 50 to 80 %). All predictors see the same draws,
-hence differences between two of them are paired. Draws depend on the seed alone.
+benchmarks/study_intervals.py such intervals of nominal 95 % covered 50 to 80 %). At the utterance level the same effect
+makes intervals somewhat wide, and tests careful, where systems have few utterances. All predictors see the same draws,
+hence differences between two of them are paired. Draws depend on the seed alone, not on the order of the rows.
 """
 
 import math
@@ -19,9 +20,14 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.report import METRIC_NAMES, MIN_SYSTEMS, Report, evaluate, system_means
 from sqa_metrics.scores import Paired
+from sqa_metrics.tables import figure
 
 Method = Literal["bca", "percentile"]
+NORMAL = NormalDist()
 JACKKNIFE_GROUPS = 100  # at most so many leave-one-group-out figures go into BCa's acceleration
+MIN_CLUSTERS = (
+    5  # resamples of fewer are the same few over and over: two systems would always correlate perfectly
+)
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class Interval:
     low: float
     high: float
 
-    def text(self, digits: int = 3) -> str:
-        return f"{self.low:.{digits}f}, {self.high:.{digits}f}"
+    def text(self) -> str:
+        return f"{figure(self.low)}, {figure(self.high)}"
 
     def as_list(self) -> list[float | None]:
         return [None if math.isnan(v) else v for v in (self.low, self.high)]
@@ -70,6 +76,8 @@ class Ceiling:
     max_lcc: float  # NaN if the ratings' spread leaves no true variance
 
     def text(self) -> str:
+        if math.isnan(self.max_lcc):
+            return f"MSE {self.mse_floor:.3f}, LCC undefined (the MOS vary no more than votes do by chance)"
         return f"MSE {self.mse_floor:.3f}, LCC {self.max_lcc:.3f} (limited by the number of votes)"
 
     def as_dict(self) -> dict[str, float | None]:
@@ -77,20 +85,20 @@ class Ceiling:
 
 
 def replicates(paired: Paired, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """Bootstrap figures of every predictor: level -> (n_resamples, n_predictors, 4), in METRIC_NAMES order."""
+    """Bootstrap figures of every predictor: level -> (n_resamples, n_predictors, 4), in METRIC_NAMES order.
+
+    NaN at a level of fewer than MIN_CLUSTERS clusters.
+    """
     if n_resamples < 2:
         raise MetricsError(f"{n_resamples} resamples requested; expected at least 2 (1000 is usual)")
     from sqa_metrics import _kernels
 
-    ref, preds = _arrays(paired)
-    cluster = _clusters(paired)
-    order = np.argsort(cluster, kind="stable")  # the utterances of a cluster side by side
-    starts = np.append(np.flatnonzero(np.diff(cluster[order], prepend=-1)), len(order))
-    result = {"utterance": _kernels.bootstrap(ref[order], preds[:, order], starts, n_resamples, seed)}
-    if len(paired.systems) >= MIN_SYSTEMS:
-        ref, preds = _system_level(paired)
-        whole = np.arange(len(ref) + 1)
-        result["system"] = _kernels.bootstrap(ref, preds, whole, n_resamples, seed)
+    result = {}
+    for level, (ref, preds, starts) in _levels(paired).items():
+        if len(starts) - 1 < MIN_CLUSTERS:
+            result[level] = np.full((n_resamples, len(preds), len(METRIC_NAMES)), np.nan)
+        else:
+            result[level] = _kernels.bootstrap(ref, preds, starts, n_resamples, seed)
     return result
 
 
@@ -136,7 +144,7 @@ def with_uncertainty(
 
     >>> import io
     >>> from sqa_metrics import pair
-    >>> scp = b"u1 1\\nu2 2\\nu3 4"
+    >>> scp = b"u1 1\\nu2 2\\nu3 4\\nu4 3\\nu5 2"
     >>> (found,) = with_uncertainty(pair(io.BytesIO(scp), {"ours": io.BytesIO(scp)}), n_resamples=50)
     >>> found.intervals["utterance"]["mse"].as_list()
     [0.0, 0.0]
@@ -151,9 +159,9 @@ def compare(
 ) -> list[Difference]:
     """Difference of every figure for every two predictors on the same items, with interval and two-sided p-value.
 
-    The p-value is the bootstrap's achieved significance: twice the smaller share of resampled differences on either
-    side of zero, counted so that it is never below 2 / (n_resamples + 1) (Efron & Tibshirani 1993, ch. 16;
-    Davison & Hinkley 1997, ch. 4). Holm (1979) corrects it over the pairs, for each figure.
+    The p-value belongs to the interval: it is the level at which an interval of the same method just touches zero
+    (Efron & Tibshirani 1993, ch. 15.4), and never below 2 / (n_resamples + 1). Holm (1979) corrects it over the pairs,
+    for each figure.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -215,7 +223,7 @@ def _compare(
                 drawn = samples[:, a, j] - samples[:, b, j]
                 observed = float(getattr(reports[a], lvl)[metric] - getattr(reports[b], lvl)[metric])
                 without = left_out[lvl][:, a, j] - left_out[lvl][:, b, j] if left_out else None
-                interval, p = _interval(drawn, observed, level, without), _p_value(drawn)
+                interval, p = _interval(drawn, observed, level, without), _p_value(drawn, observed, without)
                 family.append(
                     Difference(reports[a].name, reports[b].name, lvl, metric, observed, interval, p, p)
                 )
@@ -269,7 +277,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
-    """Best figures that the reference's own noise allows, per level; None if its votes and spread are unknown.
+    """Best figures that the reference's own noise allows, per level; None unless all its votes and spreads are known.
 
     An observed MOS is the true mean plus an error of variance s^2 / votes. A perfect predictor still has the mean
     of these variances as its MSE; its LCC is sqrt(1 - error variance / variance of the observed MOS), the index of
@@ -282,7 +290,7 @@ def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
     >>> print(ceiling(pair(io.BytesIO(ref), {"ours": io.BytesIO(ref)}))["utterance"].text())
     MSE 0.250, LCC 0.968 (limited by the number of votes)
     """
-    if paired.noise is None:
+    if paired.noise is None or not np.isfinite(paired.noise).all():
         return None
     noise, ref = np.asarray(paired.noise, float), np.asarray(paired.ref, float)
     result = {"utterance": _ceiling(noise, ref)}
@@ -304,45 +312,68 @@ def _ceiling(noise: np.ndarray, observed: np.ndarray) -> Ceiling:
     return Ceiling(floor, math.sqrt(reliability) if reliability >= 0 else math.nan)
 
 
-def _arrays(paired: Paired) -> tuple[np.ndarray, np.ndarray]:
-    """Reference (n,) and predictions (m, n) as float64."""
-    return np.asarray(paired.ref, float), np.stack([np.asarray(p, float) for p in paired.preds])
+def _levels(paired: Paired) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What is resampled at each level: reference (n,), predictions (m, n), and where each cluster starts (c + 1,).
 
-
-def _system_level(paired: Paired) -> tuple[np.ndarray, np.ndarray]:
-    """Means of the systems: reference (s,) and predictions (m, s)."""
-    ref, preds = _arrays(paired)
+    Utterances are put in order of system and score, so that equal inputs give equal draws in whatever order they came.
+    """
+    ref, preds = np.asarray(paired.ref, float), np.stack([np.asarray(p, float) for p in paired.preds])
     system, n_systems = np.asarray(paired.system), len(paired.systems)
-    return system_means(ref, system, n_systems), np.stack([system_means(p, system, n_systems) for p in preds])
-
-
-def _clusters(paired: Paired) -> np.ndarray:
-    """Cluster number of each utterance, without gaps: its system, or itself where it has none."""
-    system = np.asarray(paired.system)
-    cluster = np.where(system >= 0, system, len(paired.systems) + np.arange(len(system)))
-    return np.unique(cluster, return_inverse=True)[1]
+    order = np.lexsort((*preds[::-1], ref, np.where(system < 0, n_systems, system)))
+    ordered = system[order]
+    first = np.append(True, ordered[1:] != ordered[:-1]) | (
+        ordered < 0
+    )  # without a system: a cluster of its own
+    levels = {"utterance": (ref[order], preds[:, order], np.append(np.flatnonzero(first), len(order)))}
+    if n_systems >= MIN_SYSTEMS:
+        means = [system_means(p, system, n_systems) for p in (ref, *preds)]
+        levels["system"] = (means[0], np.stack(means[1:]), np.arange(n_systems + 1))
+    return levels
 
 
 def _jackknife(paired: Paired, seed: int) -> dict[str, np.ndarray]:
     """Figures without one group of clusters at a time: level -> (groups, n_predictors, 4)."""
-    result = {"utterance": _leave_out(*_arrays(paired), _clusters(paired), seed)}
-    if (n_systems := len(paired.systems)) >= MIN_SYSTEMS:
-        result["system"] = _leave_out(*_system_level(paired), np.arange(n_systems), seed)
+    from sqa_metrics import _kernels
+
+    result = {}
+    for level, (ref, preds, starts) in _levels(paired).items():
+        n_clusters = len(starts) - 1
+        group = np.arange(n_clusters)
+        if n_clusters > JACKKNIFE_GROUPS:
+            group = np.random.default_rng(seed).permutation(n_clusters) % JACKKNIFE_GROUPS
+        of_utterance = np.repeat(group, np.diff(starts))
+        rows = [np.flatnonzero(of_utterance != g) for g in range(int(group.max()) + 1)]
+        figures = [_kernels.resampled(ref, preds, keep[None])[0] for keep in rows if keep.size]
+        result[level] = np.stack(figures) if figures else np.full((1, len(preds), len(METRIC_NAMES)), np.nan)
     return result
 
 
-def _leave_out(ref: np.ndarray, preds: np.ndarray, cluster: np.ndarray, seed: int) -> np.ndarray:
-    from sqa_metrics import _kernels
+@dataclass(frozen=True)
+class _Bca:
+    """Efron's map between tail areas of the draws and of the confidence distribution: bias z0, acceleration a."""
 
-    n_clusters = int(cluster.max()) + 1
-    group = np.arange(n_clusters)
-    if n_clusters > JACKKNIFE_GROUPS:
-        group = np.random.default_rng(seed).permutation(n_clusters) % JACKKNIFE_GROUPS
-    figures = []
-    for g in range(int(group.max()) + 1):
-        keep = np.flatnonzero(group[cluster] != g)
-        figures.append(_kernels.resampled(ref, preds, keep[None])[0])
-    return np.stack(figures)
+    z0: float
+    a: float
+
+    @staticmethod
+    def of(draws: np.ndarray, observed: float, left_out: np.ndarray) -> "_Bca":
+        # Bias: where the observed figure stands among the draws, ties counted half. Kept off 0 and 1.
+        below = (np.sum(draws < observed) + 0.5 * np.sum(draws == observed)) / draws.size
+        z0 = NORMAL.inv_cdf(min(max(float(below), 0.5 / draws.size), 1 - 0.5 / draws.size))
+        left_out = left_out[~np.isnan(left_out)]
+        deviation = left_out.mean() - left_out if left_out.size else np.zeros(1)
+        scale = float(np.sum(deviation**2) ** 1.5)
+        return _Bca(z0, float(np.sum(deviation**3)) / (6 * scale) if scale > 0 else 0.0)
+
+    def tail(self, area: float) -> float:
+        """The quantile of the draws that bounds a confidence area."""
+        z = self.z0 + NORMAL.inv_cdf(area)
+        return NORMAL.cdf(self.z0 + z / max(1 - self.a * z, 1e-12))
+
+    def area(self, tail: float) -> float:
+        """The confidence area that a quantile of the draws bounds: `tail` undone."""
+        z = NORMAL.inv_cdf(tail) - self.z0
+        return NORMAL.cdf(z / max(1 + self.a * z, 1e-12) - self.z0)
 
 
 def _interval(draws: np.ndarray, observed: float, level: float, left_out: np.ndarray | None) -> Interval:
@@ -350,24 +381,22 @@ def _interval(draws: np.ndarray, observed: float, level: float, left_out: np.nda
     draws = draws[~np.isnan(draws)]
     if draws.size < 2 or math.isnan(observed):
         return Interval(math.nan, math.nan)
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    tails = [(1 - level) / 2, (1 + level) / 2]
     if left_out is not None:
-        normal = NormalDist()
-        # Bias: where the observed figure stands among the draws, ties counted half. Kept off 0 and 1.
-        below = (np.sum(draws < observed) + 0.5 * np.sum(draws == observed)) / draws.size
-        z0 = normal.inv_cdf(min(max(below, 0.5 / draws.size), 1 - 0.5 / draws.size))
-        deviation = np.nanmean(left_out) - left_out[~np.isnan(left_out)]
-        scale = np.sum(deviation**2) ** 1.5
-        a = np.sum(deviation**3) / (6 * scale) if scale > 0 else 0.0
-        z = np.array([z0 + normal.inv_cdf(t) for t in tails])
-        tails = np.array([normal.cdf(z0 + v / max(1 - a * v, 1e-12)) for v in z])
+        bca = _Bca.of(draws, observed, left_out)
+        tails = [bca.tail(t) for t in tails]
     low, high = np.quantile(draws, tails)
     return Interval(float(low), float(high))
 
 
-def _p_value(draws: np.ndarray) -> float:
+def _p_value(draws: np.ndarray, observed: float, left_out: np.ndarray | None) -> float:
+    """Two-sided, of no difference: the level at which the interval of the same kind just touches zero."""
     draws = draws[~np.isnan(draws)]
-    if not draws.size:
+    if draws.size < 2 or math.isnan(observed):
         return math.nan
-    tail = min(np.sum(draws <= 0), np.sum(draws >= 0))
-    return float(min(1.0, 2 * (tail + 1) / (draws.size + 1)))
+    least = 1 / (draws.size + 1)  # so many resamples cannot tell less
+    below = float(np.mean(draws < 0) + 0.5 * np.mean(draws == 0))
+    area = min(max(below, least), 1 - least)
+    if left_out is not None:
+        area = _Bca.of(draws, observed, left_out).area(area)
+    return min(1.0, 2 * max(min(area, 1 - area), least))

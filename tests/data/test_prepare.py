@@ -142,6 +142,19 @@ def test_unpacked_by_hand_with_the_root_folder_stripped(tmp_path: Path) -> None:
     assert {u.sample_id for u in found} == set(expected["train"])
 
 
+def test_unpacked_by_hand_but_for_the_archive_inside(tmp_path: Path) -> None:
+    folder = tmp_path / "raw" / "somos"
+    expected = build("somos", folder)
+    with zipfile.ZipFile(folder / "somos.zip") as archive:
+        archive.extractall(folder)
+    for _ in range(2):
+        prepare("somos", tmp_path / "raw", tmp_path / "out")
+        found = read_manifest(tmp_path / "out" / "somos" / "train" / "data.jsonl")
+        assert {u.sample_id for u in found} == set(expected["train"])
+    assert (folder / "audios.zip").is_file()  # the user's own
+    assert not (folder / "unpacked").exists()
+
+
 def test_an_edited_manifest_is_not_overwritten(tmp_path: Path) -> None:
     out, _ = prepared("ttsds2", tmp_path)
     manifest = out / "train" / "data.jsonl"

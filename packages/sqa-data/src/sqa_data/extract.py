@@ -50,6 +50,18 @@ def unpack(
     staging.rename(folder)
 
 
+def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | None = None) -> None:
+    """Unpack archives that lie in `folder`, which someone unpacked by hand, where they lie; they stay there.
+
+    Members that are there already, with the right size, are not written again.
+    """
+    for name in names:
+        inner = folder / name
+        if inner.is_file():
+            with _told(inner):
+                _unpack_into(inner, folder, max(MIN_CAP, MAX_RATIO * inner.stat().st_size), progress)
+
+
 def unpacked_size(archive: Path) -> int | None:
     """Bytes that a zip says it expands to; None for a tar, which does not say."""
     if not zipfile.is_zipfile(archive):

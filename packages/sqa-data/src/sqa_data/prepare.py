@@ -30,7 +30,7 @@ from .atomic import atomic_write
 from .audio import AudioInfo, probe
 from .corpus import Corpus, Rating, Sample, find_corpus_folder, get_corpus
 from .errors import DataError
-from .extract import Progress, unpack, unpacked_size
+from .extract import Progress, unpack, unpack_nested, unpacked_size
 from .grouping import grouped
 from .manifest import Utterance, to_line
 
@@ -169,6 +169,8 @@ def unpack_corpus(
                 f"{', '.join(a.name for a in corpus.archives)} or, unpacked, "
                 f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
             )
+        if not unpacked.exists():
+            unpack_nested(root, tuple(name for a in corpus.archives for name in a.nested), progress)
         if drop_archives:
             for path in archives:
                 path.unlink(missing_ok=True)

@@ -46,9 +46,9 @@ def popcount(typing_context: Any, value: Any) -> Any:
 
 
 @_kernel
-def flush(high: Any, low: np.ndarray, total: np.ndarray) -> None:
-    """Add the byte counters of a block to the 64 wide ones and clear them."""
-    for h in range(8):
+def flush(high: Any, low: np.ndarray, total: np.ndarray, octets: int) -> None:
+    """Add the byte counters of a block to the first 8 * octets wide ones, and clear them."""
+    for h in range(octets):
         above = np.int64((high >> U(8 * h)) & U(255))
         packed = low[h]
         low[h] = U(0)
@@ -82,7 +82,7 @@ def split(source: Any, target: Any, shift: int, mask: Any, place: Any, low: Any,
             p = place[digit]
             place[digit] = p + 1
             target[p] = value
-        flush(high, low, total)
+        flush(high, low, total, 8)
     return inversions
 
 
@@ -93,9 +93,9 @@ def leaf(source: Any, seen: Any, low: Any, total: Any) -> int:
     Larger words are counted as in `split`; inside the word, bit b of seen[word] says that value b came
     earlier, so a shift and a population count give the larger ones.
     """
-    inversions = 0
-    total[:] = 0
-    seen[:] = 0
+    inversions, octets = 0, (source.size + 511) >> 9  # only what so many values can reach
+    total[: 8 * octets] = 0
+    seen[: 8 * octets] = 0
     for b in range(0, source.size, 255):
         block = source[b : b + 255]
         high = U(0)
@@ -110,7 +110,7 @@ def leaf(source: Any, seen: Any, low: Any, total: Any) -> int:
             high += BYTES & ((U(1) << bits_h) - U(1))
             low[h] = packed + (BYTES & ((U(1) << bits_l) - U(1)))
             seen[word] = here | (U(1) << bit)
-        flush(high, low, total)
+        flush(high, low, total, octets)
     return inversions
 
 
@@ -147,9 +147,10 @@ def inversions(values: np.ndarray, spare: np.ndarray) -> int:
 
 @_kernel
 def ordered(value: float) -> int:
-    """The float's bits as an integer of the same order; -0.0 and 0.0 alike."""
-    bits = np.float64(value + 0.0).view(np.int64)
-    return bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
+    """The float's bits as an integer of the same order: the magnitude's, with the sign. -0.0 and 0.0 are alike."""
+    bits = np.float64(value).view(np.int64)
+    negative = bits >> 63  # 0 or -1
+    return (bits ^ (negative & 0x7FFFFFFFFFFFFFFF)) - negative
 
 
 @_kernel
@@ -166,7 +167,7 @@ def span(values: np.ndarray, room: int) -> tuple[int, int, int]:
         lowest = min(lowest, key)
         highest = max(highest, key)
         differ |= key ^ first
-    if highest >= INFINITE or lowest < -INFINITE:
+    if highest >= INFINITE or lowest <= -INFINITE:
         return lowest, 0, 2
     width = 0
     distance = U(highest) - U(lowest)
@@ -304,38 +305,35 @@ def tied_sums(
     """
     n, mask = second.size, (U(1) << U(bits)) - U(1)
     tied_y, tied_both, cube_high, cube_low, high, low = 0, 0, 0, 0, 0, 0
-    start = 0
-    while start < n:
-        key = second[start] >> U(bits)
-        stop = start + 1
-        while stop < n and (second[stop] >> U(bits)) == key:
-            if lossy and y[first[second[stop] & mask] & mask] != y[first[second[start] & mask] & mask]:
+    start, run_key, run_rank, previous, equal = 0, second[0] >> U(bits), 0, np.int64(-1), 0
+    for j in range(n + 1):
+        same = j < n and (second[j] >> U(bits)) == run_key
+        if same and lossy:
+            same = y[first[second[j] & mask] & mask] == y[first[second[start] & mask] & mask]
+        if not same:  # the run [start, j) ends: run_rank is the sum of its ranks of x
+            t, rank_y = j - start, start + j - n
+            high += rank_y * (run_rank >> 24)
+            low += rank_y * (run_rank & 0xFFFFFF)
+            tied_y += t * (t - 1) // 2
+            cube_high += t * ((t * t) >> 24)
+            cube_low += t * ((t * t) & 0xFFFFFF)
+            if j == n:
                 break
-            stop += 1
-        rank_y = start + stop - n
-        previous, equal = np.int64(-1), 0
-        for j in range(start, stop):
-            p = np.int64(second[j] & mask)
-            r = 2 * p + 1
-            if rank.size:
-                r = np.int64(rank[p])
-                if r & TIED:
-                    r ^= TIED
-                    if begin.size:
-                        p = np.int64(begin[r >> 1])
-                        begin[r >> 1] = p + 1
-            perm[j] = p
-            equal = equal + 1 if r == previous else 0
-            tied_both += equal
-            previous = r
-            product = rank_y * (r - n)
-            high += product >> 24
-            low += product & 0xFFFFFF
-        t = stop - start
-        tied_y += t * (t - 1) // 2
-        cube_high += t * ((t * t) >> 24)
-        cube_low += t * ((t * t) & 0xFFFFFF)
-        start = stop
+            start, run_key, run_rank, previous, equal = j, second[j] >> U(bits), 0, np.int64(-1), 0
+        p = np.int64(second[j] & mask)
+        r = 2 * p + 1
+        if rank.size:
+            r = np.int64(rank[p])
+            if r & TIED:
+                r ^= TIED
+                if begin.size:
+                    p = np.int64(begin[r >> 1])
+                    begin[r >> 1] = p + 1
+        perm[j] = p
+        equal = equal + 1 if r == previous else 0
+        tied_both += equal
+        previous = r
+        run_rank += r - n
     return tied_y, tied_both, cube_high, cube_low, high, low
 
 
@@ -438,18 +436,18 @@ def all_pairs(x: np.ndarray, y: np.ndarray, rank_x: np.ndarray, rank_y: np.ndarr
 @_kernel
 def small_tau(x: np.ndarray, y: np.ndarray) -> float:
     """Tau-b by comparing every two items, ranks left out; 2 if a value is not finite, NaN if undefined."""
-    concordance, untied_x, untied_y, finite = 0, 0, 0, True
+    untied_x, untied_y, untied, opposed, finite = 0, 0, 0, 0, True
     for i in range(x.size):
         xi, yi = x[i], y[i]
         finite &= (abs(xi) < np.inf) & (abs(yi) < np.inf)
         before_x, before_y = x[:i], y[:i]
         for j in range(before_x.size):
-            a = np.int64(before_x[j] < xi) - np.int64(before_x[j] > xi)
-            b = np.int64(before_y[j] < yi) - np.int64(before_y[j] > yi)
-            concordance += a * b
-            untied_x += a * a
-            untied_y += b * b
-    return cosine(concordance, untied_x, untied_y) if finite else 2.0
+            a, b = np.int64(before_x[j] != xi), np.int64(before_y[j] != yi)
+            untied_x += a
+            untied_y += b
+            untied += a & b
+            opposed += a & b & (np.int64(before_x[j] < xi) ^ np.int64(before_y[j] < yi))
+    return cosine(untied - 2 * opposed, untied_x, untied_y) if finite else 2.0
 
 
 # ---------------------------------------------------------------- sums of the scores themselves

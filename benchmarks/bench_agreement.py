@@ -1,0 +1,201 @@
+"""Agreement metrics against SciPy: both in this process, in turn, one thread; ratios of the best times.
+
+    python benchmarks/bench_agreement.py [tau|four|many|bootstrap|cold ...] [--largest 10000000]
+
+Scores are float64 as a user would pass them, and every figure is of the public function with all its checks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from scipy import stats
+
+from sqa_metrics import _kernels
+from sqa_metrics.agreement import four, ktau, ktau_many, ktau_matrix, warmup
+
+
+def in_turn(*functions: Callable[[], object], budget_s: float = 1.5) -> list[float]:
+    """Best seconds per call of each function, all called in turn so that a slow moment hits all alike."""
+    best, repeat = [float("inf")] * len(functions), [1] * len(functions)
+    for k, function in enumerate(functions):  # warm up, and repeat what is too short for the clock
+        function()
+        start = time.perf_counter()
+        function()
+        repeat[k] = max(1, int(50e-6 / (time.perf_counter() - start + 1e-9)))
+    end, rounds = time.perf_counter() + budget_s, 0
+    while rounds < 3 or (time.perf_counter() < end and rounds < 500):
+        for k, function in enumerate(functions):
+            start = time.perf_counter()
+            for _ in range(repeat[k]):
+                function()
+            best[k] = min(best[k], (time.perf_counter() - start) / repeat[k])
+        rounds += 1
+    return best
+
+
+def scores(n: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """A reference and a prediction that follows it: continuous, mean of 8 votes, and float32 on both sides."""
+    rng = np.random.default_rng(n)
+    ref = 3 + rng.normal(size=n)
+    pred = ref + rng.normal(size=n)
+    single = [a.astype(np.float32).astype(np.float64) for a in (ref, pred)]
+    return {
+        "continuous": (ref, pred),
+        "mean of 8 votes": (np.round(np.clip(ref, 1, 5) * 8) / 8, pred),
+        "float32": (single[0], single[1]),
+    }
+
+
+def scipy_four(ref: np.ndarray, pred: np.ndarray) -> list[float]:
+    return [
+        float(np.mean((ref - pred) ** 2)),
+        stats.pearsonr(ref, pred)[0],
+        stats.spearmanr(ref, pred)[0],
+        stats.kendalltau(ref, pred)[0],
+    ]
+
+
+def row(*cells: object) -> None:
+    print("| " + " | ".join(str(c) for c in cells) + " |", flush=True)
+
+
+def seconds(s: float) -> str:
+    return f"{s * 1e6:.3g} µs" if s < 1e-3 else f"{s * 1e3:.3g} ms" if s < 1 else f"{s:.3g} s"
+
+
+def bench_tau(largest: int) -> None:
+    row("tau-b", "n", "ours", "SciPy", "ratio")
+    row("---", "--:", "--:", "--:", "--:")
+    for n in (20, 100, 640, 1000, 10**4, 10**5, 10**6, 10**7):
+        if n <= largest:
+            for kind, (ref, pred) in scores(n).items():
+                ours, scipy = in_turn(
+                    lambda r=ref, p=pred: ktau(r, p), lambda r=ref, p=pred: stats.kendalltau(r, p)
+                )
+                row(kind, f"{n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
+
+
+def bench_four(largest: int) -> None:
+    row("MSE, LCC, SRCC, KTAU", "n", "ours", "SciPy", "ratio")
+    row("---", "--:", "--:", "--:", "--:")
+    for n in (20, 640, 10**4, 10**6, 10**7):
+        if n <= largest:
+            for kind, (ref, pred) in scores(n).items():
+                ours, scipy = in_turn(
+                    lambda r=ref, p=pred: four(r, p), lambda r=ref, p=pred: scipy_four(r, p)
+                )
+                row(kind, f"{n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
+
+
+def bench_many(largest: int) -> None:
+    row("many predictors", "size", "ours", "loop over SciPy", "ratio")
+    row("---", "--:", "--:", "--:", "--:")
+    rng = np.random.default_rng(0)
+    for m, n in ((100, 23), (50, 640), (20, 7000)):
+        ref, preds = rng.normal(size=n), rng.normal(size=(m, n))
+        ours, scipy = in_turn(
+            lambda: ktau_many(ref, preds), lambda: [stats.kendalltau(ref, p)[0] for p in preds]
+        )
+        row("one reference", f"{m} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
+        preds = preds[:20]
+        ours, scipy = in_turn(
+            lambda: ktau_matrix(preds),
+            lambda: [stats.kendalltau(p, q)[0] for i, p in enumerate(preds) for q in preds[i + 1 :]],
+        )
+        row("matrix", f"{len(preds)} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
+
+
+def bench_bootstrap(largest: int) -> None:
+    """SciPy is timed on some of the resamples and scaled; one predictor; one thread and all."""
+    row(
+        "10,000 resamples",
+        "items",
+        "ours, 1 thread",
+        "ours, all threads",
+        "SciPy, four",
+        "ratio",
+        "ratio to tau alone",
+    )
+    row("---", "--:", "--:", "--:", "--:", "--:", "--:")
+    threads = os.cpu_count
+    for n in (23, 100, 640, 7000):
+        ref, pred = scores(n)["mean of 8 votes"]
+        index = np.random.default_rng(0).integers(0, n, (100 if n < 1000 else 10, n))
+        scale = 10_000 / len(index)
+
+        def ours(count: int, ref: np.ndarray = ref, pred: np.ndarray = pred) -> Callable[[], object]:
+            def run() -> object:
+                os.cpu_count = lambda: count
+                return _kernels.bootstrap(ref, pred[None], np.arange(ref.size + 1), 10_000, seed=0)
+
+            return run
+
+        one, both, four_, tau = in_turn(
+            ours(1),
+            ours(threads() or 1),
+            lambda r=ref, p=pred, i=index: [scipy_four(r[j], p[j]) for j in i],
+            lambda r=ref, p=pred, i=index: [stats.kendalltau(r[j], p[j]) for j in i],
+            budget_s=4,
+        )
+        os.cpu_count = threads
+        four_, tau = four_ * scale, tau * scale
+        row(f"{n:,}", *map(seconds, (one, both, four_)), f"{four_ / one:.0f}×", f"{tau / one:.0f}×")
+
+
+def bench_cold(largest: int) -> None:
+    """A fresh process each time: seconds by the wall clock."""
+    row("cold process", "seconds")
+    row("---", "--:")
+    rows = (
+        "x = [(i * 7919 % 640) / 100 for i in range(640)]; y = [(i * 104729 % 641) / 100 for i in range(640)]"
+    )
+    kernels = "import numpy as np; from sqa_metrics import _kernels as k; x = np.arange(3000.0) % 7; y = x[::-1].copy()"
+    for name, code in {
+        "python -c pass": "pass",
+        "four metrics of 640 rows": f"from sqa_metrics.agreement import four; {rows}; four(x, y)",
+        "import numpy": "import numpy",
+        "import numba": "import numba",
+        "four metrics by the cached kernels": f"{kernels}; k.four(x, y)",
+        "import scipy.stats": "import scipy.stats",
+    }.items():
+        best = float("inf")
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            best = min(best, time.perf_counter() - start)
+        row(name, seconds(best))
+
+
+BENCHES = {
+    "tau": bench_tau,
+    "four": bench_four,
+    "many": bench_many,
+    "bootstrap": bench_bootstrap,
+    "cold": bench_cold,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("bench", nargs="*", help=f"which: {', '.join(BENCHES)} (all)")
+    parser.add_argument("--largest", type=int, default=10**7, help="largest n")
+    arguments = parser.parse_args()
+    warmup()
+    for name in arguments.bench or BENCHES:
+        BENCHES[name](arguments.largest)
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -337,39 +337,36 @@ def tied_sums(
     return tied_y, tied_both, cube_high, cube_low, high, low
 
 
-@_kernel
-def code_inversions(codes: np.ndarray, spare: np.ndarray, sizes: np.ndarray) -> int:
-    """Pairs out of order in codes below 64, of which code c occurs sizes[c] times: one radix step."""
-    place, total = np.zeros(64, np.int64), np.empty(64, np.int64)
-    for c in range(1, sizes.size):
-        place[c] = place[c - 1] + sizes[c - 1]
-    return split(codes, spare, 0, U(63), place, np.zeros(8, np.uint64), total)
-
-
 # ---------------------------------------------------------------- one side discrete
 
 
 @_kernel
-def levels(values: np.ndarray, codes: np.ndarray, levels: np.ndarray) -> int:
+def levels(values: np.ndarray, codes: np.ndarray, level: np.ndarray, rank: np.ndarray) -> int:
     """Number the distinct values in order of appearance by a hash table; -1 once there are more than LEVELS.
 
     Continuous input is given up after LEVELS items or so, at no cost; with few levels the table stays in
-    the first cache. Slots are found by multiplying the bits and stepping on.
+    the first cache. Slots are found by multiplying the bits and stepping on. Then rank[code] is the
+    place of each level among the others, by counting the smaller ones.
     """
     slots = np.zeros(4 * LEVELS, np.int64)
     count = 0
     for i in range(values.size):
         value = values[i] + 0.0
         h = (U(np.float64(value).view(np.int64)) * U(0x9E3779B97F4A7C15)) >> U(54)
-        while slots[h] and levels[slots[h] - 1] != value:
+        while slots[h] and level[slots[h] - 1] != value:
             h = (h + U(1)) & U(4 * LEVELS - 1)
         if slots[h] == 0:
-            if count == levels.size:
+            if count == level.size:
                 return -1
-            levels[count] = value
+            level[count] = value
             count += 1
             slots[h] = count
         codes[i] = slots[h] - 1
+    for c in range(count):
+        smaller = 0
+        for other in level[:count]:
+            smaller += np.int64(other < level[c])
+        rank[c] = smaller
     return count
 
 
@@ -385,6 +382,41 @@ def pack_codes(
             sizes[code] += 1
             out[i] = (((U(ordered(values[i])) - U(lowest)) >> U(shift)) << U(bits)) | U(code)
     return status
+
+
+@_kernel
+def code_ranks(sizes: np.ndarray, rank: np.ndarray, place: np.ndarray) -> tuple[int, int, int]:
+    """As `groups`, for codes that occur sizes[c] times: rank[c], and place[c], where they begin."""
+    start, tied, cube_high, cube_low = 0, 0, 0, 0
+    for c in range(sizes.size):
+        t = sizes[c]
+        rank[c], place[c] = start + start + t, start
+        tied += t * (t - 1) // 2
+        cube_high += t * ((t * t) >> 24)
+        cube_low += t * ((t * t) & 0xFFFFFF)
+        start += t
+    return tied, cube_high, cube_low
+
+
+@_kernel
+def coded_sums(second: np.ndarray, bits: int, rank: np.ndarray, perm: np.ndarray) -> tuple[int, int]:
+    """As `distinct_sums`, for codes as payload: unpack them, and sum the rank products."""
+    n, mask = second.size, (U(1) << U(bits)) - U(1)
+    high, low = 0, 0
+    for i in range(n):
+        code = second[i] & mask
+        perm[i] = code
+        product = (2 * i + 1 - n) * (np.int64(rank[code]) - n)
+        high += product >> 24
+        low += product & 0xFFFFFF
+    return high, low
+
+
+@_kernel
+def code_inversions(codes: np.ndarray, spare: np.ndarray, place: np.ndarray) -> int:
+    """Pairs out of order in codes below 64, of which code c begins at place[c]: one radix step."""
+    total, low = np.empty(64, np.int64), np.zeros(8, np.uint64)
+    return split(codes, spare, 0, U(63), place, low, total)
 
 
 # ---------------------------------------------------------------- few items

@@ -19,7 +19,7 @@ from sqa_metrics import _jit as jit
 from sqa_metrics._plain import cosine
 
 SMALL = 160  # up to here comparing all pairs is quicker than sorting (benchmarks/bench_agreement.py)
-MANY = 2000  # from here on it pays to try whether one side is discrete
+MANY = 800  # from here on it pays to try whether one side is discrete
 CHUNK = 1 << 17  # counts that one thread works on at a time
 NONE = np.empty(0, np.uint32)
 
@@ -130,37 +130,39 @@ def _counts(n: int, x: _Order, sums: tuple[int, ...], discordant: int) -> Counts
 
 def _discrete(x: np.ndarray, y: np.ndarray, tau: bool) -> Counts | None:
     """The sums when x has few levels: one sort of (y, level of x), and no gather. None if it has not."""
-    codes, levels = np.empty(x.size, np.uint16), np.empty(jit.LEVELS, np.float64)
-    count = jit.levels(x, codes, levels)
+    n = x.size
+    codes, code_rank, levels = np.empty(n, np.uint16), np.empty(jit.LEVELS, np.uint16), np.empty(jit.LEVELS)
+    count = jit.levels(x, codes, levels, code_rank)
     if count < 0:
         return None
-    levels = levels[:count]
-    if not np.isfinite(levels).all():
+    if not np.isfinite(levels[:count]).all():
         raise NonFiniteError
-    code_rank = np.empty(count, np.uint16)
-    code_rank[np.argsort(levels)] = np.arange(count, dtype=np.uint16)
     bits = max(1, (count - 1).bit_length())
-    second, sizes = np.empty(x.size, np.uint64), np.zeros(count, np.int64)
+    second, sizes = np.empty(n, np.uint64), np.zeros(count, np.int64)
     status = jit.pack_codes(y, codes, code_rank, bits, second, sizes)
     if status == 2:
         raise NonFiniteError
     second.sort()
-    if status == 1 and jit.repeats(second, bits):
+    repeats = jit.repeats(second, bits)
+    if repeats and status == 1:
         return None  # ties or shortened keys? rare: the general way can tell
 
-    n, perm, stop = x.size, np.empty(x.size, np.uint32), np.cumsum(sizes)
-    rank, begin = (2 * stop - sizes).astype(np.uint32), NONE
-    if count > 64:
-        begin = np.empty(n, np.uint32)
-        begin[rank >> 1] = stop - sizes
-        rank |= jit.TIED
-    sums = jit.tied_sums(second, second[:0], y, False, bits, rank, begin, perm)
-    spare = second.view(np.uint32)[:n]
+    perm, spare = np.empty(n, np.uint32), second.view(np.uint32)[:n]
+    rank, place, begin = np.empty(count, np.uint32), np.empty(count, np.int64), NONE
+    tied, cube_high, cube_low = jit.code_ranks(sizes, rank, place)
+    order = _Order(second[:0], bits, rank, begin, tied, (n**3 - (cube_high << 24) - cube_low) // 3)
+    few = count <= 64
+    if few and not repeats:
+        sums = (0, 0, 0, n, *jit.coded_sums(second, bits, rank, perm))
+    else:
+        if not few:
+            begin = np.empty(n, np.uint32)
+            begin[rank >> 1] = place
+            rank |= jit.TIED
+        sums = jit.tied_sums(second, second[:0], y, False, bits, rank, begin, perm)
     discordant = 0
     if tau:
-        discordant = jit.inversions(perm, spare) if count > 64 else jit.code_inversions(perm, spare, sizes)
-    tied = sum(t * (t - 1) // 2 for t in sizes.tolist())
-    order = _Order(second[:0], bits, rank, begin, tied, (n**3 - sum(t**3 for t in sizes.tolist())) // 3)
+        discordant = jit.code_inversions(perm, spare, place) if few else jit.inversions(perm, spare)
     return _counts(n, order, sums, discordant)
 
 
@@ -351,12 +353,12 @@ def bootstrap(
 def warmup() -> None:
     """Compile and cache every kernel (all are reached from here)."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=MANY)
+    x = rng.normal(size=2 * MANY)
     y = x.astype(np.float32).astype(np.float64)
     y[0] = y[1]
     for a, b in ((x, y), (y, x), (x, x), (x.round(), y), (x[:9], y[:9])):
         four(a, b)
         ktau(a, b)
-    bootstrap(x, x[None], np.arange(0, MANY + 1, 100), 1, 0)
+    bootstrap(x, x[None], np.arange(0, x.size + 1, 100), 1, 0)
     resampled(x, x[None], np.zeros((1, 2), np.int64))
     ranks(x)

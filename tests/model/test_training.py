@@ -514,3 +514,27 @@ def test_one_two_and_three_processes_give_one_loss_curve(configure: Configure, t
         assert figures[processes] == figures[1]  # every development clip once, whoever scored it
         assert predicted[processes] == pytest.approx(predicted[1], rel=1e-3)
     assert len(set(curves[1])) == len(curves[1]) >= 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_on_a_gpu_a_killed_run_ends_close_to_the_whole_one(
+    configure: Configure, tmp_path: Path, precision: str
+) -> None:
+    config = configure("run.device=cuda", f"precision={precision}", "model.dropout=0.1", base=TINY_WAVLM)
+    total = train(config, tmp_path / "whole").updates
+    with pytest.raises(SystemExit):
+        train(config, tmp_path / "killed", watch=die_after(total // 2))
+    train(config, tmp_path / "killed")
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_and_cpu_learn_alike(configure: Configure, tmp_path: Path) -> None:
+    for device in ("cpu", "cuda"):
+        train(configure(f"run.device={device}", "model.dropout=0"), tmp_path / device)
+    a, b = ([row["loss"] for row in lines(tmp_path / d) if "loss" in row] for d in ("cpu", "cuda"))
+    assert a == pytest.approx(b, rel=0.02)

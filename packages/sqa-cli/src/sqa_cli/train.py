@@ -80,7 +80,7 @@ def train(
             "last": result.last,
         }
         click.echo(json.dumps(summary))
-    else:
+    elif result.best_update:
         _print(result)
     if not result.finished:
         click.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)

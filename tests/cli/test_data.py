@@ -205,6 +205,15 @@ def test_filter_merge_sample(manifest: Path, tmp_path: Path) -> None:
     )
 
 
+def test_archives_are_dropped_when_asked(server: Loopback, tmp_path: Path) -> None:
+    publish("ttsds2", server, tmp_path / "published")
+    raw = tmp_path / "raw"
+    run("data", "download", "ttsds2", "--raw", raw, "--from", server.url, "--drop-archives")
+    assert not (raw / "ttsds2" / "ttsds2.zip").exists()
+    run("data", "prepare", "ttsds2", "--raw", raw, "--out", tmp_path / "data")
+    assert len(read_manifest(tmp_path / "data" / "ttsds2" / "train" / "data.jsonl")) == 2
+
+
 def test_labels_only(server: Loopback, tmp_path: Path) -> None:
     publish("tencent", server, tmp_path / "published")
     options = ["--raw", tmp_path / "raw", "--from", server.url, "--labels-only"]

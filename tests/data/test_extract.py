@@ -32,6 +32,13 @@ def test_names_with_spaces_and_beyond_ascii(tmp_path: Path) -> None:
         assert found == files
 
 
+def test_several_archives_into_one_folder(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {"audio/1": b"1"})
+    tarred(tmp_path / "b.tar.gz", {"audio/2": b"2", "labels": b"3"})
+    unpack([tmp_path / "a.zip", tmp_path / "b.tar.gz"], tmp_path / "x")
+    assert {p.name for p in (tmp_path / "x").rglob("*")} == {"audio", "1", "2", "labels"}
+
+
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "C:\\evil", "..\\evil"])
 def test_paths_that_point_outside(tmp_path: Path, name: str) -> None:
     zipped(tmp_path / "a.zip", {"ok": b"", name: b"x"})

@@ -155,6 +155,17 @@ def test_unpacked_by_hand_but_for_the_archive_inside(tmp_path: Path) -> None:
     assert not (folder / "unpacked").exists()
 
 
+def test_archives_where_one_may_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "raw" / "pstn"
+    build("pstn", folder)
+    with zipfile.ZipFile(folder / "train.zip") as archive:
+        archive.extractall(folder)
+    before = sorted(folder.rglob("*"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    prepare("pstn", tmp_path / "raw", tmp_path / "out")
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_an_edited_manifest_is_not_overwritten(tmp_path: Path) -> None:
     out, _ = prepared("ttsds2", tmp_path)
     manifest = out / "train" / "data.jsonl"

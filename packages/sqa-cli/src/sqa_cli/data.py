@@ -185,7 +185,11 @@ def show(name: str, raw: Path, as_json: bool) -> None:
 @click.option("--labels-only", is_flag=True, help="Only the label files, read out of the remote archives.")
 @click.option("--check", is_flag=True, help="Hash again what is here.")
 @click.option("--unpack", is_flag=True, help="Unpack what was brought.")
-@click.option("--drop-archives", is_flag=True, help="Unpack, then delete the archives.")
+@click.option(
+    "--drop-archives",
+    is_flag=True,
+    help="Unpack, then delete the archives (parquet stays: it holds the labels).",
+)
 @click.option("--jobs", type=click.IntRange(1), default=3, show_default=True, help="Files at once.")
 @click.option(
     "--retries", type=click.IntRange(0), default=6, show_default=True, help="Failures in a row to bear."

@@ -7,7 +7,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -21,32 +21,32 @@ Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes 
 
 
 def unpack(
-    archive: Path,
+    archives: Path | Sequence[Path],
     folder: Path,
     nested: tuple[str, ...] = (),
     *,
     progress: Progress | None = None,
     max_bytes: int | None = None,
 ) -> None:
-    """Unpack a .zip, .tar or .tar.gz, and the archives named in `nested` inside it, as the new folder
-    `folder`.
+    """Unpack one or more .zip, .tar or .tar.gz, and those named in `nested` inside, as the new folder `folder`.
 
-    The work goes on in `folder.partial`, renamed when whole; members that an interrupted run had finished are
-    not written again. Absolute paths, "..", links and devices are refused, as is expansion beyond `max_bytes`
-    (default: 200 times the archive, at least 1 GiB). Raises DataError; the disk being full is one.
+    The work goes on in `folder.partial`, renamed when whole; members that an interrupted run had finished are not
+    written again. Absolute paths, "..", links and devices are refused, as is expansion beyond `max_bytes` (default:
+    200 times the archive, at least 1 GiB). Raises DataError; the disk being full is one.
     """
+    archives = [archives] if isinstance(archives, Path) else archives
     if folder.exists():
-        raise DataError(f"{folder}: exists already; {archive.name} is not unpacked over it")
+        names = ", ".join(archive.name for archive in archives)
+        raise DataError(f"{folder}: exists already; {names} is not unpacked over it")
     staging = folder.with_name(f"{folder.name}.partial")
-    cap = max_bytes if max_bytes is not None else max(MIN_CAP, MAX_RATIO * archive.stat().st_size)
-    staging.mkdir(parents=True, exist_ok=True)
-    with _told(archive):
-        _unpack_into(archive, staging, cap, progress)
-        for name in nested:
-            for inner in sorted(staging.rglob(name)):
-                if inner.is_file():
-                    _unpack_into(inner, inner.parent, cap, progress)
-                    inner.unlink()
+    for archive in archives:
+        cap = max_bytes if max_bytes is not None else _cap(archive)
+        with _told(archive):
+            staging.mkdir(parents=True, exist_ok=True)
+            _unpack_into(archive, staging, cap, progress)
+            for inner in sorted(path for name in nested for path in staging.rglob(name) if path.is_file()):
+                _unpack_into(inner, inner.parent, cap, progress)
+                inner.unlink()
     staging.rename(folder)
 
 
@@ -59,7 +59,7 @@ def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | Non
         inner = folder / name
         if inner.is_file():
             with _told(inner):
-                _unpack_into(inner, folder, max(MIN_CAP, MAX_RATIO * inner.stat().st_size), progress)
+                _unpack_into(inner, folder, _cap(inner), progress)
 
 
 def unpacked_size(archive: Path) -> int | None:
@@ -80,6 +80,10 @@ def safe_path(name: str, archive: Path) -> PurePosixPath | None:
     if not path.parts or any(part in JUNK or part.startswith("._") for part in path.parts):
         return None
     return path
+
+
+def _cap(archive: Path) -> int:
+    return max(MIN_CAP, MAX_RATIO * archive.stat().st_size)
 
 
 def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | None) -> None:

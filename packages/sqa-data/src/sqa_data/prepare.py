@@ -16,7 +16,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -142,11 +142,13 @@ def unpack_corpus(
     folder = Path(raw) / corpus.name
     if not folder.is_dir():
         raise DataError(f"{folder}: nothing here; run `sqa-cli data download {corpus.name} --raw {raw}`")
-    with FileLock(folder / ".lock"):
+    # archives may lie where one can only read; what is unpacked there needs no lock
+    with FileLock(folder / ".lock") if os.access(folder, os.W_OK) else nullcontext():
         if corpus.hub:
             return _unpack_hub(corpus, folder, jobs, progress)
         unpacked, marker = folder / "unpacked", folder / "unpacked.json"
         archives = [folder / archive.name for archive in corpus.archives]
+        nested = tuple(name for archive in corpus.archives for name in archive.nested)
         present = {path.name: path.stat().st_size for path in archives if path.is_file()}
         if unpacked.is_dir() and marker.is_file() and present:
             before = json.loads(marker.read_text())
@@ -157,9 +159,8 @@ def unpack_corpus(
                 )
         root = find_corpus_folder(corpus, folder)
         if root is None and len(present) == len(archives) and not unpacked.exists():
-            for archive in corpus.archives:
-                _require_space(folder, folder / archive.name)
-                unpack(folder / archive.name, unpacked, archive.nested, progress=progress)
+            _require_space(folder, archives)
+            unpack(archives, unpacked, nested, progress=progress)
             with atomic_write(marker) as file:
                 file.write(json.dumps(present).encode())
             root = find_corpus_folder(corpus, folder)
@@ -170,7 +171,7 @@ def unpack_corpus(
                 f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
             )
         if not unpacked.exists():
-            unpack_nested(root, tuple(name for a in corpus.archives for name in a.nested), progress)
+            unpack_nested(root, nested, progress)
         if drop_archives:
             for path in archives:
                 path.unlink(missing_ok=True)
@@ -233,10 +234,10 @@ def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | No
     return folder
 
 
-def _require_space(folder: Path, archive: Path) -> None:
-    needed, free = unpacked_size(archive), shutil.disk_usage(folder).free
-    if needed is not None and needed > free:
-        raise DataError(f"{folder}: {archive.name} unpacks to {needed:,} bytes; only {free:,} are free")
+def _require_space(folder: Path, archives: list[Path]) -> None:
+    needed, free = sum(unpacked_size(archive) or 0 for archive in archives), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(f"{folder}: unpacking takes {needed:,} bytes; only {free:,} are free")
 
 
 def _require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:

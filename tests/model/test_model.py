@@ -3,9 +3,9 @@
 import pytest
 import torch
 from sqa_model import Features, Head, ModelConfig, ModelError, MosModel
-from sqa_model.logmel import LogMelConfig
+from sqa_model.logmel import LogMel, LogMelConfig
 from sqa_model.model import bounded
-from sqa_model.wavlm import WavLMConfig
+from sqa_model.wavlm import Convolutions, WavLMConfig, exact_linear
 
 TINY = {
     "logmel": LogMelConfig(dim=32, blocks=2),
@@ -91,6 +91,21 @@ def test_dropout_only_while_training(model: MosModel) -> None:
         assert torch.equal(model(clips), model(clips))
         model.train()
         assert not torch.equal(model(clips), model(clips))
+
+
+def test_autocast_leaves_the_waveform_alone() -> None:
+    wave = CLIPS[-1] * torch.linspace(1e-3, 1, len(CLIPS[-1]))
+    encoder, convolutions = LogMel(LogMelConfig(dim=8, blocks=1)), Convolutions(TINY["wavlm"])
+    with torch.no_grad():
+        weight, shift = convolutions.folded(wave)
+        spectrum, first = encoder.log_mel(wave), exact_linear(wave, weight, shift, torch.float32)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(encoder.log_mel(wave), spectrum)
+            assert torch.equal(convolutions.folded(wave)[0], weight)
+            assert torch.equal(exact_linear(wave, weight, shift, torch.float32), first)
+        halves = exact_linear(wave, weight, shift, torch.bfloat16).float()
+    rounded_once = first.bfloat16().float()
+    assert (halves - first).abs().max() < 1.5 * (rounded_once - first).abs().max()
 
 
 def test_every_head_stays_in_its_range() -> None:

@@ -49,8 +49,7 @@ def load_audio(
 
     Args:
         source: path, file object, or samples as a NumPy array or tensor on any device: (samples,), or two
-        axes of
-            which the shorter one is taken as channels.
+            axes, of which the shorter one is taken as channels.
         sample_rate: Hz; needed with samples, not allowed with files (they say it themselves).
         rate: Hz wanted.
         channel: which channel to take, from 0; None averages them.

@@ -70,7 +70,8 @@ class LogMel(nn.Module):
         window, filters = constants(self.config.mels, stream.device)
         spectrum = torch.fft.rfft(frames * window)
         power = spectrum.real.square() + spectrum.imag.square()  # abs() has no gradient at 0
-        return ((power @ filters) + 1e-6).log10() / 3
+        with torch.autocast(stream.device.type, enabled=False):  # a rounded spectrum would be noisy
+            return ((power @ filters) + 1e-6).log10() / 3
 
 
 class Block(nn.Module):

@@ -150,9 +150,8 @@ class MosModel(nn.Module):
         clips = self._clips(waves, lengths)
         weights = self.mix.softmax(0)
         mixed: Tensor | None = None
-        for weight, state in zip(
-            weights, self.backbone(clips), strict=True
-        ):  # a running sum: no 13 states in memory
+        # a running sum, so that no 13 states are held
+        for weight, state in zip(weights, self.backbone(clips), strict=True):
             mixed = state * weight if mixed is None else torch.addcmul(mixed, state, weight)
         assert mixed is not None
         return self._score(mixed, self.backbone.lengths([len(c) for c in clips]))
@@ -170,11 +169,10 @@ class MosModel(nn.Module):
         return self._score(mixed, features.lengths)
 
     def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
-        """The same model in eval mode on a device, matrices in `dtype`; this one is untouched, weights are
-        shared.
+        """The same model in eval mode on a device, matrices in `dtype`; this one is untouched.
 
-        What would add error and costs nothing stays fp32: the first convolution, the mixing weights, the
-        heads.
+        What would add error and costs nothing stays fp32: first convolution, mixing weights, heads. Weights that
+        need no change are shared.
         """
         with torch.device("meta"):
             copy = MosModel(self.config)

@@ -166,7 +166,8 @@ def exact_linear(samples: Tensor, weight: Tensor, shift: Tensor | None, dtype: t
     """
     windows = samples.unfold(0, KERNELS[0], STRIDES[0])
     if dtype == samples.dtype:
-        return F.linear(windows, weight, shift)
+        with torch.autocast(samples.device.type, enabled=False):
+            return F.linear(windows, weight, shift)
     if shift is not None:  # as the weight of a constant input
         weight = torch.cat([weight, shift[:, None]], 1)
         windows = F.pad(windows, (0, 1), value=1.0)

@@ -210,6 +210,9 @@ def test_archives_are_dropped_when_asked(server: Loopback, tmp_path: Path) -> No
     raw = tmp_path / "raw"
     run("data", "download", "ttsds2", "--raw", raw, "--from", server.url, "--drop-archives")
     assert not (raw / "ttsds2" / "ttsds2.zip").exists()
+    server.log.clear()
+    assert "was here" in run("data", "download", "ttsds2", "--raw", raw, "--from", server.url)
+    assert server.log == []
     run("data", "prepare", "ttsds2", "--raw", raw, "--out", tmp_path / "data")
     assert len(read_manifest(tmp_path / "data" / "ttsds2" / "train" / "data.jsonl")) == 2
 

@@ -142,6 +142,12 @@ def test_retry_after_is_kept(server: Loopback, tmp_path: Path, as_date: bool) ->
     assert time.monotonic() - start > 0.9
 
 
+def test_waiting_is_told(server: Loopback, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server.script.append(Do(status=503))
+    assert get(server, tmp_path) == CONTENT
+    assert caplog.messages == [f"{server.url}/a.zip: HTTP 503; asking again in 0 s (1 of 3)"]
+
+
 def test_a_server_that_asks_for_too_long(server: Loopback, tmp_path: Path) -> None:
     server.script.append(Do(status=429, headers=(("Retry-After", "86400"),)))
     with pytest.raises(DataError, match=r"asks to wait 86400 s \(HTTP 429\); run again after that"):

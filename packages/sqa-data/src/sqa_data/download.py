@@ -168,6 +168,12 @@ def _bring(
             _remember(folder, item.name, fetched)
         return Downloaded(item.corpus.name, path, fetched.size, fetched.sha256, fetched.url, fresh=False)
 
+    if record and (_read(folder / "unpacked.json") or {}).get(item.name) == record["size"]:
+        # unpacked, and the archive dropped since
+        return Downloaded(
+            item.corpus.name, path, record["size"], record["sha256"], record["url"], fresh=False
+        )
+
     def told(_: str, done: int, total: int | None) -> None:
         if progress:
             progress(f"{item.corpus.name}/{item.name}", done, total)

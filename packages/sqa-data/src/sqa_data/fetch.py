@@ -8,6 +8,7 @@ import email.utils
 import errno
 import hashlib
 import json
+import logging
 import os
 import random
 import re
@@ -26,6 +27,8 @@ from .errors import DataError
 
 if TYPE_CHECKING:  # 0.3 s of imports that only a download needs
     import httpx2 as httpx
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int | None], None]  # (file name, bytes so far, bytes in all or None)
 
@@ -342,6 +345,10 @@ class _Download:
             raise DataError(
                 f"{self.source.url}: the server asks to wait {seconds:.0f} s ({retry}); run again after that"
             ) from retry
+        logger.warning(
+            "%s: %s; asking again in %.0f s (%d of %d)",
+            self.source.url, retry, seconds, failures, self.patience.retries,
+        )  # fmt: skip
         if self.stop.wait(seconds):
             raise KeyboardInterrupt
 

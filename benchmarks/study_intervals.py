@@ -33,7 +33,7 @@ def draw(n_systems: int, n_utterances: int, rng: np.random.Generator, predictors
         systems=[("", f"s{k}") for k in range(n_systems)],
         corpus=np.zeros(n, int),
         corpora=[""],
-        coverage=[Coverage(n, n, 0, 0, 0, n)] * predictors,
+        coverage=[Coverage(n, n, 0, 0, 0)] * predictors,
         ref_utterances=[n],
         ref_systems=[n_systems],
     )

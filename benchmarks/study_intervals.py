@@ -8,11 +8,15 @@ the system level with utterances drawn inside the drawn systems, which `sqa_metr
 """
 
 import argparse
+import itertools
+from collections import Counter
 
 import numpy as np
 from sqa_metrics import METRICS, Paired, compare, evaluate, four
 from sqa_metrics.scores import Coverage
-from sqa_metrics.uncertainty import _interval, _jackknife, replicates
+from sqa_metrics.uncertainty import Method, _interval, _jackknife, replicates
+
+METHODS: tuple[Method, ...] = ("bca", "percentile")
 
 
 def draw(n_systems: int, n_utterances: int, rng: np.random.Generator, predictors: int = 1) -> Paired:
@@ -72,7 +76,7 @@ def main() -> None:
                 ("system", "utterances too"): utterances_too(paired, args.resamples, rng),
             }
             for (level, way), samples in ways.items():
-                for method in ("bca", "percentile"):
+                for method in METHODS:
                     count = hits.setdefault((level, way, method), np.zeros(len(METRICS)))
                     for j, metric in enumerate(METRICS):
                         without = left_out[level][:, 0, j] if method == "bca" else None
@@ -83,17 +87,19 @@ def main() -> None:
             print(f"| {n_systems} × {n_utterances} | {level}, {way}, {method} | {cells} |")
 
     print("\nShare of p < 0.05 between two predictors of equal quality (right: 5 %):\n")
-    print("| systems × utterances | level | " + " | ".join(m.upper() for m in METRICS) + " |")
+    print("| systems × utterances | level, interval | " + " | ".join(m.upper() for m in METRICS) + " |")
     print("|---|---|" + "---|" * len(METRICS))
     for n_systems, n_utterances in ((12, 20), (23, 20), (95, 6)):
         rng = np.random.default_rng(3)
-        rejected: dict[tuple[str, str], int] = {}
+        rejected: Counter[tuple[str, str, str]] = Counter()
         for test in range(args.tests):
-            for d in compare(draw(n_systems, n_utterances, rng, 2), n_resamples=args.resamples, seed=test):
-                rejected[d.level, d.metric] = rejected.get((d.level, d.metric), 0) + (d.p < 0.05)
-        for level in ("utterance", "system"):
-            cells = " | ".join(f"{rejected[level, m] / args.tests:.0%}" for m in METRICS)
-            print(f"| {n_systems} × {n_utterances} | {level} | {cells} |")
+            paired = draw(n_systems, n_utterances, rng, 2)
+            for method in METHODS:
+                for d in compare(paired, n_resamples=args.resamples, seed=test, method=method):
+                    rejected[d.level, method, d.metric] += d.p < 0.05
+        for level, method in itertools.product(("utterance", "system"), METHODS):
+            cells = " | ".join(f"{rejected[level, method, m] / args.tests:.0%}" for m in METRICS)
+            print(f"| {n_systems} × {n_utterances} | {level}, {method} | {cells} |")
 
 
 if __name__ == "__main__":

@@ -56,13 +56,18 @@ RESAMPLING = [
         help="Confidence of the intervals.",
     ),
 ]
-METHOD = click.option(
-    "--method",
-    type=click.Choice(["bca", "percentile"]),
-    default="bca",
-    show_default=True,
-    help="Kind of bootstrap interval.",
-)
+
+
+def _method(default: str) -> Any:
+    return click.option(
+        "--method",
+        type=click.Choice(["bca", "percentile"]),
+        default=default,
+        show_default=True,
+        help="Kind of bootstrap interval.",
+    )
+
+
 OUTPUT = [
     click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
     click.option(
@@ -101,7 +106,7 @@ def _with(*options: Any) -> Callable[[Command], Command]:
 @click.option(
     "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
 )
-@_with(*RESAMPLING, METHOD, *OUTPUT)
+@_with(*RESAMPLING, _method("bca"), *OUTPUT)
 def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
@@ -138,7 +143,7 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
 @click.command(cls=_Command, short_help="Test whether predictors differ, with intervals.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
-@_with(*INPUT, *RESAMPLING, METHOD, *OUTPUT)
+@_with(*INPUT, *RESAMPLING, _method("percentile"), *OUTPUT)
 def compare(
     preds: tuple[str, ...],
     unpaired: bool,
@@ -174,7 +179,8 @@ def compare(
         paired = _read(named, options)
         from sqa_metrics.uncertainty import compare, with_uncertainty
 
-        reports, differences = with_uncertainty(paired, **bootstrap), compare(paired, **bootstrap)
+        reports = with_uncertainty(paired, **bootstrap | {"method": "bca"})
+        differences = compare(paired, **bootstrap)
     from sqa_metrics.tables import figure, render
 
     as_json, style = options["as_json"], options["style"]

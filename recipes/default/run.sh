@@ -9,21 +9,21 @@ sqa-cli data degrade "$speech" --noise "$noise" --out "$work/clips" --train 8000
 
 cd "$work/clips"
 part() { head -n "$2" "$1.jsonl" >"$1.first$2.jsonl"; } # the first clips of a split, for the costly labels
-part train 2500; part train 400; part dev 120; part test 400; part test 150
+part train 980; part train 480; part dev 120; part test 180; part test 100
 label() { sqa-cli data annotate "$1" -m "$2" --out "$3.labelled.jsonl" --relative --fast --jobs "$jobs"; }
-label train.first2500.jsonl pesq,estoi train
-label train.first400.jsonl dnsmos_ovrl,dnsmos_sig,dnsmos_bak train
-label dev.first120.jsonl pesq,estoi,dnsmos_ovrl,dnsmos_sig,dnsmos_bak dev
-label test.first400.jsonl pesq,estoi test
-label test.first150.jsonl dnsmos_ovrl,dnsmos_sig,dnsmos_bak test
-every=mos=distill_mos,pesq,estoi,dnsmos_ovrl,dnsmos_sig,dnsmos_bak
+dnsmos=dnsmos_ovrl,dnsmos_sig,dnsmos_bak
+label train.first980.jsonl pesq,estoi train
+label train.first480.jsonl $dnsmos train
+label dev.first120.jsonl pesq,estoi,$dnsmos dev
+label test.first180.jsonl pesq,estoi test
+label test.first100.jsonl $dnsmos test
 for split in train dev test; do
-    sqa-cli data annotate $split.jsonl -m distill_mos --out $split.labelled.jsonl --relative --fast --jobs "$jobs"
-    sqa-cli data annotate $split.jsonl -m $every --out $split.labelled.jsonl --relative --fast --no-compute
+    label $split.jsonl distill_mos $split
+    sqa-cli data annotate $split.jsonl -m mos=distill_mos,pesq,estoi,$dnsmos --out $split.labelled.jsonl --relative --fast --no-compute
 done
 cd - >/dev/null
 
-data=(--data "$work/clips/train.labelled.jsonl" --dev "$work/clips/dev.labelled.jsonl")
-sqa-cli train --config "$here/train.toml" "${data[@]}" --out "$work/mos"
-sqa-cli train --config "$here/heads.toml" "${data[@]}" --set model.init="$work/mos/best" --out "$work/heads"
-python "$here/finish.py" "$work/heads" "$work/clips/dev.labelled.jsonl" "$work/default"
+train=$work/clips/train.labelled.jsonl dev=$work/clips/dev.labelled.jsonl
+python "$here/warm.py" "$train" "$dev" "$work/warm"
+sqa-cli train --config "$here/train.toml" --data "$train" --dev "$dev" --set model.init="$work/warm" --out "$work/run"
+python "$here/finish.py" "$work/run" "$dev" "$work/default"

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sqa_model.errors import ModelError
+
 WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
 KERNEL = 7  # frames that a depthwise convolution sees
 GAP = 4  # silent frames between clips: at least KERNEL // 2, and at least WINDOW samples in all
@@ -29,6 +31,7 @@ class LogMelConfig:
     stride: int = 2  # spectra in a frame: 20 ms
     dim: int = 160
     blocks: int = 6
+    context: int = 0  # 8: tell every frame eight statistics of each band over the whole clip
 
     @property
     def states(self) -> int:
@@ -41,9 +44,12 @@ class LogMel(nn.Module):
 
     def __init__(self, config: LogMelConfig) -> None:
         super().__init__()
+        if config.context not in (0, 8):
+            raise ModelError(f"context is {config.context}; expected 0 (none) or 8 statistics")
         self.config = config
         self.hop = config.hop * config.stride
         self.stem = nn.Linear(config.stride * config.mels, config.dim)
+        self.context = nn.Linear(config.context * config.mels, config.dim) if config.context else None
         self.norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(Block(config.dim) for _ in range(config.blocks))
 
@@ -58,8 +64,15 @@ class LogMel(nn.Module):
             F.pad(w.float(), (0, (n + GAP) * self.hop - len(w))) for w, n in zip(waves, lengths, strict=True)
         ]
         inside = torch.cat([torch.arange(n + GAP, device=waves[0].device) < n for n in lengths])[:, None]
-        x = self.log_mel(torch.cat(pieces)).to(self.stem.weight.dtype)  # (spectra, mels)
-        x = self.norm(self.stem(x.view(len(inside), -1))) * inside  # (frames and gaps, dim)
+        spectra = self.log_mel(torch.cat(pieces))  # (spectra, mels)
+        x = self.stem(spectra.to(self.stem.weight.dtype).view(len(inside), -1))  # (frames and gaps, dim)
+        if self.context is not None:
+            frames = [n + GAP for n in lengths]
+            clips = spectra.split([n * self.config.stride for n in frames])
+            whole = [c[: max(1, len(w) // self.config.hop)] for c, w in zip(clips, waves, strict=True)]
+            said = self.context(torch.stack([statistics(c) for c in whole]).to(x.dtype))  # (clips, dim)
+            x = x + said.repeat_interleave(torch.tensor(frames, device=x.device), 0)
+        x = self.norm(x) * inside
         for block in self.blocks:
             x = block(x) * inside
         yield x[inside[:, 0]]
@@ -72,6 +85,17 @@ class LogMel(nn.Module):
         power = spectrum.real.square() + spectrum.imag.square()  # abs() has no gradient at 0
         with torch.autocast(stream.device.type, enabled=False):  # a rounded spectrum would be noisy
             return ((power @ filters) + 1e-6).log10() / 3
+
+
+def statistics(clip: Tensor) -> Tensor:
+    """How the bands of one clip (spectra, mels) behave over time: (8 * mels,).
+
+    Mean, deviation, mean change from spectrum to spectrum, and the 5, 25, 50, 75 and 95 % quantiles.
+    """
+    change = (clip[1:] - clip[:-1]).abs().sum(0) / max(1, len(clip) - 1)
+    deviation = (clip.var(0, unbiased=False) + 1e-6).sqrt()  # sqrt() has no gradient at 0
+    levels = clip.quantile(torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], device=clip.device), dim=0)
+    return torch.cat([clip.mean(0), deviation, change, levels.flatten()])
 
 
 class Block(nn.Module):

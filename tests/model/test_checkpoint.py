@@ -223,6 +223,20 @@ def test_missing_and_broken_models_are_told(tiny: MosModel, tmp_path: Path) -> N
         load(tmp_path)
 
 
+def test_loading_imports_and_initialises_nothing(published: Path) -> None:
+    code = (
+        "import sys, sqa_model.predictor, torch\n"
+        "before = set(sys.modules); torch.manual_seed(0); state = torch.get_rng_state()\n"
+        "sqa_model.load(sys.argv[1])\n"
+        "assert torch.equal(state, torch.get_rng_state())\n"
+        "print(len(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(published)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 20  # normal numbers on the meta device would import 900
+
+
 # --- the encoder alone ---
 
 

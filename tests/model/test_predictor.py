@@ -16,7 +16,7 @@ from published import publish, reference
 from sqa_model import AudioError, InputWarning, ModelConfig, ModelError, MosModel, Predictor, predict
 from sqa_model.inputs import Item
 from sqa_model.logmel import LogMelConfig
-from sqa_model.predictor import cut, pick_dtype, shares
+from sqa_model.predictor import cut, prepare, shares
 from sqa_model.wavlm import WavLMConfig
 
 HEADS = [("mos", 1, 5), ("mos_std", 0, None), ("estoi", 0, 1)]
@@ -96,7 +96,7 @@ def test_bfloat16_stays_within_its_bound(wavlm: MosModel) -> None:
     # and rounding, too, is nearly the same in any company
     for i, clip in enumerate(CLIPS):
         alone = list(predict(clip, wavlm, 16_000, dtype="bfloat16").values())
-        assert np.abs(alone - rounded[i]).max() < 0.05
+        assert np.abs(alone - rounded[i]).max() < 0.1
 
 
 @pytest.mark.slow
@@ -116,12 +116,12 @@ def test_auto_dtype_refuses_bfloat16_where_it_hurts(wavlm: MosModel, monkeypatch
     cpu = torch.device("cpu")
     monkeypatch.setattr(sqa_model.predictor, "_has_bfloat16", lambda _: True)
     monkeypatch.setattr(sqa_model.predictor, "BF16_BOUND", 1.0)
-    assert pick_dtype("auto", wavlm, cpu) == "bfloat16"
+    assert prepare(wavlm, cpu, "auto")[0] == "bfloat16"
     monkeypatch.setattr(sqa_model.predictor, "BF16_BOUND", 1e-9)
-    assert pick_dtype("auto", wavlm, cpu) == "float32"
+    assert prepare(wavlm, cpu, "auto")[0] == "float32"
     monkeypatch.setattr(sqa_model.predictor, "_has_bfloat16", lambda _: False)
     monkeypatch.setattr(sqa_model.predictor, "BF16_BOUND", 1.0)
-    assert pick_dtype("auto", wavlm, cpu) == "float32"
+    assert prepare(wavlm, cpu, "auto")[0] == "float32"
 
 
 def test_threads_share_one_predictor(model: MosModel, files: list[Path]) -> None:

@@ -120,8 +120,7 @@ class Predictor:
                 raise ModelError(f"{name} is {value}; expected at least 0.5 seconds")
         self.device = pick_device(device)
         loaded = model if isinstance(model, MosModel) else load(model)
-        self.dtype = pick_dtype(dtype, loaded, self.device)
-        self.model = loaded.inference_copy(self.device, DTYPES[self.dtype])
+        self.dtype, self.model = prepare(loaded, self.device, dtype)
         self.fingerprint = loaded.fingerprint()
         self.channel = channel
         self.window_s = window_s
@@ -279,23 +278,26 @@ def pick_device(device: str) -> torch.device:
     return found
 
 
-def pick_dtype(dtype: str, model: MosModel, device: torch.device) -> str:
-    """The number format of a name; "auto" is bfloat16 where the processor has it and a probe allows it."""
+def prepare(model: MosModel, device: torch.device, dtype: str) -> tuple[str, MosModel]:
+    """(number format, the model in it); "auto" is bfloat16 where the processor has it and a probe allows it."""
     if dtype in DTYPES:
-        return dtype
+        return dtype, model.inference_copy(device, DTYPES[dtype])
     if dtype != "auto":
         raise ModelError(f"dtype is {dtype!r}; expected auto, {' or '.join(DTYPES)}")
+    exact = model.inference_copy(device, torch.float32)
     if model.config.backbone.kind == "logmel" or not _has_bfloat16(device):
-        return "float32"
-    noise = torch.randn(32_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    probe = [(noise * torch.linspace(0, 1, 32_000)).to(device)]
+        return "float32", exact
+    rounded = model.inference_copy(device, torch.bfloat16)
+    noise = torch.randn(16_000, generator=torch.Generator().manual_seed(0)) * 0.1
+    probe = [(noise * torch.linspace(0, 1, len(noise))).to(device)]
     with torch.inference_mode():
-        exact, rounded = (model.inference_copy(device, d)(probe)[0] for d in DTYPES.values())
-    for value, change, head in zip(exact, (rounded - exact).abs(), model.config.heads, strict=True):
+        values = exact(probe)[0]
+        changes = (rounded(probe)[0] - values).abs()
+    for value, change, head in zip(values, changes, model.config.heads, strict=True):
         span = None if head.min is None or head.max is None else head.max - head.min
         if not change <= BF16_BOUND * (span or max(1.0, abs(value.item()))):
-            return "float32"
-    return "bfloat16"
+            return "float32", exact
+    return "bfloat16", rounded
 
 
 def _has_bfloat16(device: torch.device) -> bool:

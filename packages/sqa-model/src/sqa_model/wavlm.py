@@ -60,7 +60,9 @@ class WavLM(nn.Module):
         self.norm = nn.LayerNorm(config.channels)
         self.projection = nn.Linear(config.channels, config.dim)
         self.position = Position(config)
-        self.position_bias = nn.Embedding(config.buckets, config.heads)
+        self.position_bias = nn.Embedding.from_pretrained(
+            random(config.buckets, config.heads, std=1.0), freeze=False
+        )
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.input_norm = nn.Identity() if config.pre_norm else nn.LayerNorm(config.dim)
 
@@ -112,10 +114,10 @@ class Convolutions(nn.Module):
         super().__init__()
         channels = config.channels
         self.per_frame = config.pre_norm
-        self.first = nn.Parameter(torch.randn(channels, KERNELS[0]) * (2 / KERNELS[0]) ** 0.5)
+        self.first = random(channels, KERNELS[0], std=(2 / KERNELS[0]) ** 0.5)
         self.rest = nn.ModuleList(nn.Linear(k * channels, channels, bias=False) for k in KERNELS[1:])
         for weight in self.rest.parameters():
-            nn.init.kaiming_normal_(weight)
+            nn.init.kaiming_uniform_(weight)
         if self.per_frame:
             self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in KERNELS)
         else:
@@ -183,9 +185,7 @@ class Position(nn.Module):
         super().__init__()
         self.kernel, self.groups = config.position_kernel, config.position_groups
         inside = config.dim // self.groups
-        self.weight = nn.Parameter(
-            torch.randn(config.dim, inside, self.kernel) * 2 / (self.kernel * config.dim) ** 0.5
-        )
+        self.weight = random(config.dim, inside, self.kernel, std=2 / (self.kernel * config.dim) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(config.dim))
 
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
@@ -233,7 +233,7 @@ class Gate(nn.Module):
 
     def __init__(self, head_dim: int, heads: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(2, head_dim) * head_dim**-0.5)
+        self.weight = random(2, head_dim, std=head_dim**-0.5)
         self.bias = nn.Parameter(torch.zeros(2))
         self.scale = nn.Parameter(torch.ones(heads))
 
@@ -241,3 +241,10 @@ class Gate(nn.Module):
         """x: (frames, dim) -> (frames, heads)."""
         a, b = F.linear(x.unflatten(-1, (len(self.scale), -1)), self.weight, self.bias).sigmoid().unbind(-1)
         return a * (b * self.scale - 1) + 2
+
+
+def random(*shape: int, std: float) -> nn.Parameter:
+    """A parameter drawn uniformly: unlike normal numbers, free on the meta device, where models are built to be loaded
+    (torch would import 900 modules, over a second, for not drawing them).
+    """
+    return nn.Parameter(torch.empty(shape).uniform_(-std * 3**0.5, std * 3**0.5))

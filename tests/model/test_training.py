@@ -459,9 +459,10 @@ def updates_logged(folder: Path) -> int:
     return path.read_text().count("\n") if path.exists() else 0
 
 
-def run(arguments: list[str]) -> None:
+def run(arguments: list[str]) -> str:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, env=QUIET, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -503,7 +504,8 @@ def test_one_two_and_three_processes_give_one_loss_curve(configure: Configure, t
     curves, figures, predicted = {}, {}, {}
     for processes in (1, 2, 3):
         out = tmp_path / str(processes)
-        run(command(config, out, processes))
+        printed = run(command(config, out, processes))
+        assert printed.count("best checkpoint") == 1  # one process talks for all
         rows = lines(out)
         curves[processes] = [row["loss"] for row in rows if "loss" in row]
         figures[processes] = [row["dev"]["a"]["mos"]["clips"] for row in rows if "dev" in row]

@@ -1,7 +1,9 @@
 """`sqa-cli train`: read a config, call `sqa_model.train`, show the progress and the result."""
 
+import dataclasses
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,9 +56,10 @@ def train(
         click.echo(to_json(config), nl=False)
         return
 
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes only one talks
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("sqa_model").setLevel(logging.INFO)
-    with _bar() as bar:
+    logging.getLogger("sqa_model").setLevel(logging.INFO if first else logging.ERROR)
+    with _bar(first) as bar:
         task = bar.add_task("", total=None, loss="", pace="")
 
         def watch(at: Progress) -> None:
@@ -70,24 +73,17 @@ def train(
             )
 
         result = run(config, out, watch=watch)
-    if as_json:
-        summary = {
-            "folder": str(result.folder),
-            "updates": result.updates,
-            "finished": result.finished,
-            "best_update": result.best_update,
-            "best": result.best,
-            "last": result.last,
-        }
-        click.echo(json.dumps(summary))
-    elif result.best_update:
+    if first and as_json:
+        click.echo(json.dumps(dataclasses.asdict(result) | {"folder": str(result.folder)}))
+    elif first and result.best_update:
         _print(result)
     if not result.finished:
-        click.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
+        if first:
+            click.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
         sys.exit(130)
 
 
-def _bar() -> Any:
+def _bar(shown: bool) -> Any:
     """A progress bar on the terminal; nothing where stderr is not one."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -95,7 +91,7 @@ def _bar() -> Any:
     console = Console(stderr=True)
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     columns += [TextColumn("{task.fields[loss]}"), TextColumn("{task.fields[pace]}")]
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal))
 
 
 def _print(result: Any) -> None:

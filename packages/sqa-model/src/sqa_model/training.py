@@ -232,7 +232,7 @@ def train(
                 if config.loss.rank:
                     counts[1] += loss.pair_counts(labels[rows], corpus[rows], config.loss.rank_margin)
             seconds = sum(plan.seconds[clip] for _, chosen, _ in micro_batches for clip, _ in chosen)
-            flags = torch.tensor([stopping.is_set(), len(unreadable), seconds], device=mates.device)
+            flags = torch.tensor([float(stopping.is_set()), len(unreadable), seconds]).to(counts)
             totals = mates.sum(torch.cat([counts.flatten(), flags]))
             (label_totals, pair_totals), (stop, bad, seconds) = totals[:-3].view(2, -1), totals[-3:].tolist()
             if bad > config.data.max_unreadable:

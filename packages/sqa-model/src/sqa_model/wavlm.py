@@ -191,13 +191,14 @@ class Position(nn.Module):
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
         """x: (frames, dim) -> (frames, dim)."""
         before, after = self.kernel // 2, (self.kernel - 1) // 2
+        # oneDNN's bf16 convolution with 6 channels a group was found to give wrong numbers; 48 and 64 are right
+        dtype = x.dtype if self.weight.shape[1] % 16 == 0 else torch.float32
+        weight, bias = self.weight.to(dtype), self.bias.to(dtype)
         out = [
-            F.conv1d(
-                F.pad(clip.t(), (before, after)).unsqueeze(0), self.weight, self.bias, groups=self.groups
-            )[0].t()
-            for clip in x.split(lengths)
+            F.conv1d(F.pad(clip.t(), (before, after)).unsqueeze(0), weight, bias, groups=self.groups)[0].t()
+            for clip in x.to(dtype).split(lengths)
         ]
-        return F.gelu(torch.cat(out))
+        return F.gelu(torch.cat(out)).to(x.dtype)
 
 
 class Layer(nn.Module):

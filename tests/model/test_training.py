@@ -100,7 +100,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configure(corpus: Path) -> Configure:
     def make(*overrides: str, base: list[str] = TINY) -> TrainConfig:
         data = [f"data.train={corpus}/train/data.jsonl", f"data.dev={corpus}/dev/data.jsonl"]
-        return load_config("mini", overrides=[*base, *data, *overrides])
+        return load_config("mini" if base is TINY else None, overrides=[*base, *data, *overrides])
 
     return make
 

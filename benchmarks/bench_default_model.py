@@ -37,12 +37,14 @@ def main() -> None:
     parser.add_argument("--test", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--no-agreement", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     predictor = Predictor(arguments.model, device="cpu")
     count = sum(p.numel() for p in predictor.model.parameters())
     print(f"{count / 1e6:.2f} M parameters, {predictor.dtype}")
-    rate_p835(predictor, arguments.p835)
+    if not arguments.no_agreement:
+        rate_p835(predictor, arguments.p835)
     if arguments.test:
         rate_test(predictor, arguments.test)
     if not arguments.no_speed:

@@ -54,6 +54,33 @@ def test_it_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert scores["mos_std"] > 0
 
 
+def test_a_clip_scores_the_same_in_any_company(predictor: sqa_model.Predictor) -> None:
+    """The clip statistics that its frames are told are its own."""
+    rng = np.random.default_rng(0)
+    clips = [(0.1 * rng.standard_normal(n)).astype(np.float32) for n in (500, 8000, 64123, 30000)]
+    together = predictor(clips, RATE)
+    for clip, row in zip(clips, together, strict=True):
+        assert predictor(clip, RATE) == pytest.approx(row, abs=1e-4)
+
+
+def test_it_is_a_differentiable_loss() -> None:
+    import torch
+
+    model = sqa_model.load(None)
+    for wave in (torch.zeros(8000), 0.1 * torch.randn(8000, generator=torch.Generator().manual_seed(0))):
+        wave.requires_grad_()
+        model([wave])[0, 0].backward()
+        assert wave.grad is not None
+        assert wave.grad.isfinite().all()
+
+
+def test_the_context_is_eight_statistics_or_none() -> None:
+    from sqa_model.logmel import LogMel, LogMelConfig
+
+    with pytest.raises(sqa_model.ModelError, match="context is 3; expected 0"):
+        LogMel(LogMelConfig(context=3))
+
+
 def test_the_command_line_uses_it(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(2 * RATE), RATE)

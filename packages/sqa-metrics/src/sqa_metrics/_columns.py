@@ -309,7 +309,9 @@ def _string(data, at):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _literal(data, at, word):  # type: ignore[no-untyped-def]
-    return at + word.size if at + word.size <= data.size and _same(data, at, word, 0, word.size) else -1
+    if at + word.size > data.size or data[at] != word[0]:
+        return -1
+    return at + word.size if _same(data, at, word, 0, word.size) else -1
 
 
 @_kernel

@@ -21,6 +21,10 @@ def blocks() -> list[tuple[str, str]]:
     return [(language, body) for skip, language, body in BLOCK.findall(text) if not skip]
 
 
+def test_blocks_are_found() -> None:
+    assert len(blocks()) >= 4
+
+
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the commands read, so that what they write does not land in the checkout."""

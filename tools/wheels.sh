@@ -9,7 +9,7 @@ uv build --quiet --all-packages --wheel --out-dir "$work/dist"
 # package, then Python that must run in its environment
 check() {
   uv venv --quiet "$work/$1"
-  uv pip install --quiet --python "$work/$1" --find-links "$work/dist" --constraint "$work/requirements.txt" "$1"
+  uv pip install --quiet --python "$work/$1" --find-links "$work/dist" --constraint "$work/requirements.txt" "$work"/dist/"${1//-/_}"-*.whl
   "$work/$1/bin/python" -c "$2"
 }
 # the versions of requirements.lock, without hashes (the wheels just built have none)

@@ -11,15 +11,15 @@ import click
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
-    "data": ("sqa_cli.data:data", "Corpora: list, download, prepare, verify, annotate, choose."),
-    "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
     "predict": ("sqa_cli.predict:predict", "Score speech: one row a clip."),
-    "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
-    "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
     "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),
-    "warmup": ("sqa_metrics._cli:warmup", "Compile the kernels for large inputs, once."),
+    "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
+    "data": ("sqa_cli.data:data", "Corpora: list, download, prepare, verify, annotate, choose."),
+    "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
+    "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
+    "warmup": ("sqa_metrics._cli:warmup", "Compile the kernels of scoring, once."),
 }
 
 # Packages whose errors are meant for people: the class named here carries a full sentence.
@@ -72,7 +72,9 @@ def main() -> None:
 
     \b
     Examples:
-      sqa-cli score --ref ref.jsonl --pred pred.jsonl
-      sqa-cli compare --ref ref.jsonl a.jsonl b.jsonl
+      sqa-cli predict enhanced/ --out results.jsonl
+      sqa-cli score --ref ref.jsonl --pred results.jsonl --ci
       sqa-cli rank --ref ref.jsonl team1.jsonl team2.jsonl team3.jsonl
+      sqa-cli data download tencent && sqa-cli data prepare tencent
+      sqa-cli train --preset mini --data 'data/*/train/data.jsonl' --dev dev.jsonl --out runs/mini
     """

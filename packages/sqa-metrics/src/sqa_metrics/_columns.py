@@ -203,7 +203,7 @@ def scan(data, keys, bounds, powers, spans, numbers, long):  # type: ignore[no-u
                 if seen & (1 << key):
                     return -1, 0
                 seen |= 1 << key
-            after = _literal(data, at, NULL)
+            after = _literal(data, at, NULL) if at < data.size and data[at] == NULL[0] else -1
             if after >= 0 and key != METRICS:
                 at = after
             elif key == LISTENER:
@@ -309,9 +309,7 @@ def _string(data, at):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _literal(data, at, word):  # type: ignore[no-untyped-def]
-    if at + word.size > data.size or data[at] != word[0]:
-        return -1
-    return at + word.size if _same(data, at, word, 0, word.size) else -1
+    return at + word.size if at + word.size <= data.size and _same(data, at, word, 0, word.size) else -1
 
 
 @_kernel

@@ -113,14 +113,22 @@ def _is_utf8(data: bytes) -> bool:
 
 def _match(ref: _Columns, pred: _Columns) -> tuple[np.ndarray, Coverage] | None:
     """Row of `pred` for each row of `ref` or -1, as `scores._match`; None if an id is there twice."""
-    fields = [SAMPLE, *(f for f in (SYSTEM, CORPUS) if ref.has(f) and pred.has(f))]
     match = np.full(len(ref.spans), -1)
-    spans = (np.ascontiguousarray(c.spans[:, fields]) for c in (ref, pred))
-    n_matched = join(ref.data, next(spans), pred.data, next(spans), match)
+    n_matched = join(ref.data, _key_spans(ref, pred), pred.data, _key_spans(pred, ref), match)
     if n_matched < 0:
         return None
     n_ref, n_pred = len(ref.spans), len(pred.spans)
     return match, Coverage(n_ref, n_pred, n_ref - n_matched, n_pred - n_matched, 0)
+
+
+def _key_spans(columns: _Columns, other: _Columns) -> np.ndarray:
+    """The spans of `columns`, emptied where the other file lacks a field altogether: no part of the key then."""
+    unused = [field for field in (SYSTEM, CORPUS) if columns.has(field) and not other.has(field)]
+    if not unused:
+        return columns.spans
+    spans = columns.spans.copy()
+    spans[:, unused] = 0
+    return spans
 
 
 def _names(columns: _Columns, field: int) -> tuple[list[str], np.ndarray]:

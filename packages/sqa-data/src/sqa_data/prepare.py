@@ -1,10 +1,10 @@
-"""From the files of a corpus to its manifests: labels -> ratings -> MOS, joined with the audio that is really
-there.
+"""From the files of a corpus to its manifests: labels -> ratings -> MOS, joined with the audio that is really there.
 
-RAW/NAME/                  archives as published, or what they unpack to
-OUT/NAME/SPLIT/data.jsonl  the manifest, sorted by sample_id       ratings.jsonl  one rating a line, if
-published OUT/NAME/prepared.json     counts and hashes of source and result  problems.jsonl what did not fit
-together
+RAW/NAME/                     archives as published, or what they unpack to
+OUT/NAME/SPLIT/data.jsonl     the manifest, sorted by sample_id
+OUT/NAME/SPLIT/ratings.jsonl  one rating a line, where ratings are published
+OUT/NAME/prepared.json        counts and hashes of source and result
+OUT/NAME/problems.jsonl       what did not fit together
 """
 
 import hashlib

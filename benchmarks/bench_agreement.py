@@ -116,15 +116,14 @@ def many_row(m: int, n: int) -> None:
 def bench_bootstrap(largest: int) -> None:
     """SciPy is timed on some of the resamples and scaled; one predictor; one thread and all."""
     row(
-        "10,000 resamples",
-        "items",
+        "items, 10,000 resamples",
         "ours, 1 thread",
         "ours, all threads",
         "SciPy, four",
         "ratio",
         "ratio to tau alone",
     )
-    row("---", "--:", "--:", "--:", "--:", "--:", "--:")
+    row("---", "--:", "--:", "--:", "--:", "--:")
     threads = os.cpu_count
     for n in (23, 100, 640, 7000):
         ref, pred = scores(n)["mean of 8 votes"]

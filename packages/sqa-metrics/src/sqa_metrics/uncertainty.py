@@ -4,7 +4,7 @@ A listening test samples systems, and utterances within systems. For the utteran
 systems are drawn as clusters with replacement, then utterances within each drawn system; an utterance without a system
 is a cluster of its own. For the system level systems are drawn whole: their means already hold the noise of few
 utterances, and drawing utterances too would add it a second time (Davison & Hinkley 1997, section 3.8; in
-benchmarks/study_intervals.py such intervals of nominal 95 % covered 50 to 80 %). At the utterance level the same effect
+benchmarks/study_intervals.py such intervals of nominal 95 % covered 47 to 84 %). At the utterance level the same effect
 makes intervals somewhat wide, and tests careful, where systems have few utterances. All predictors see the same draws,
 hence differences between two of them are paired. Draws depend on the seed alone, not on the order of the rows.
 """

@@ -39,6 +39,7 @@ class Loopback:
     always: Do = field(default_factory=Do)
     log: list[tuple[str, str | None, int]] = field(default_factory=list)  # (path, Range, status)
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)  # datasets of the hub
+    models: dict[str, dict[str, bytes]] = field(default_factory=dict)  # models of the hub
     etag: bool = True
     url: str = ""
     released: threading.Event = field(default_factory=threading.Event)
@@ -60,8 +61,14 @@ def serve() -> Iterator[Loopback]:
         def log_message(self, *_: object) -> None:
             pass
 
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
         def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path)
+            if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+                self._of_model(path, world.models.get(match[1]), match[3])
+                return
             if path.startswith("/api/datasets/"):
                 self._info(path.removeprefix("/api/datasets/"))
                 return
@@ -69,6 +76,13 @@ def serve() -> Iterator[Loopback]:
             content = world.repos.get(match[1], {}).get(match[3]) if match else world.files.get(path)
             do = world.script.popleft() if world.script else world.always
             self._file(path, content, do)
+
+        def _of_model(self, path: str, files: dict[str, bytes] | None, name: str) -> None:
+            content = (files or {}).get(name)
+            headers = {"X-Repo-Commit": REVISION} if files is not None else {}
+            if content is None:
+                headers["X-Error-Code"] = "RepoNotFound" if files is None else "EntryNotFound"
+            self._file(path, content, Do(headers=tuple(headers.items())))
 
         def _file(self, path: str, content: bytes | None, do: Do) -> None:
             status = 200 if content is not None else 404
@@ -100,7 +114,8 @@ def serve() -> Iterator[Loopback]:
                 if name not in do.drop:
                     self.send_header(name, value)
             self.end_headers()
-            self._body(body, do)
+            if self.command != "HEAD":
+                self._body(body, do)
 
         def _body(self, body: bytes, do: Do) -> None:
             end = min(x for x in (len(body), do.cut, do.stall) if x is not None)

@@ -1,5 +1,6 @@
 """Annotate: every clip labelled once, nothing lost, errors in rows, any interruption resumed exactly."""
 
+import gc
 import json
 import os
 import shutil
@@ -7,14 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import soundfile as sf
 from sqa_data import DataError, Utterance, read_manifest, write_manifest
-from sqa_data.annotate import annotate, shard_of_environment
-from sqa_data.metrics import ADAPTERS, LABELS, Adapter, adapter_of
+from sqa_data.annotate import Result, _loaded, _Log, _read_logs, annotate, shard_of_environment
+from sqa_data.metrics import ADAPTERS, LABELS, Adapter, Clip, adapter_of
 
 RATE = 16000
 CLIPS = 6
@@ -78,6 +82,8 @@ def test_a_metric_under_another_label(corpus: Path) -> None:
     assert kept.computed == 0
     assert labels(kept.out)["u0"]["mos"] == 3.0  # listeners' labels stay
     assert labels(annotate(corpus, ["mos=lsd"], overwrite=True).out)["u0"]["mos"] == plain["u0"]["lsd"]
+    with pytest.raises(DataError, match="names no metric"):
+        annotate(corpus, [])
     with pytest.raises(DataError, match="'lsd' is asked for twice"):
         annotate(corpus, ["lsd", "mos=lsd"])
 
@@ -137,6 +143,143 @@ def test_failing_clips_become_rows(corpus: Path) -> None:
     assert annotate(corpus, ["si_sdr"], retry_errors=True).computed == 3
 
 
+def test_a_clip_has_one_error_row(corpus: Path) -> None:
+    corpus.with_name("noisy 1.wav").write_bytes(b"this is not audio")
+    sf.write(corpus.with_name("noisy 2.wav"), np.zeros(RATE), RATE)
+    summary = annotate(corpus, ["si_sdr", "stoi", "lsd"])
+    assert {row["sample_id"]: row["metric"] for row in summary.errors} == {
+        "u1": "si_sdr,stoi,lsd",
+        "u2": "si_sdr,lsd",
+    }
+    assert len(summary.errors) == 2
+    assert summary.errors[0]["error"].count("cannot read the audio") == 1  # said once, not once a metric
+    assert summary.labelled == {"si_sdr": 4, "stoi": 5, "lsd": 4}
+    rows = read_manifest(corpus)
+    rows[2] = Utterance(rows[2].audio_path, "u2", 1.0, {"si_sdr": 1.0, "lsd": 1.0}, extra=rows[2].extra)
+    write_manifest(corpus, rows)
+    assert [row["sample_id"] for row in annotate(corpus, ["si_sdr", "lsd"]).errors] == ["u1"]
+
+
+@pytest.fixture
+def length(monkeypatch: pytest.MonkeyPatch) -> Iterator[Adapter]:
+    """A metric without reference, which counts its calls: the number of samples."""
+    module = types.ModuleType("sqa_data.metrics.fake")
+    module.calls = []  # type: ignore[attr-defined]
+
+    def load(device: str, fast: bool) -> object:
+        def score(clip: Clip) -> dict[str, float]:
+            module.calls.append(clip.path.name)
+            return {"length": float(len(clip.samples(RATE)))}
+
+        return score
+
+    module.length = load  # type: ignore[attr-defined]
+    adapter = Adapter(("length",), "fake:length", "sqa-data")
+    monkeypatch.setitem(sys.modules, "sqa_data.metrics.fake", module)
+    monkeypatch.setitem(LABELS, "length", adapter)
+    yield adapter
+    _loaded.clear()
+
+
+def test_a_lost_reference_costs_only_what_needs_it(corpus: Path, length: Adapter) -> None:
+    corpus.with_name("clean3.wav").unlink()
+    alone = annotate(corpus, ["length"], out=corpus.with_name("alone.jsonl"))
+    assert (alone.labelled, alone.errors) == ({"length": CLIPS}, [])
+    both = annotate(corpus, ["length", "si_sdr"])
+    assert both.labelled == {"length": CLIPS, "si_sdr": CLIPS - 1}
+    assert [(row["sample_id"], row["metric"]) for row in both.errors] == [("u3", "si_sdr")]
+    assert "clean3.wav: cannot read the audio: No such file" in both.errors[0]["error"]
+
+
+def test_one_clip_with_two_references_is_heard_once(corpus: Path, length: Adapter) -> None:
+    rows = read_manifest(corpus)
+    other = {"reference_path": "clean4.wav"}
+    write_manifest(corpus, [*rows, Utterance(rows[0].audio_path, "again", 1.0, {}, extra=other)])
+    summary = annotate(corpus, ["length", "lsd"])
+    assert summary.labelled == {"length": CLIPS + 1, "lsd": CLIPS + 1}
+    assert sys.modules["sqa_data.metrics.fake"].calls.count("noisy 0.wav") == 1
+
+
+def test_decoded_audio_is_let_go(corpus: Path) -> None:
+    """A run over a big set must not hold the audio of all of it."""
+
+    def clips() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Clip) for thing in gc.get_objects())
+
+    before, alive = clips(), []
+    annotate(corpus, ["lsd"], progress=lambda *_: alive.append(clips()))
+    assert len(alive) == CLIPS + 1
+    assert max(alive) - before <= 1
+
+
+def test_what_onnxruntime_raises_is_a_row(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its errors have no base but Exception, so they are easily missed; a clip of 1 ms provokes one."""
+    from sqa_data.metrics import speechmos
+
+    monkeypatch.setattr(speechmos, "PLCMOS_FRAMES", 0)
+    sf.write(corpus.with_name("noisy 5.wav"), 0.1 * np.ones(16), RATE)
+    summary = annotate(corpus, ["plcmos"])
+    assert summary.labelled == {"plcmos": CLIPS - 1}
+    assert "plcmos: InvalidArgument" in summary.errors[0]["error"]
+
+
+@pytest.mark.slow  # starts five times two processes
+def test_a_clip_that_kills_its_worker_is_a_row(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries in C can crash; the others go on, and the next run does not crash again."""
+    (corpus.parent / "shadow").mkdir()
+    (corpus.parent / "shadow" / "pystoi.py").write_text(
+        "import os\n"
+        "def stoi(reference, degraded, rate, extended):\n"
+        "    if abs(degraded).max() == 0.5: os._exit(139)\n"
+        "    return 0.25\n"
+    )
+    monkeypatch.syspath_prepend(corpus.parent / "shadow")  # workers inherit sys.path
+    sf.write(corpus.with_name("noisy 2.wav"), np.full(RATE, 0.5), RATE)
+    summary = annotate(corpus, ["stoi", "lsd"], jobs=2)
+    assert summary.labelled == {"stoi": CLIPS - 1, "lsd": CLIPS}
+    assert [(row["sample_id"], row["metric"]) for row in summary.errors] == [("u2", "stoi")]
+    assert "stoi: the process died" in summary.errors[0]["error"]
+    assert annotate(corpus, ["stoi", "lsd"], jobs=2).computed == 0
+
+
+def test_a_full_disk_leaves_no_half_line_inside(corpus: Path) -> None:
+    log = corpus.with_name("x.log")
+
+    class Full:
+        """A disk with room for seven bytes more."""
+
+        def __init__(self, file: BinaryIO) -> None:
+            self.file, self.close = file, file.close
+
+        def write(self, line: bytes) -> int:
+            return self.file.write(line[:7])
+
+    def write_two() -> None:
+        with _Log(log) as appending:
+            appending.write(("a", "", "v"), Result({"x": 1.0}))
+            appending._file = Full(appending._file)
+            appending.write(("b", "", "v"), Result({"x": 2.0}))
+
+    with pytest.raises(OSError, match="No space left"):
+        write_two()
+    assert list(_read_logs(log)) == [("a", "", "v")]
+
+
+def test_a_device_that_is_not_there(corpus: Path) -> None:
+    with pytest.raises(DataError, match="distill_mos: cannot run on 'nonsense': Expected one of cpu, cuda"):
+        annotate(corpus, ["distill_mos"], device="nonsense")
+
+
+def test_two_references_for_one_clip_are_an_error(corpus: Path) -> None:
+    folder = corpus.parent / "clean"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(corpus.with_name("clean0.wav"), folder / name / "noisy 0.wav")
+    with pytest.raises(DataError, match=r"two references for u0: .*a/noisy 0\.wav and .*b/noisy 0\.wav"):
+        annotate(corpus, ["si_sdr"], reference=folder)
+
+
 def test_a_label_with_nothing_to_compare(corpus: Path) -> None:
     sf.write(corpus.parent / "noisy 0.wav", sf.read(corpus.parent / "clean0.wav")[0], RATE)
     summary = annotate(corpus, ["si_sdr"])
@@ -177,19 +320,33 @@ def test_relative_paths_follow_the_output(corpus: Path, tmp_path: Path) -> None:
 def test_shards_add_up(corpus: Path) -> None:
     whole = labels(annotate(corpus, ["si_sdr"], out=corpus.with_name("whole.jsonl")).out)
     out = corpus.with_name("parts.jsonl")
-    for index in range(3):
+    for index in (3, 1):
         part = annotate(corpus, ["si_sdr"], out=out, shard=(index, 3))
         assert part.out is None
         assert part.computed == 2
-    gathered = annotate(corpus, ["si_sdr"], out=out)
-    assert gathered.computed == 0
-    assert labels(gathered.out) == whole
+    assert not out.exists()
+    last = annotate(corpus, ["si_sdr"], out=out, shard=(2, 3))
+    assert (last.out, last.computed, last.clips) == (out, 2, CLIPS)  # it gathers
+    assert labels(out) == whole
+    assert annotate(corpus, ["si_sdr"], out=out).computed == 0
+
+
+def test_a_shard_that_was_killed_is_missed(corpus: Path) -> None:
+    out = corpus.with_name("parts.jsonl")
+    annotate(corpus, ["si_sdr"], out=out, shard=(1, 2))
+    log = Path(f"{out}.log.1-of-2")
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:1]))
+    second = annotate(corpus, ["si_sdr"], out=out, shard=(2, 2))
+    assert (second.out, second.missing) == (None, 2)
+    assert not out.exists()
+    again = annotate(corpus, ["si_sdr"], out=out, shard=(1, 2))
+    assert (again.out, again.computed, again.missing) == (out, 2, 0)
 
 
 def test_no_compute_writes_what_is_known(corpus: Path) -> None:
-    annotate(corpus, ["si_sdr"], shard=(0, 2))
+    annotate(corpus, ["si_sdr"], shard=(1, 2))
     summary = annotate(corpus, ["si_sdr"], compute=False)
-    assert summary.computed == 0
+    assert (summary.computed, summary.missing) == (0, 3)
     assert summary.labelled == {"si_sdr": 3}
 
 
@@ -244,7 +401,7 @@ def test_torchrun_is_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shard_of_environment() is None
     monkeypatch.setenv("RANK", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert shard_of_environment() == (2, 4)
+    assert shard_of_environment() == (3, 4)
 
 
 def _many(folder: Path, count: int) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ import click
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Only part I (from 0) of N; one run without it gathers all. Default under torchrun.",
+    help="Do part I (from 1) of N; the last to finish writes the manifest. Default under torchrun.",
 )
 @click.option("--overwrite", is_flag=True, help="Also replace labels that the manifest already has.")
 @click.option("--retry-errors", is_flag=True, help="Try clips again that failed before.")
@@ -64,6 +65,7 @@ def annotate(
     Examples:
       sqa-cli data annotate train.jsonl -m distill_mos,dnsmos_ovrl --jobs 8
       sqa-cli data annotate test.jsonl -m pesq,estoi,sdr --reference clean/
+      sqa-cli data annotate big.jsonl -m distill_mos --shard 1/4     # on the first of four machines
       torchrun --nproc-per-node 4 -m sqa_cli data annotate big.jsonl -m utmos --device cuda
       sqa-cli data annotate --list
     """
@@ -100,6 +102,13 @@ def annotate(
         record = dataclasses.asdict(summary)
         record["out"] = None if summary.out is None else str(summary.out)
         click.echo(json.dumps(record))
+    elif summary.out is None:
+        assert part is not None
+        click.echo(
+            f"part {part[0]} of {part[1]}: {summary.clips} clips, {len(summary.errors)} with an error; "
+            + (f"{summary.missing} results of other parts are missing: run those again" if summary.missing else
+               "the last part to finish writes the manifest")
+        )  # fmt: skip
     else:
         for label, count in summary.labelled.items():
             click.echo(f"{label:14} {count:7} of {summary.clips} clips")
@@ -109,9 +118,9 @@ def annotate(
             click.echo(f"error: {row['sample_id']}: {row['error']}", err=True)
         if len(summary.errors) > 5:
             click.echo(f"... {len(summary.errors) - 5} more errors in {summary.out}.errors.jsonl", err=True)
-        click.echo(
-            f"wrote {summary.out}" if summary.out else "shard done; run without --shard to gather the labels"
-        )
+        if summary.missing:
+            click.echo(f"{summary.missing} results are not computed yet")
+        click.echo(f"wrote {summary.out}")
     if summary.clips and summary.errors and not any(summary.labelled.values()):
         sys.exit(1)  # nothing at all came out
 
@@ -197,9 +206,9 @@ def degrade(
 
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
         raise click.BadParameter(
-            f"{text!r}; expected I/N with I from 0 to N-1, for example 0/4", param_hint="--shard"
+            f"{text!r}; expected I/N with I from 1 to N, for example 1/4", param_hint="--shard"
         )
     return int(index), int(count)
 
@@ -227,14 +236,14 @@ def _list(adapters, as_json: bool) -> None:  # type: ignore[no-untyped-def]
 
 
 class _Progress:
-    """A bar on stderr, if that is a terminal; called with (done, total)."""
+    """A bar on stderr, if that is a terminal; called with (done, total). Of torchrun's processes the first shows it."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit
 
     def __enter__(self) -> "_Progress":
         self._bar = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

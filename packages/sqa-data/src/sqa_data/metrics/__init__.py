@@ -53,7 +53,7 @@ class Adapter:
 
 
 # its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
-PESQC2 = "pip install cython setuptools && pip install --no-deps --no-build-isolation pesqc2"
+PESQC2 = "pip install cython setuptools && pip install --no-cache-dir --no-deps --no-build-isolation pesqc2"
 SIGMOS = tuple(f"sigmos_{name}" for name in ("ovrl", "col", "disc", "loud", "noise", "reverb", "sig"))
 
 ADAPTERS = (

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import io
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,13 @@ def nisqa(device: str, fast: bool) -> Score:
     """NISQA v2 overall MOS (Mittag et al. 2021) at the clip's own rate, by `torchmetrics` (weights from GitHub)."""
     import torch
     from torchmetrics.functional.audio.nisqa import non_intrusive_speech_quality_assessment
+
+    try:  # it loads its weights on the first call
+        non_intrusive_speech_quality_assessment(torch.zeros(48000), 48000)
+    except pickle.UnpicklingError as error:  # it keeps whatever the server said, an error page too
+        raise DataError(
+            "nisqa_mos: ~/.torchmetrics/NISQA/nisqa.tar does not hold weights; remove it and run again"
+        ) from error
 
     def score(clip: Clip) -> dict[str, float]:
         channels, rate = clip.channels()

@@ -59,13 +59,16 @@ def _stoi(label: str, extended: bool) -> Score:
     def score(clip: Clip) -> dict[str, float]:
         rate = clip.channels()[1]
         reference, degraded = clip.pair(rate)
+        if not reference.any():  # the package scores the noise that it adds itself
+            raise ClipError(f"{clip.path}: the reference is silent: there is nothing to compare")
         with warnings.catch_warnings():
             # it warns "Not enough STFT frames ..." and returns 1e-5: an error said as a number
             warnings.simplefilter("error", RuntimeWarning)
             try:
                 return {label: float(pystoi.stoi(reference, degraded, rate, extended=extended))}
             except RuntimeWarning as error:
-                raise ClipError(f"{clip.path}: {label}: {error}") from error
+                found = str(error).partition(". ")[0]  # it goes on: "Returning 1e-5", which we do not
+                raise ClipError(f"{clip.path}: {label}: {found}") from error
 
     return score
 
@@ -90,10 +93,10 @@ def si_sdr(device: str, fast: bool) -> Score:
         reference, degraded = (signal - signal.mean() for signal in _spoken_pair(clip))
         target = reference * (degraded @ reference) / (reference @ reference)
         error, power = float(np.sum((degraded - target) ** 2)), float(np.sum(target**2))
+        if power <= 1e-20 * error:  # first: of a constant clip both are 0
+            raise ClipError(f"{clip.path}: si_sdr is minus infinite: nothing of the reference is in the clip")
         if error <= 1e-20 * power:
             raise ClipError(f"{clip.path}: si_sdr is infinite: the clip equals its reference")
-        if power <= 1e-20 * error:
-            raise ClipError(f"{clip.path}: si_sdr is minus infinite: nothing of the reference is in the clip")
         return {"si_sdr": 10 * math.log10(power / error)}
 
     return score

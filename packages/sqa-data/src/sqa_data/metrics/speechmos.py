@@ -12,6 +12,7 @@ from .clip import Clip, ClipError
 
 RATE = 16000
 WINDOW = int(9.01 * RATE)
+PLCMOS_FRAMES = 7  # what its pooling layers leave something of
 
 
 def dnsmos(device: str, fast: bool) -> Score:
@@ -63,6 +64,10 @@ def plcmos(device: str, fast: bool) -> Score:
 
     def score(clip: Clip) -> dict[str, float]:
         features = model.stft_transform(_within_full_scale(clip))[None, None].astype(np.float32)
+        if features.shape[2] < PLCMOS_FRAMES:  # (1, 1, frames, bins)
+            raise ClipError(
+                f"{clip.path}: plcmos needs {PLCMOS_FRAMES} frames of 16 ms; found {features.shape[2]}"
+            )
         scores = [session.run(None, {"degraded_audio": features, "rater_embed": r})[0] for r in raters]
         return {"plcmos": float(np.mean(scores))}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.signal
 import soundfile as sf
 from sqa_data.metrics import LABELS as KNOWN
 from sqa_data.metrics import Clip, ClipError, adapter_of
@@ -255,7 +256,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.mark.parametrize("label", ["pesq", "sdr", "si_sdr", "lsd"])
+@pytest.mark.parametrize("label", ["pesq", "stoi", "estoi", "sdr", "si_sdr", "lsd"])
 def test_a_silent_reference_is_an_error(label: str, write: Callable[..., Path]) -> None:
     clean, silent = (
         write(name, x)
@@ -264,8 +265,56 @@ def test_a_silent_reference_is_an_error(label: str, write: Callable[..., Path]) 
             ("s.wav", np.zeros(RATE)),
         )
     )
-    with pytest.raises(ClipError):
+    with pytest.raises(ClipError, match="the reference is silent"):
         value(label, clean, silent)
+
+
+@pytest.mark.parametrize("label", ["pesq", "sdr", "si_sdr", "lsd"])
+def test_a_silent_clip_is_an_error(label: str, write: Callable[..., Path]) -> None:
+    clean = write("c.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE))
+    with pytest.raises(ClipError, match="the clip is silent"):
+        value(label, write("s.wav", np.zeros(RATE)), clean)
+
+
+def test_a_constant_clip_has_no_si_sdr(write: Callable[..., Path]) -> None:
+    """Without its mean it is nothing: far from equal to the reference, though both residues are 0."""
+    clean = write("c.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE))
+    with pytest.raises(ClipError, match="nothing of the reference is in the clip"):
+        value("si_sdr", write("d.wav", np.full(RATE, 0.25)), clean)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+def test_shortest_for_plcmos(write: Callable[..., Path]) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(RATE)
+    with pytest.raises(ClipError, match="plcmos needs 7 frames of 16 ms; found 6"):
+        value("plcmos", write("short.wav", noise[:1280]))
+    assert 1 < value("plcmos", write("enough.wav", noise[:1290])) < 5
+
+
+def test_pesq_of_a_quarter_second(pairs: list[tuple[Path, Path]], write: Callable[..., Path]) -> None:
+    import pesq
+
+    speech = [read(path)[0][20000:24000] for path in pairs[0]]
+    reference, degraded = (write(f"{i}.wav", x, subtype="FLOAT") for i, x in enumerate(speech))
+    assert value("pesq", degraded, reference) == pytest.approx(pesq.pesq(RATE, *speech, "wb"), abs=1e-6)
+    reference, degraded = (write(f"s{i}.wav", x[:3999], subtype="FLOAT") for i, x in enumerate(speech))
+    with pytest.raises(ClipError, match="1/4 of a second"):
+        value("pesq", degraded, reference)
+
+
+def test_pesq_is_of_16_khz(pairs: list[tuple[Path, Path]], tmp_path: Path) -> None:
+    """A clip of 48 kHz is resampled: within the resamplers' difference of scipy's."""
+    import pesq
+
+    (reference, rate), (degraded, _) = (read(path) for path in pairs[2])
+    for name, signal in (("r", reference), ("d", degraded)):
+        sf.write(
+            tmp_path / f"{name}.wav", scipy.signal.resample_poly(signal, 48000 // rate, 1), 48000, "FLOAT"
+        )
+    expected = pesq.pesq(
+        RATE, *(scipy.signal.resample_poly(x, RATE, rate) for x in (reference, degraded)), "wb"
+    )
+    assert value("pesq", tmp_path / "d.wav", tmp_path / "r.wav") == pytest.approx(expected, abs=0.02)
 
 
 def test_too_short_for_stoi(write: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,30 @@ def test_distill_mos(alone: list[Path]) -> None:
             expected = model(wave).item()
         assert value("distill_mos", path) == pytest.approx(expected, abs=1e-6)
         assert value("distill_mos", path, fast=True) == pytest.approx(expected, abs=0.03)
+
+
+def test_distill_mos_of_its_command(
+    alone: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The `distillmos` command itself; its reader wants torchcodec, so soundfile reads for it."""
+    import distillmos.sqa as package
+    import torch
+
+    def load(path: str) -> tuple[Any, int]:
+        samples, rate = sf.read(path, dtype="float32", always_2d=True)
+        return torch.from_numpy(samples.T.copy()), rate
+
+    monkeypatch.setattr(package.torchaudio, "load", load)
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for path in alone[1:4]:
+        (folder / path.name).symlink_to(path)
+    monkeypatch.setattr(sys, "argv", ["distillmos", str(folder), "-o", str(tmp_path / "out.csv")])
+    package.command_line_inference()
+    rows = [line.rsplit(", ", 1) for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    assert {Path(name).name for name, _ in rows} == {path.name for path in alone[1:4]}
+    for name, expected in rows:
+        assert value("distill_mos", Path(name)) == pytest.approx(float(expected), abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader

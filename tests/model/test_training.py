@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -355,9 +356,28 @@ def test_unreadable_development_files_are_named(configure: Configure, tmp_path: 
         train(configure(f"data.dev={manifest}", "data.max_unreadable=0"), tmp_path / "run")
 
 
-def test_divergence_names_update_and_clips(configure: Configure, tmp_path: Path) -> None:
+def test_divergence_names_update_and_remedy(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"update \d+ \(epoch \d\): the .* is (nan|inf).*optim\.lr"):
         train(configure("optim.lr=1e30", "optim.clip=none", "epochs=9"), tmp_path / "run")
+
+
+def test_divergence_names_the_clips(
+    configure: Configure, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One clip without a finite prediction among thirty: it is named, and no other."""
+    rows = map(json.loads, (corpus / "train" / "data.jsonl").read_text().splitlines())
+    # one that is not cropped to data.max_seconds, and labelled: the loss passes over others
+    name = next(row["audio_path"] for row in rows if row["duration"] < 0.7 and "mos" in row["metrics"])
+    length = soundfile.info(corpus / "train" / name).frames
+    real = MosModel.forward
+
+    def spoiled(model: MosModel, waves: list[torch.Tensor]) -> torch.Tensor:
+        ours = torch.tensor([[len(wave) == length] for wave in waves])
+        return real(model, waves).masked_fill(ours, math.nan)
+
+    monkeypatch.setattr(MosModel, "forward", spoiled)
+    with pytest.raises(ModelError, match=rf"loss is nan; without a finite prediction: \S*/{name}\. The"):
+        train(configure(), tmp_path / "run")
 
 
 def test_running_out_of_memory_names_the_knob(

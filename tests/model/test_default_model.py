@@ -74,13 +74,6 @@ def test_it_is_a_differentiable_loss() -> None:
         assert wave.grad.isfinite().all()
 
 
-def test_the_context_is_eight_statistics_or_none() -> None:
-    from sqa_model.logmel import LogMel, LogMelConfig
-
-    with pytest.raises(sqa_model.ModelError, match="context is 3; expected 0"):
-        LogMel(LogMelConfig(context=3))
-
-
 def test_the_command_line_uses_it(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(2 * RATE), RATE)

@@ -9,6 +9,7 @@ from sqa_model.wavlm import Convolutions, WavLMConfig, exact_linear
 
 TINY = {
     "logmel": LogMelConfig(dim=32, blocks=2),
+    "logmel-lowered": LogMelConfig(dim=32, blocks=2, stride=4, context=3, channels=4),
     "wavlm": WavLMConfig(dim=96, layers=3, heads=4, feedforward=128, channels=64),
     "wavlm-pre-norm": WavLMConfig(dim=96, layers=3, heads=4, feedforward=128, channels=64, pre_norm=True),
 }
@@ -18,7 +19,10 @@ HEADS = [("mos", 1, 5), ("mos_std", 0, None), ("sdr", None, None), ("lsd", None,
 @pytest.fixture(params=list(TINY))
 def model(request: pytest.FixtureRequest) -> MosModel:
     torch.manual_seed(0)
-    config = ModelConfig(TINY[request.param], HEADS, dim=64, layers=2, attention_heads=4, feedforward=96)
+    pooling = "attention" if request.param == "logmel-lowered" else "mean"
+    config = ModelConfig(
+        TINY[request.param], HEADS, dim=64, layers=2, attention_heads=4, feedforward=96, pooling=pooling
+    )
     return MosModel(config).eval()
 
 
@@ -153,6 +157,12 @@ def test_config_survives_json(name: str) -> None:
         ('{"backbone": {"kind": "exec"}}', "unknown backbone kind"),
         ('{"backbone": {"kind": "logmel", "dims": 3}}', "backbone: unknown dims"),
         ('{"backbone": {"kind": "logmel", "dim": "3"}}', "backbone: dim must be int"),
+        ('{"backbone": {"kind": "logmel", "context": 8}}', r"context is 8; expected 0 \(none\) or 3"),
+        (
+            '{"backbone": {"kind": "logmel", "channels": 4, "stride": 3}}',
+            "stride 1, 2, 4 or 8; found 80 and 3",
+        ),
+        ('{"pooling": "max"}', "pooling is 'max'; expected 'mean' or 'attention'"),
         ('{"layers": 2.5}', "layers must be int"),
         ('{"dim": 100}', "not a multiple"),
     ],

@@ -5,8 +5,6 @@ layers and norms then work on the whole at once, and a clip's result cannot depe
 attention, pooling and convolutions over time must know the borders.
 """
 
-import itertools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,17 +32,21 @@ def attend(
 
     Returns: (frames, heads * head_dim).
     """
-    ends = list(itertools.accumulate(lengths))
+    # on CPUs torch's kernel is slower than all the rest where it draws dropout or finds gradients in bfloat16
+    plain = q.is_cpu and (dropout > 0 or (q.requires_grad and q.dtype == torch.bfloat16))
+    kernel = plain_attention if plain else F.scaled_dot_product_attention
+    gates = gate.split(lengths) if gate is not None else [None] * len(lengths)
     mixed = []
-    for start, end in zip([0, *ends], ends, strict=False):
-        query, key, value = (x[start:end].transpose(0, 1).unsqueeze(0) for x in (q, k, v))
+    # split, not slices: the gradient of a slice is a whole tensor of zeros
+    for *clip, turns, length in zip(
+        q.split(lengths), k.split(lengths), v.split(lengths), gates, lengths, strict=True
+    ):
+        query, key, value = (x.transpose(0, 1).unsqueeze(0) for x in clip)
         mask = None
         if bias is not None:
-            mask = bias[:, : end - start, : end - start]  # (heads, length, length)
-            mask = mask if gate is None else mask * gate[start:end].t().unsqueeze(-1)
+            mask = bias[:, :length, :length]  # (heads, length, length)
+            mask = mask if turns is None else mask * turns.t().unsqueeze(-1)
             mask = mask.unsqueeze(0)
-        # torch's kernel draws its dropout slowly on CPUs, which would cost more than all the rest
-        kernel = plain_attention if dropout and q.is_cpu else F.scaled_dot_product_attention
         out = kernel(query, key, value, mask, dropout)  # (1, heads, length, head_dim)
         mixed.append(out[0].transpose(0, 1).flatten(1))
     return torch.cat(mixed)

@@ -164,6 +164,8 @@ class NetConfig:
     backbone: a name in `sqa_model.backbones.BACKBONES`.
     pretrained: folder or Hub id of published weights for the backbone; none: random weights.
     sizes: fields of the backbone's own configuration that differ from its defaults.
+    pooling: how frames become a clip: their mean, or a mean with learned weights.
+    normalize: scale every waveform to mean 0 and variance 1, so that its level does not matter.
     init: a checkpoint to start from; its own configuration then counts instead of everything else here.
     """
 
@@ -176,6 +178,8 @@ class NetConfig:
     attention_heads: int = 8
     feedforward: int = 2048
     dropout: float = 0.1
+    pooling: Literal["mean", "attention"] = "mean"
+    normalize: bool = False
     init: str | None = None
 
     def __post_init__(self) -> None:

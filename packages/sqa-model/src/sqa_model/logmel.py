@@ -1,7 +1,7 @@
 """A tiny speech encoder that needs no download: log-mel frames and a few ConvNeXt blocks.
 
-Clips are laid one behind the other in one stream, with a few silent frames between them that every block sets
-back to zero. One convolution over the stream then equals one convolution per zero-padded clip.
+Clips are laid one behind the other in one stream, with a few silent frames before and between them that every
+block sets back to zero. One convolution over the stream then equals one convolution per zero-padded clip.
 """
 
 import functools
@@ -31,7 +31,16 @@ class LogMelConfig:
     stride: int = 2  # spectra in a frame: 20 ms
     dim: int = 160
     blocks: int = 6
-    context: int = 0  # 8: tell every frame eight statistics of each band over the whole clip
+    context: int = 0  # 3: tell every frame three statistics of each band over the whole clip
+    channels: int = 0  # of the first of three small convolutions below the frames, which double them; 0: none
+
+    def __post_init__(self) -> None:
+        if self.context not in (0, 3):
+            raise ModelError(f"context is {self.context}; expected 0 (none) or 3 statistics")
+        if self.channels and (self.mels % 8 or self.stride not in (1, 2, 4, 8)):
+            raise ModelError(
+                f"with convolutions mels is a multiple of 8, stride 1, 2, 4 or 8; found {self.mels} and {self.stride}"
+            )
 
     @property
     def states(self) -> int:
@@ -44,11 +53,11 @@ class LogMel(nn.Module):
 
     def __init__(self, config: LogMelConfig) -> None:
         super().__init__()
-        if config.context not in (0, 8):
-            raise ModelError(f"context is {config.context}; expected 0 (none) or 8 statistics")
         self.config = config
         self.hop = config.hop * config.stride
-        self.stem = nn.Linear(config.stride * config.mels, config.dim)
+        self.convolutions = convolutions(config) if config.channels else None
+        width = 4 * config.channels * config.mels // 8 if config.channels else config.stride * config.mels
+        self.stem = nn.Linear(width, config.dim)
         self.context = nn.Linear(config.context * config.mels, config.dim) if config.context else None
         self.norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(Block(config.dim) for _ in range(config.blocks))
@@ -60,22 +69,29 @@ class LogMel(nn.Module):
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield the one state (frames, dim) of packed clips."""
         lengths = self.lengths([len(w) for w in waves])
-        pieces = [
-            F.pad(w.float(), (0, (n + GAP) * self.hop - len(w))) for w, n in zip(waves, lengths, strict=True)
-        ]
-        inside = torch.cat([torch.arange(n + GAP, device=waves[0].device) < n for n in lengths])[:, None]
-        spectra = self.log_mel(torch.cat(pieces))  # (spectra, mels)
-        x = self.stem(spectra.to(self.stem.weight.dtype).view(len(inside), -1))  # (frames and gaps, dim)
+        sizes = [n + GAP for n in lengths]
+        silence = waves[0].new_zeros(GAP * self.hop, dtype=torch.float32)
+        pieces = [F.pad(w.float(), (0, n * self.hop - len(w))) for w, n in zip(waves, sizes, strict=True)]
+        spectra = self.log_mel(torch.cat([silence, *pieces]))  # (spectra, mels)
+        frames = self.stem(self.lowered(spectra.to(self.stem.weight.dtype)))[GAP:]  # (frames and gaps, dim)
         if self.context is not None:
-            frames = [n + GAP for n in lengths]
-            clips = spectra.split([n * self.config.stride for n in frames])
+            clips = spectra[GAP * self.config.stride :].split([n * self.config.stride for n in sizes])
             whole = [c[: max(1, len(w) // self.config.hop)] for c, w in zip(clips, waves, strict=True)]
-            said = self.context(torch.stack([statistics(c) for c in whole]).to(x.dtype))  # (clips, dim)
-            x = x + said.repeat_interleave(torch.tensor(frames, device=x.device), 0)
-        x = self.norm(x) * inside
+            told = torch.stack([statistics(c) for c in whole])
+            said = self.context(told.to(frames.dtype))  # (clips, dim)
+            frames = frames + said.repeat_interleave(torch.tensor(sizes, device=frames.device), 0)
+        inside = torch.cat([torch.arange(n, device=frames.device) < n - GAP for n in sizes])[:, None]
+        x = self.norm(frames) * inside
         for block in self.blocks:
             x = block(x) * inside
         yield x[inside[:, 0]]
+
+    def lowered(self, spectra: Tensor) -> Tensor:
+        """(spectra, mels) -> (frames, numbers): the spectra of a frame, or what the convolutions make of them."""
+        if self.convolutions is None:
+            return spectra.view(-1, self.config.stride * self.config.mels)
+        x = self.convolutions(spectra[None, None])  # (1, channels, frames, bands)
+        return x[0].transpose(0, 1).flatten(1)
 
     def log_mel(self, stream: Tensor) -> Tensor:
         """(samples,) -> (samples / hop, mels), about -2 (digital silence) to 2 (full scale); always fp32."""
@@ -87,15 +103,21 @@ class LogMel(nn.Module):
             return ((power @ filters) + 1e-6).log10() / 3
 
 
-def statistics(clip: Tensor) -> Tensor:
-    """How the bands of one clip (spectra, mels) behave over time: (8 * mels,).
+def convolutions(config: LogMelConfig) -> nn.Sequential:
+    """Three convolutions over time and bands that halve the bands each, and time as often as the stride asks."""
+    layers: list[nn.Module] = []
+    for i, channels in enumerate((1, 2, 4)):
+        above = config.channels * channels // 2 if i else 1
+        step = (2 if 2**i < config.stride else 1, 2)
+        layers += [nn.Conv2d(above, config.channels * channels, 3, step, padding=1), nn.GELU()]
+    return nn.Sequential(*layers)
 
-    Mean, deviation, mean change from spectrum to spectrum, and the 5, 25, 50, 75 and 95 % quantiles.
-    """
+
+def statistics(clip: Tensor) -> Tensor:
+    """Mean, deviation and mean change from spectrum to spectrum of a clip's bands: (spectra, mels) -> (3 * mels,)."""
     change = (clip[1:] - clip[:-1]).abs().sum(0) / max(1, len(clip) - 1)
     deviation = (clip.var(0, unbiased=False) + 1e-6).sqrt()  # sqrt() has no gradient at 0
-    levels = clip.quantile(torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], device=clip.device), dim=0)
-    return torch.cat([clip.mean(0), deviation, change, levels.flatten()])
+    return torch.cat([clip.mean(0), deviation, change])
 
 
 class Block(nn.Module):

@@ -1,4 +1,4 @@
-"""The MOS model: speech encoder -> weighted sum of its layers -> projection -> transformer -> mean over time
+"""The MOS model: speech encoder -> weighted sum of its layers -> projection -> transformer -> pooling over time
 -> heads.
 
     model = MosModel(ModelConfig(backbone="logmel", heads=[("mos", 1, 5), ("pesq", 1, 4.5)]))
@@ -53,6 +53,7 @@ class ModelConfig:
     attention_heads: int = 8
     feedforward: int = 2048
     dropout: float = 0.1
+    pooling: str = "mean"  # over time; or "attention": learned weights of the frames
     extra: Mapping[str, Any] = field(
         default_factory=dict, hash=False
     )  # kept, not read: origin, training notes
@@ -71,6 +72,8 @@ class ModelConfig:
                 raise ModelError(
                     f"head {name!r} is an uncertainty, but there is no head {name.removesuffix(STD)!r}"
                 )
+        if self.pooling not in ("mean", "attention"):
+            raise ModelError(f"pooling is {self.pooling!r}; expected 'mean' or 'attention'")
         if self.dim % self.attention_heads:
             raise ModelError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
 
@@ -136,6 +139,7 @@ class MosModel(nn.Module):
         self.projection = nn.Linear(config.backbone.dim, config.dim)
         self.norm = nn.LayerNorm(config.dim)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.pooling = AttentionPooling(config.dim) if config.pooling == "attention" else None
         self.metrics = nn.Linear(config.dim, len(config.heads))
 
     def forward(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
@@ -203,7 +207,10 @@ class MosModel(nn.Module):
         x = self.norm(self.projection(mixed.to(self.projection.weight.dtype)))
         for layer in self.encoder:
             x = layer(x, lengths)
-        pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
+        if self.pooling is not None:
+            pooled = self.pooling(x, lengths)
+        else:
+            pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
         return bounded(self.metrics(pooled.to(self.metrics.weight.dtype)).float(), self.config.heads)
 
 
@@ -224,6 +231,21 @@ class EncoderLayer(nn.Module):
         x = self.norm1(x + self.dropout(self.self_attn(x, lengths)))
         out: Tensor = self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
         return out
+
+
+class AttentionPooling(nn.Module):
+    """Weighted mean over a clip's frames; a small network weighs each (NISQA, Mittag et al. 2021)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(dim, 2 * dim)
+        self.linear2 = nn.Linear(2 * dim, 1)
+
+    def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
+        """x: (frames, dim) of clips packed -> (clips, dim)."""
+        logits = self.linear2(F.relu(self.linear1(x))).float()  # (frames, 1)
+        clips = zip(x.float().split(lengths), logits.split(lengths), strict=True)
+        return torch.stack([(logit.softmax(0) * clip).sum(0) for clip, logit in clips])
 
 
 def bounded(raw: Tensor, heads: Sequence[Head]) -> Tensor:

@@ -459,6 +459,8 @@ def build_model(config: TrainConfig) -> MosModel:
             attention_heads=net.attention_heads,
             feedforward=net.feedforward,
             dropout=net.dropout,
+            pooling=net.pooling,
+            normalize=net.normalize,
         )
     )
     if net.pretrained is not None:

@@ -115,8 +115,7 @@ def test_worse_speech_scores_lower(
 
     noises = tuple(read_noises(shared / "speech" / "noise"))
     means = []
-    # above 30 kbit/s neither listeners nor the teacher hear the codec
-    for severity in (0.5, 0.75, 1.0) if kind in ("opus", "mp3") else (0.2, 0.6, 1.0):
+    for severity in (0.2, 0.6, 1.0):
         clips = [degrade(x, [Step(kind, severity)], (5, i), noises)[0] for i, x in enumerate(speech)]
         rows = predictor([clip.astype(np.float32) for clip in clips], RATE)
         means.append(float(np.mean([row["mos"] for row in rows])))
@@ -124,12 +123,12 @@ def test_worse_speech_scores_lower(
     assert means[0] - means[-1] > 0.2, means
 
 
-def test_the_level_hardly_matters(predictor: sqa_model.Predictor, speech: list[np.ndarray]) -> None:
+def test_the_level_does_not_matter(predictor: sqa_model.Predictor, speech: list[np.ndarray]) -> None:
     scores = [
         [row["mos"] for row in predictor([(x * 10 ** (gain / 20)).astype(np.float32) for x in speech], RATE)]
         for gain in (-10, 0, 5)
     ]
-    assert np.ptp(scores, axis=0).mean() < 0.5, np.mean(scores, axis=1)
+    assert np.ptp(scores, axis=0).max() < 0.05, np.mean(scores, axis=1)
 
 
 @pytest.mark.slow
@@ -149,7 +148,7 @@ def test_agreement_with_listeners(predictor: sqa_model.Predictor, shared: Path) 
     assert pearsonr(one, other)[0] > CONDITIONS_LCC
 
 
-LISTENERS_LCC, CONDITIONS_LCC = 0.70, 0.85
+LISTENERS_LCC, CONDITIONS_LCC = 0.85, 0.94
 
 
 @pytest.mark.slow

@@ -232,7 +232,7 @@ def test_audio_below_the_window_is_seen_whole(model: MosModel) -> None:
     wave = noise(25)
     with torch.inference_mode():
         whole = model.eval()([torch.from_numpy(wave)])[0].tolist()
-    assert list(predict(wave, model, 16_000).values()) == pytest.approx(whole, abs=1e-5)
+    assert list(predict(wave, model, 16_000, dtype="float32").values()) == pytest.approx(whole, abs=1e-5)
 
 
 def test_timeline_says_where_it_is_bad(model: MosModel) -> None:

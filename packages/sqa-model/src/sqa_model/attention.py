@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sqa_model.dropout import dropout as dropout_bytes
 
+ROWS = 32  # frames are rounded up to a multiple where CPUs compile their kernels for every number of rows
+
 
 def attend(
     q: Tensor,

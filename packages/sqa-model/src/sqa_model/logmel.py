@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sqa_model.attention import ROWS
 from sqa_model.errors import ModelError
 
 WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
@@ -70,6 +71,7 @@ class LogMel(nn.Module):
         """Yield the one state (frames, dim) of packed clips."""
         lengths = self.lengths([len(w) for w in waves])
         sizes = [n + GAP for n in lengths]
+        sizes[-1] += -(GAP + sum(sizes)) % ROWS
         silence = waves[0].new_zeros(GAP * self.hop, dtype=torch.float32)
         pieces = [F.pad(w.float(), (0, n * self.hop - len(w))) for w, n in zip(waves, sizes, strict=True)]
         spectra = self.log_mel(torch.cat([silence, *pieces]))  # (spectra, mels)
@@ -80,7 +82,8 @@ class LogMel(nn.Module):
             told = torch.stack([statistics(c) for c in whole])
             said = self.context(told.to(frames.dtype))  # (clips, dim)
             frames = frames + said.repeat_interleave(torch.tensor(sizes, device=frames.device), 0)
-        inside = torch.cat([torch.arange(n, device=frames.device) < n - GAP for n in sizes])[:, None]
+        places = zip(sizes, lengths, strict=True)
+        inside = torch.cat([torch.arange(n, device=frames.device) < length for n, length in places])[:, None]
         x = self.norm(frames) * inside
         for block in self.blocks:
             x = block(x) * inside
@@ -97,10 +100,9 @@ class LogMel(nn.Module):
         """(samples,) -> (samples / hop, mels), about -2 (digital silence) to 2 (full scale); always fp32."""
         frames = F.pad(stream, (0, WINDOW - self.config.hop)).unfold(0, WINDOW, self.config.hop)
         window, filters = constants(self.config.mels, stream.device)
-        spectrum = torch.fft.rfft(frames * window)
-        power = spectrum.real.square() + spectrum.imag.square()  # abs() has no gradient at 0
+        parts = torch.view_as_real(torch.fft.rfft(frames * window)).flatten(1)  # (spectra, 2 * bins)
         with torch.autocast(stream.device.type, enabled=False):  # a rounded spectrum would be noisy
-            return ((power @ filters) + 1e-6).log10() / 3
+            return ((parts.square() @ filters) + 1e-6).log10() / 3  # abs() has no gradient at 0
 
 
 def convolutions(config: LogMelConfig) -> nn.Sequential:
@@ -115,9 +117,10 @@ def convolutions(config: LogMelConfig) -> nn.Sequential:
 
 def statistics(clip: Tensor) -> Tensor:
     """Mean, deviation and mean change from spectrum to spectrum of a clip's bands: (spectra, mels) -> (3 * mels,)."""
+    mean = clip.mean(0)
+    deviation = ((clip - mean).square().mean(0) + 1e-6).sqrt()  # sqrt() has no gradient at 0
     change = (clip[1:] - clip[:-1]).abs().sum(0) / max(1, len(clip) - 1)
-    deviation = (clip.var(0, unbiased=False) + 1e-6).sqrt()  # sqrt() has no gradient at 0
-    return torch.cat([clip.mean(0), deviation, change])
+    return torch.cat([mean, deviation, change])
 
 
 class Block(nn.Module):
@@ -133,15 +136,28 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (stream, dim) -> (stream, dim)."""
-        y = self.depthwise(x.t().unsqueeze(0))[0].t()
+        y = self.depthwise(x.t().unsqueeze(0))[0].t() if x.requires_grad or x.is_cuda else self.weighted(x)
         return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(y))))
+
+    def weighted(self, x: Tensor) -> Tensor:
+        """What the depthwise convolution says, as a sum of shifted frames: on CPUs three times as fast, and as fast
+        for a length never seen, for which a convolution is compiled."""
+        padded = F.pad(x.float(), (0, 0, KERNEL // 2, KERNEL // 2))  # (KERNEL - 1 + stream, dim)
+        weights = self.depthwise.weight[:, 0].t().float()  # (KERNEL, dim)
+        y = torch.addcmul(self.depthwise.bias.float(), padded[: len(x)], weights[0])
+        for k in range(1, KERNEL):
+            y.addcmul_(padded[k : k + len(x)], weights[k])
+        return y.to(x.dtype)
 
 
 @functools.cache
 def constants(mels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Hann window (WINDOW,) and mel filters (WINDOW // 2 + 1, mels) of 16 kHz speech, made once a device."""
+    """Hann window (WINDOW,) and mel filters of 16 kHz speech, made once a device.
+
+    The filters are (WINDOW + 2, mels): each row twice, for the squares of the real and the imaginary part.
+    """
     with torch.inference_mode(False), torch.device("cpu"):  # kept for calls in any mode
-        window, filters = torch.hann_window(WINDOW), mel_filters(mels, WINDOW, 16_000)
+        window, filters = torch.hann_window(WINDOW), mel_filters(mels, WINDOW, 16_000).repeat_interleave(2, 0)
         return window.to(device), filters.to(device)
 
 

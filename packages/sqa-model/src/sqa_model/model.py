@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sqa_model.attention import SelfAttention
+from sqa_model.attention import ROWS, SelfAttention
 from sqa_model.backbones import BACKBONES, KINDS, BackboneConfig, build
 from sqa_model.dropout import Dropout
 from sqa_model.errors import ModelError
@@ -199,11 +199,16 @@ class MosModel(nn.Module):
     def _clips(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None) -> list[Tensor]:
         clips = _clips(waves, lengths)
         if self.config.normalize:
-            clips = [(c - c.mean()) / (c.var(correction=0) + 1e-7).sqrt() for c in clips]
+            centred = [c - c.mean() for c in clips]
+            clips = [c / (c.square().mean() + 1e-7).sqrt() for c in centred]
         return clips
 
     def _score(self, mixed: Tensor, lengths: list[int]) -> Tensor:
         """Mixed states (frames, dim) -> (batch, heads)."""
+        clips = len(lengths)
+        if mixed.is_cpu and (mixed.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
+            rest = -len(mixed) % ROWS or ROWS  # one more clip, dropped again
+            mixed, lengths = F.pad(mixed, (0, 0, 0, rest)), [*lengths, rest]
         x = self.norm(self.projection(mixed.to(self.projection.weight.dtype)))
         for layer in self.encoder:
             x = layer(x, lengths)
@@ -211,7 +216,8 @@ class MosModel(nn.Module):
             pooled = self.pooling(x, lengths)
         else:
             pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
-        return bounded(self.metrics(pooled.to(self.metrics.weight.dtype)).float(), self.config.heads)
+        pooled = pooled[:clips].to(self.metrics.weight.dtype)
+        return bounded(self.metrics(pooled).float(), self.config.heads)
 
 
 class EncoderLayer(nn.Module):

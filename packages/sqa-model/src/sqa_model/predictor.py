@@ -90,8 +90,8 @@ class Predictor:
     Args:
         model: a model, a folder, a Hugging Face Hub id; None is the model in the package.
         device: "cpu", "cuda", "cuda:1"; "auto" takes CUDA where there is one.
-        dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, for encoders that gain
-            by it, and only where it changes a probe's scores by at most 0.5 % of each head's range.
+        dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only where it
+            changes a probe's scores by at most 0.5 % of each head's range.
         channel: which channel of multichannel audio, from 0; None averages them.
         window_s: longest piece that the model sees at once.
         timeline_s: also score every stretch of so many seconds, for a quality-over-time curve.
@@ -285,7 +285,7 @@ def prepare(model: MosModel, device: torch.device, dtype: str) -> tuple[str, Mos
     if dtype != "auto":
         raise ModelError(f"dtype is {dtype!r}; expected auto, {' or '.join(DTYPES)}")
     exact = model.inference_copy(device, torch.float32)
-    if model.config.backbone.kind == "logmel" or not _has_bfloat16(device):
+    if not _has_bfloat16(device):
         return "float32", exact
     rounded = model.inference_copy(device, torch.bfloat16)
     noise = torch.randn(16_000, generator=torch.Generator().manual_seed(0)) * 0.1

@@ -9,18 +9,21 @@ sqa-cli data degrade "$speech" --noise "$noise" --out "$work/clips" --train 1800
 python "$here/inherit.py" "$work/clips/train.jsonl" "$work/clips/dev.jsonl" "$work"
 
 cd "$work/clips"
-part() { head -n "$2" "$1.jsonl" >"$1.first$2.jsonl"; } # the first clips of a split, for the costly labels
-part train 4500; part train 1500; part dev 120; part test 400; part test 100
-label() { sqa-cli data annotate "$1" -m "$2" --out "$3.labelled.jsonl" --relative --fast --jobs "$jobs"; }
+label() { # SPLIT CLIPS METRICS: label the first clips of a split
+    head -n "$2" "$1.jsonl" >"$1.first.jsonl"
+    sqa-cli data annotate "$1.first.jsonl" -m "$3" --out "$1.labelled.jsonl" --relative --fast --jobs "$jobs"
+}
 dnsmos=dnsmos_ovrl,dnsmos_sig,dnsmos_bak
-label train.first4500.jsonl pesq,estoi train
-label train.first1500.jsonl $dnsmos train
-label dev.first120.jsonl pesq,estoi,$dnsmos dev
-label test.first400.jsonl pesq,estoi test
-label test.first100.jsonl $dnsmos test
-for split in train dev test; do
-    label $split.jsonl distill_mos $split
-    sqa-cli data annotate $split.jsonl -m mos=distill_mos,pesq,estoi,$dnsmos --out $split.labelled.jsonl --relative --fast --no-compute
+label train 4500 pesq,estoi
+label train 1500 $dnsmos
+label dev 120 pesq,estoi,$dnsmos
+label test 400 pesq,estoi
+label test 100 $dnsmos
+label train 11000 distill_mos
+label dev 800 distill_mos
+label test 1200 distill_mos
+for split in train dev test; do # all that was found, in one manifest; the teacher's score is `mos`
+    sqa-cli data annotate $split.first.jsonl -m mos=distill_mos,pesq,estoi,$dnsmos --out $split.labelled.jsonl --relative --fast --no-compute
 done
 cd - >/dev/null
 

@@ -144,6 +144,7 @@ class Block(nn.Module):
         for a length never seen, for which a convolution is compiled."""
         padded = F.pad(x.float(), (0, 0, KERNEL // 2, KERNEL // 2))  # (KERNEL - 1 + stream, dim)
         weights = self.depthwise.weight[:, 0].t().float()  # (KERNEL, dim)
+        assert self.depthwise.bias is not None
         y = torch.addcmul(self.depthwise.bias.float(), padded[: len(x)], weights[0])
         for k in range(1, KERNEL):
             y.addcmul_(padded[k : k + len(x)], weights[k])

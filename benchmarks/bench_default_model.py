@@ -4,7 +4,7 @@
 
 P835_FOLDER: clips with human P.835 ratings and labels.csv (../shared/data/p835). TEST_MANIFEST: degraded speech of
 unseen talkers and noises (recipes/default), labelled with Distill-MOS as `mos`. Speed: processor time of one thread,
-models taking turns clip by clip.
+the models take turns, best of three rounds.
 """
 
 import argparse

@@ -29,11 +29,11 @@ from torch import Tensor, nn
 
 CUT = 3  # the teacher's layers that the encoder stands for
 EPOCHS, RATES = (4, 8), (3e-3, 1e-3)  # of the encoder alone, of the whole
-FRAMES = (
-    2500  # in a batch, 40 ms each; always as many, because oneDNN compiles its kernels anew for every shape
-)
+# of 40 ms in a batch; always as many, because oneDNN compiles its kernels anew for every shape
+FRAMES = 2500
 HINTS = 0.3  # weight of the states beside the scores, as shares of their variance
 SHARD = 500  # clips in a file of states
+WINDOW = 122_880  # samples that the teacher hears at once
 
 
 def main(train: Path, dev: Path, work: Path) -> None:
@@ -60,24 +60,33 @@ def _teacher() -> nn.Module:
     return model
 
 
-def ask(teacher: nn.Module, manifest: Path, folder: Path) -> Path:
+def ask(teacher: nn.Module, manifest: Path, folder: Path) -> list[Path]:
     """Write what the teacher says of every clip: states at 25 Hz after layer CUT and after the last, and its score.
 
     Files of SHARD clips: `.states.npy` (2, frames, 200) and `.pcm.npy` (samples,), one clip behind the other, and
-    `.json`, written last.
+    `.json`, written last. Returns the last, in order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = read_manifest(manifest)
     began = time.monotonic()
+    names = []
     for first in range(0, len(rows), SHARD):
+        shard = rows[first : first + SHARD]
+        ids = [row.sample_id for row in shard]
         name = folder / f"{first:06d}.json"
+        names.append(name)
         if name.exists():
+            if json.loads(name.read_text())["clips"] != ids:
+                sys.exit(f"{name}: holds other clips than {manifest}; take another work folder")
             continue
         states, scores, waves = [], [], []
-        for start in range(first, min(first + SHARD, len(rows)), 10):
-            batch = [
-                read_audio(row.audio_path, 16000) for row in rows[start : min(start + 10, first + SHARD)]
-            ]
+        for start in range(0, len(shard), 10):
+            batch = [read_audio(row.audio_path, 16000) for row in shard[start : start + 10]]
+            for row, wave in zip(shard[start:], batch, strict=False):
+                if len(wave) > WINDOW:
+                    sys.exit(
+                        f"{manifest}: {row.sample_id} has {len(wave) / 16000:.2f} s; expected at most 7.68"
+                    )
             said, score = _states(teacher, batch)
             states += [s.numpy() for s in said]
             scores += score.tolist()
@@ -85,20 +94,17 @@ def ask(teacher: nn.Module, manifest: Path, folder: Path) -> Path:
         np.save(name.with_suffix(".states.npy"), np.concatenate(states, 1))
         np.save(name.with_suffix(".pcm.npy"), np.concatenate(waves))
         beside = name.with_suffix(".tmp")
-        beside.write_text(json.dumps({"scores": scores, "samples": [len(w) for w in waves]}))
+        beside.write_text(json.dumps({"clips": ids, "scores": scores, "samples": [len(w) for w in waves]}))
         beside.rename(name)
-        print(
-            f"{manifest.name}: {min(first + SHARD, len(rows))} clips, {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
-    return folder
+        print(f"{manifest.name}: {first + len(shard)} clips, {time.monotonic() - began:.0f} s", flush=True)
+    return names
 
 
 @torch.inference_mode()
 def _states(teacher: nn.Module, waves: list[Tensor]) -> tuple[list[Tensor], Tensor]:
     """Per clip (2, frames at 25 Hz, 200) in half precision, and the scores; convolutions in bfloat16, as `--fast`."""
     net = teacher.transformer_pool_attn
-    x = torch.stack([F.pad(w / (w.abs().max() + 1e-8), (0, 122_880 - len(w))) for w in waves])
+    x = torch.stack([F.pad(w / (w.abs().max() + 1e-8), (0, WINDOW - len(w))) for w in waves])
     with torch.autocast("cpu", torch.bfloat16):
         features = teacher.cnn(x).float()  # (clips, 1024, frames at 50 Hz)
     x = net.transformer.norm(net.norm_input(features)).transpose(1, 2)
@@ -132,12 +138,12 @@ def copy_layers(teacher: nn.Module, model: MosModel) -> None:
 
 
 class Clips:
-    """Clips and what the teacher said of them, memory-mapped from `ask`'s folder."""
+    """Clips and what the teacher said of them, memory-mapped from `ask`'s files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, names: list[Path]) -> None:
         self._places: list[tuple[np.ndarray, np.ndarray]] = []  # (samples,), (2, frames, 200)
         scores: list[float] = []
-        for name in sorted(folder.glob("*.json")):
+        for name in names:
             record = json.loads(name.read_text())
             pcm, states = (
                 np.load(name.with_suffix(f".{kind}.npy"), mmap_mode="r") for kind in ("pcm", "states")
@@ -182,7 +188,14 @@ def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, seed: int) -> 
     variance = torch.stack([dev.states(i, FRAMES).var((1, 2)) for i in range(len(dev))]).mean(
         0
     )  # of both states
-    saved = torch.load(state, weights_only=True) if state.exists() else {"epoch": 0}
+    learned_from = [seed, *EPOCHS, FRAMES, len(clips), round(float(clips.scores.double().sum()), 3)]
+    saved = torch.load(state, weights_only=True) if state.exists() else {"epoch": 0, "from": learned_from}
+    if saved["from"] != learned_from:
+        sys.exit(f"{state}: of a run with other clips or settings; take another work folder")
+    if sum(clips.frames) < FRAMES:
+        sys.exit(
+            f"{sum(clips.frames) / 25:.0f} s of speech to learn from; expected at least {FRAMES / 25:.0f}"
+        )
     number, began = 0, time.monotonic()
     for whole, epochs, rate in zip((False, True), EPOCHS, RATES, strict=True):
         parts = [model] if whole else [model.backbone, model.projection, model.norm]
@@ -211,7 +224,7 @@ def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, seed: int) -> 
                         kept.lerp_(now, 0.01)
             print(f"epoch {number}: {_quality(averaged, dev)}; {time.monotonic() - began:.0f} s", flush=True)
             torch.save(
-                {"epoch": number} | {n: p.state_dict() for n, p in everything.items()},
+                {"epoch": number, "from": learned_from} | {n: p.state_dict() for n, p in everything.items()},
                 state.with_suffix(".tmp"),
             )
             state.with_suffix(".tmp").rename(state)

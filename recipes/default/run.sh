@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The default model from clean speech: recipes/default/run.sh SPEECH NOISE WORK_FOLDER
 set -eu
-speech=$1 noise=$2 work=$3
+speech=$(realpath "$1") noise=$(realpath "$2") work=$(realpath -m "$3")
 here=$(cd "$(dirname "$0")" && pwd)
 jobs=${JOBS:-2}
 

@@ -15,12 +15,13 @@ from sqa_model.errors import ModelError
 from sqa_model.wavlm import WavLMConfig
 
 
-def tiny(seed: int = 0) -> MosModel:
+def tiny(seed: int = 0, normalize: bool = False) -> MosModel:
     torch.manual_seed(seed)
     backbone = WavLMConfig(
         dim=32, layers=2, heads=2, feedforward=32, channels=16, position_groups=4, position_kernel=8
     )
-    return MosModel(ModelConfig(backbone, dim=16, layers=1, attention_heads=2, feedforward=16)).eval()
+    config = ModelConfig(backbone, dim=16, layers=1, attention_heads=2, feedforward=16, normalize=normalize)
+    return MosModel(config).eval()
 
 
 @pytest.fixture
@@ -78,6 +79,14 @@ def test_other_audio_weights_or_precision_is_another_cache(clips: Clips, tmp_pat
     Path(clips.paths[1]).unlink()
     seen.add(folder())
     assert len(seen) == 6
+
+
+def test_normalised_audio_is_another_cache(clips: Clips, tmp_path: Path) -> None:
+    folders = {
+        FeatureCache(tmp_path / "cache", clips, tiny(normalize=normalize), 30.0, {}).folder
+        for normalize in (False, True)
+    }
+    assert len(folders) == 2
 
 
 def test_a_clip_longer_than_its_manifest_says_is_not_stored(clips: Clips, tmp_path: Path) -> None:

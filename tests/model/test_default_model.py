@@ -126,7 +126,7 @@ def test_worse_speech_scores_lower(
 def test_the_level_does_not_matter(predictor: sqa_model.Predictor, speech: list[np.ndarray]) -> None:
     scores = [
         [row["mos"] for row in predictor([(x * 10 ** (gain / 20)).astype(np.float32) for x in speech], RATE)]
-        for gain in (-10, 0, 5)
+        for gain in (-30, 0, 5)
     ]
     assert np.ptp(scores, axis=0).max() < 0.05, np.mean(scores, axis=1)
 

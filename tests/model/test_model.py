@@ -10,6 +10,7 @@ from sqa_model.wavlm import Convolutions, WavLMConfig, exact_linear
 TINY = {
     "logmel": LogMelConfig(dim=32, blocks=2),
     "logmel-lowered": LogMelConfig(dim=32, blocks=2, stride=4, context=3, channels=4),
+    "logmel-finer": LogMelConfig(dim=32, blocks=2, stride=2, channels=4),
     "wavlm": WavLMConfig(dim=96, layers=3, heads=4, feedforward=128, channels=64),
     "wavlm-pre-norm": WavLMConfig(dim=96, layers=3, heads=4, feedforward=128, channels=64, pre_norm=True),
 }
@@ -158,10 +159,9 @@ def test_config_survives_json(name: str) -> None:
         ('{"backbone": {"kind": "logmel", "dims": 3}}', "backbone: unknown dims"),
         ('{"backbone": {"kind": "logmel", "dim": "3"}}', "backbone: dim must be int"),
         ('{"backbone": {"kind": "logmel", "context": 8}}', r"context is 8; expected 0 \(none\) or 3"),
-        (
-            '{"backbone": {"kind": "logmel", "channels": 4, "stride": 3}}',
-            "stride 1, 2, 4 or 8; found 80 and 3",
-        ),
+        ('{"backbone": {"kind": "logmel", "channels": 4, "stride": 1}}', "stride 2, 4 or 8; found 80 and 1"),
+        ('{"backbone": {"kind": "logmel", "channels": -4}}', "blocks and channels of 0 or more"),
+        ('{"attention_heads": 0}', "not a multiple"),
         ('{"pooling": "max"}', "pooling is 'max'; expected 'mean' or 'attention'"),
         ('{"layers": 2.5}', "layers must be int"),
         ('{"dim": 100}', "not a multiple"),

@@ -88,6 +88,14 @@ def test_the_teacher_is_asked_once(inherit: ModuleType, teacher: torch.nn.Module
             assert clips.states(i, 1000).shape == (2, frames, 200)
             assert len(clips.wave(i, 1000)) == int(seconds * 16000)
     inherit.ask(None, path, tmp_path / "states")  # nobody is asked again
+    other = manifest(tmp_path, "other", [1.0, 1.2])
+    with pytest.raises(SystemExit, match="holds other clips than"):
+        inherit.ask(None, other, tmp_path / "states")
+
+
+def test_a_clip_longer_than_the_teacher_hears_is_told(inherit: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"train1 has 8\.00 s; expected at most 7\.68"):
+        inherit.ask(None, manifest(tmp_path, "train", [1.0, 8.0]), tmp_path / "states")
 
 
 @pytest.mark.slow
@@ -129,5 +137,11 @@ def test_a_stopped_run_goes_on(
         monkeypatch.setattr(inherit, "_quality", quality)
         model = student()
         inherit.copy_layers(teacher.transformer_pool_attn, model)
+        with pytest.raises(SystemExit, match="other clips or settings"):
+            inherit.learn(model, clips, dev, state, 2)
         resumed = inherit.learn(model, clips, dev, state, 1).state_dict()
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+    monkeypatch.setattr(inherit, "FRAMES", 10_000)
+    with pytest.raises(SystemExit, match="expected at least 400"):
+        inherit.learn(model, clips, dev, tmp_path / "short.pt", 1)

@@ -103,7 +103,8 @@ def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: dict[str, An
     """A hash of every audio file's name, size and time, of the backbone's weights, and of how they are used."""
     digest = hashlib.blake2b(digest_size=16)
     backbone = {"kind": model.config.backbone.kind} | asdict(model.config.backbone)
-    digest.update(json.dumps([backbone, model.config.sample_rate, most_s, key], sort_keys=True).encode())
+    heard = [model.config.sample_rate, model.config.normalize, most_s]
+    digest.update(json.dumps([backbone, heard, key], sort_keys=True).encode())
     for name, value in sorted(model.backbone.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     for path, seconds in zip(clips.paths, clips.seconds.tolist(), strict=True):

@@ -19,7 +19,7 @@ from sqa_model.errors import ModelError
 
 WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
 KERNEL = 7  # frames that a depthwise convolution sees
-GAP = 4  # silent frames between clips: at least KERNEL // 2, and at least WINDOW samples in all
+GAP = 4  # silent frames between clips: more than any convolution reaches, and at least WINDOW samples in all
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,18 @@ class LogMelConfig:
     dim: int = 160
     blocks: int = 6
     context: int = 0  # 3: tell every frame three statistics of each band over the whole clip
-    channels: int = 0  # of the first of three small convolutions below the frames, which double them; 0: none
+    channels: int = (
+        0  # of a first small convolution; a second and a third have 2 and 4 times as many; 0: none
+    )
 
     def __post_init__(self) -> None:
         if self.context not in (0, 3):
             raise ModelError(f"context is {self.context}; expected 0 (none) or 3 statistics")
-        if self.channels and (self.mels % 8 or self.stride not in (1, 2, 4, 8)):
+        if min(self.mels, self.hop, self.stride, self.dim) < 1 or min(self.blocks, self.channels) < 0:
+            raise ModelError(f"{self}: expected blocks and channels of 0 or more, all else of 1 or more")
+        if self.channels and (self.mels % 8 or self.stride not in (2, 4, 8)):
             raise ModelError(
-                f"with convolutions mels is a multiple of 8, stride 1, 2, 4 or 8; found {self.mels} and {self.stride}"
+                f"with convolutions mels is a multiple of 8, stride 2, 4 or 8; found {self.mels} and {self.stride}"
             )
 
     @property
@@ -75,7 +79,7 @@ class LogMel(nn.Module):
         silence = waves[0].new_zeros(GAP * self.hop, dtype=torch.float32)
         pieces = [F.pad(w.float(), (0, n * self.hop - len(w))) for w, n in zip(waves, sizes, strict=True)]
         spectra = self.log_mel(torch.cat([silence, *pieces]))  # (spectra, mels)
-        frames = self.stem(self.lowered(spectra.to(self.stem.weight.dtype)))[GAP:]  # (frames and gaps, dim)
+        frames = self.stem(self.convolved(spectra.to(self.stem.weight.dtype)))[GAP:]  # (frames and gaps, dim)
         if self.context is not None:
             clips = spectra[GAP * self.config.stride :].split([n * self.config.stride for n in sizes])
             whole = [c[: max(1, len(w) // self.config.hop)] for c, w in zip(clips, waves, strict=True)]
@@ -89,7 +93,7 @@ class LogMel(nn.Module):
             x = block(x) * inside
         yield x[inside[:, 0]]
 
-    def lowered(self, spectra: Tensor) -> Tensor:
+    def convolved(self, spectra: Tensor) -> Tensor:
         """(spectra, mels) -> (frames, numbers): the spectra of a frame, or what the convolutions make of them."""
         if self.convolutions is None:
             return spectra.view(-1, self.config.stride * self.config.mels)
@@ -136,10 +140,14 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (stream, dim) -> (stream, dim)."""
-        y = self.depthwise(x.t().unsqueeze(0))[0].t() if x.requires_grad or x.is_cuda else self.weighted(x)
+        y = (
+            self.depthwise(x.t().unsqueeze(0))[0].t()
+            if x.requires_grad or x.is_cuda
+            else self.depthwise_by_shifts(x)
+        )
         return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(y))))
 
-    def weighted(self, x: Tensor) -> Tensor:
+    def depthwise_by_shifts(self, x: Tensor) -> Tensor:
         """What the depthwise convolution says, as a sum of shifted frames: on CPUs three times as fast, and as fast
         for a length never seen, for which a convolution is compiled."""
         padded = F.pad(x.float(), (0, 0, KERNEL // 2, KERNEL // 2))  # (KERNEL - 1 + stream, dim)

@@ -74,7 +74,7 @@ class ModelConfig:
                 )
         if self.pooling not in ("mean", "attention"):
             raise ModelError(f"pooling is {self.pooling!r}; expected 'mean' or 'attention'")
-        if self.dim % self.attention_heads:
+        if self.attention_heads < 1 or self.dim % self.attention_heads:
             raise ModelError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
 
     @property
@@ -207,7 +207,7 @@ class MosModel(nn.Module):
         """Mixed states (frames, dim) -> (batch, heads)."""
         clips = len(lengths)
         if mixed.is_cpu and (mixed.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
-            rest = -len(mixed) % ROWS or ROWS  # one more clip, dropped again
+            rest = -len(mixed) % ROWS or ROWS  # one more clip, never empty, dropped again
             mixed, lengths = F.pad(mixed, (0, 0, 0, rest)), [*lengths, rest]
         x = self.norm(self.projection(mixed.to(self.projection.weight.dtype)))
         for layer in self.encoder:

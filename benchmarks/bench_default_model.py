@@ -1,9 +1,10 @@
 """The default model beside its teacher (Distill-MOS) and DNSMOS: the same clips, the same run, one core.
 
-    python benchmarks/bench_default_model.py P835_FOLDER [--test TEST_MANIFEST] [--model FOLDER]
+    python benchmarks/bench_default_model.py P835_FOLDER [--test TEST_MANIFEST] [--recordings FOLDER] [--model FOLDER]
 
 P835_FOLDER: clips with human P.835 ratings and labels.csv (../shared/data/p835). TEST_MANIFEST: degraded speech of
-unseen talkers and noises (recipes/default), labelled with Distill-MOS as `mos`. Speed: processor time of one thread,
+unseen talkers and noises (recipes/default), labelled with Distill-MOS as `mos`. `--recordings`: any
+folder of speech (../shared/data/speech_samples). Speed: processor time of one thread,
 the models take turns, best of three rounds.
 """
 
@@ -35,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("p835", type=Path)
     parser.add_argument("--test", type=Path)
+    parser.add_argument("--recordings", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--no-agreement", action="store_true")
@@ -47,6 +49,8 @@ def main() -> None:
         rate_p835(predictor, arguments.p835)
     if arguments.test:
         rate_test(predictor, arguments.test)
+    if arguments.recordings:
+        rate_recordings(predictor, arguments.recordings)
     if not arguments.no_speed:
         speed(predictor, sorted(arguments.p835.glob("*.flac")))
         cold_start(sorted(arguments.p835.glob("*.flac"))[0])
@@ -127,6 +131,25 @@ def rate_test(predictor: Predictor, manifest: Path) -> None:
         print(
             f"  mos_std      {name:15} coverage: 68 % interval {inside[0]:.1%}, 95 % interval {inside[1]:.1%}"
         )
+
+
+def rate_recordings(predictor: Predictor, folder: Path) -> None:
+    """Agreement with the teacher on any recordings of a second or more; what is not audio is passed over."""
+    teacher = _load(adapter_of("distill_mos"), "cpu", False)
+    ours, theirs = [], []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        try:
+            if sf.info(path).duration < 1:
+                continue
+        except sf.LibsndfileError:
+            continue
+        ours.append(scores_of(predictor, [str(path)])[0]["mos"])
+        theirs.append(teacher(Clip(path))["distill_mos"])
+    error = np.sqrt(np.mean((np.array(ours) - theirs) ** 2))
+    lcc = np.corrcoef(ours, theirs)[0, 1]
+    print(
+        f"\nAgreement with the teacher on {len(ours)} recordings of {folder}: LCC {lcc:.3f}, RMSE {error:.3f}"
+    )
 
 
 def speed(predictor: Predictor, paths: list[Path]) -> None:

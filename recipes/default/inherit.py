@@ -185,10 +185,10 @@ class Clips:
 def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, seed: int) -> MosModel:
     """Two stages, the encoder alone and then all of it, each one cycle of its rate. Returns the averaged weights."""
     averaged = copy.deepcopy(model)
-    variance = torch.stack([dev.states(i, FRAMES).var((1, 2)) for i in range(len(dev))]).mean(
-        0
-    )  # of both states
-    learned_from = [seed, *EPOCHS, FRAMES, len(clips), round(float(clips.scores.double().sum()), 3)]
+    # of both states
+    variance = torch.stack([dev.states(i, FRAMES).var((1, 2)) for i in range(len(dev))]).mean(0)
+    scores = [len(clips), round(float(clips.scores.double().sum()), 3)]
+    learned_from = [model.config.to_json(), seed, *EPOCHS, *RATES, FRAMES, HINTS, *scores]
     saved = torch.load(state, weights_only=True) if state.exists() else {"epoch": 0, "from": learned_from}
     if saved["from"] != learned_from:
         sys.exit(f"{state}: of a run with other clips or settings; take another work folder")

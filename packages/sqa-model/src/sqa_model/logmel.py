@@ -33,9 +33,7 @@ class LogMelConfig:
     dim: int = 160
     blocks: int = 6
     context: int = 0  # 3: tell every frame three statistics of each band over the whole clip
-    channels: int = (
-        0  # of a first small convolution; a second and a third have 2 and 4 times as many; 0: none
-    )
+    channels: int = 0  # of the first of three small convolutions, doubled by each of the others; 0: none
 
     def __post_init__(self) -> None:
         if self.context not in (0, 3):
@@ -140,11 +138,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (stream, dim) -> (stream, dim)."""
-        y = (
-            self.depthwise(x.t().unsqueeze(0))[0].t()
-            if x.requires_grad or x.is_cuda
-            else self.depthwise_by_shifts(x)
-        )
+        if x.is_cpu and not x.requires_grad:
+            y = self.depthwise_by_shifts(x)
+        else:
+            y = self.depthwise(x.t().unsqueeze(0))[0].t()
         return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(y))))
 
     def depthwise_by_shifts(self, x: Tensor) -> Tensor:

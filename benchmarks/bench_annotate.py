@@ -14,8 +14,8 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import soundfile as sf
-from sqa_data.annotate import _load
-from sqa_data.metrics import Clip, adapter_of
+from sqa_data.annotate.run import _load
+from sqa_data.labellers import Clip, adapter_of
 
 
 def main() -> None:

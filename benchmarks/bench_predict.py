@@ -25,7 +25,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from published import publish, reference
 from sqa_model import ModelConfig, MosModel, Predictor, load, save
-from sqa_model.logmel import LogMelConfig
+from sqa_model.network.logmel import LogMelConfig
 
 CPU = torch.device("cpu")
 GFLOP = {"front end": 4.91, "transformer": 8.55 + 0.47 + 0.96, "head": 3.36}  # per audio-second, wavlm-base

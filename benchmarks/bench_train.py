@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from sqa_model.config import load_config
-from sqa_model.training import Progress, train
+from sqa_model.training.config import load_config
+from sqa_model.training.loop import Progress, train
 from torch import nn
 
 SECONDS = [5.3, 5.8, 6.3, 6.9, 7.3]  # one update: 31.6 s of audio, 36.5 s when padded (as in length buckets)

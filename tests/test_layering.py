@@ -17,9 +17,9 @@ FORBIDDEN = {
     "sqa_cli": TORCH,
 }
 # metrics that are torch programs of others: an extra brings torch, their functions (not the module) import it
-ON_TORCH = {"sqa_data/metrics/hub.py"}
+ON_TORCH = {"sqa_data/labellers/from_hub.py"}
 # files of sqa-model that need its `train` extra and so may import our other two packages
-TRAINING = {"dataset.py", "training.py", "evaluate.py", "runfolder.py"}
+TRAINING = {"source.py", "loop.py", "evaluate.py", "run_folder.py"}
 
 
 def imports(source: str, depth: bool = True) -> list[tuple[int, str]]:

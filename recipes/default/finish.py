@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from sqa_data import read_manifest
 from sqa_model import load, save
-from sqa_model.dataset import read_audio
-from sqa_model.loss import SMALLEST_STD
-from sqa_model.model import MosModel
+from sqa_model.network.model import MosModel
+from sqa_model.training.loss import SMALLEST_STD
+from sqa_model.training.source import read_audio
 
 
 def finish(run: Path, dev: Path, out: Path) -> None:

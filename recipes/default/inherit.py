@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from sqa_data import read_manifest
 from sqa_model import load_config, save
-from sqa_model.dataset import read_audio
-from sqa_model.model import MosModel, bounded
-from sqa_model.training import build_model
+from sqa_model.network.model import MosModel, bounded
+from sqa_model.training.loop import build_model
+from sqa_model.training.source import read_audio
 from torch import Tensor, nn
 
 CUT = 3  # the teacher's layers that the encoder stands for

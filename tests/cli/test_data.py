@@ -50,7 +50,7 @@ def accept_small_archives(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     corpus = get_corpus(name)
     small = tuple(replace(archive, checksum=None, size=None) for archive in corpus.archives)
     changed = replace(corpus, archives=small)
-    for module in ("sqa_data", "sqa_data.download", "sqa_data.prepare"):
+    for module in ("sqa_data", "sqa_data.sources.download", "sqa_data.prepare.run"):
         monkeypatch.setattr(sys.modules[module], "get_corpus", lambda name: changed)
 
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from published import METRICS, SMALL, publish, reference
 from sqa_cli.main import main
 from sqa_model import ModelConfig, MosModel, predict, save
-from sqa_model.logmel import LogMelConfig
+from sqa_model.network.logmel import LogMelConfig
 
 HEADS = [("mos", 1, 5), ("mos_std", 0, None)]
 

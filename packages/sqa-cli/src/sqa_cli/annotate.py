@@ -69,8 +69,8 @@ def annotate(
       torchrun --nproc-per-node 4 -m sqa_cli data annotate big.jsonl -m utmos --device cuda
       sqa-cli data annotate --list
     """
-    from sqa_data import annotate as library
-    from sqa_data.metrics import ADAPTERS
+    from sqa_data.annotate import run as library
+    from sqa_data.labellers import ADAPTERS
 
     if list_:
         _list(ADAPTERS, as_json)
@@ -168,7 +168,7 @@ def degrade(
     Example:
       sqa-cli data degrade speech/ --noise noise/ --out degraded/ --train 18000 --dev 800 --test 1200 -j 8
     """
-    from sqa_data import degrade as library
+    from sqa_data.degrade import render as library
 
     held = (
         library.HELD_OUT_KINDS

@@ -19,7 +19,7 @@ def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
       sqa-cli convert model.pt models/mine --dtype float16
       sqa-cli convert runs/five/best upload --push me/five
     """
-    from sqa_model.checkpoint import load, push_to_hub, save
+    from sqa_model.checkpoint.ours import load, push_to_hub, save
 
     loaded = load(model)
     save(loaded, folder, dtype=dtype)

@@ -74,7 +74,7 @@ def list_(raw: Path, out: Path, as_json: bool) -> None:
     here    part, downloaded, unpacked, prepared or verified
     """
     from sqa_data import list_corpora
-    from sqa_data.local import here
+    from sqa_data.sources.status import here
 
     rows, records = [], []
     for corpus in list_corpora():
@@ -138,7 +138,7 @@ def list_(raw: Path, out: Path, as_json: bool) -> None:
 def show(name: str, raw: Path, as_json: bool) -> None:
     """Details, licence, citation, sources and manual steps of one corpus."""
     from sqa_data import get_corpus
-    from sqa_data.prepare import manual_steps
+    from sqa_data.prepare.run import manual_steps
 
     corpus = get_corpus(name)
     facts = asdict(corpus) | {"manual": manual_steps(corpus, raw)}
@@ -224,10 +224,10 @@ def download(
       sqa-cli data download nisqa --labels-only --licence-ok nisqa
     """
     import sqa_data
-    from sqa_data.download import licences_to_accept, require_licences
-    from sqa_data.fetch import Patience
-    from sqa_data.labels_only import download_labels
-    from sqa_data.prepare import unpack_corpus
+    from sqa_data.prepare.run import unpack_corpus
+    from sqa_data.sources.download import licences_to_accept, require_licences
+    from sqa_data.sources.http import Patience
+    from sqa_data.sources.remote_labels import download_labels
 
     corpora = [sqa_data.get_corpus(name) for name in names]
     if everything or trainable:
@@ -349,7 +349,7 @@ def verify(manifests: Sequence[Path], no_decode: bool, jobs: int, as_json: bool)
       sqa-cli data verify data/*/*/data.jsonl
       sqa-cli data verify train.jsonl dev.jsonl --json
     """
-    from sqa_data.local import remember_verified
+    from sqa_data.sources.status import remember_verified
     from sqa_data.verify import ERRORS, WARNINGS, validate
 
     with _bars() as progress:
@@ -445,7 +445,7 @@ def import_(
       sqa-cli data import data.zip --into data
     """
     from sqa_data import write_manifest
-    from sqa_data.convert import add_labels, convert
+    from sqa_data.import_foreign import add_labels, convert
 
     if (out is None) == (into is None):
         raise click.UsageError("give either --out FILE or --into FOLDER")
@@ -498,7 +498,7 @@ def filter_(
     Example:
       sqa-cli data filter data/*/train/data.jsonl --label mos --max-duration 20 --where mos=1..3 --out low.jsonl
     """
-    from sqa_data.select import Condition, merged
+    from sqa_data.choose import Condition, merged
 
     condition = Condition(
         corpora=corpus,
@@ -520,7 +520,7 @@ def filter_(
 @json_option
 def merge(manifests: Sequence[Path], out: Path, relative: bool, as_json: bool) -> None:
     """Put manifests together; a sample_id that comes twice in one corpus is an error."""
-    from sqa_data.select import merged
+    from sqa_data.choose import merged
 
     _write(out, merged(manifests), relative, as_json)
 
@@ -537,7 +537,7 @@ def sample(
     manifests: Sequence[Path], out: Path, n: int, per_system: bool, seed: int, relative: bool, as_json: bool
 ) -> None:
     """Draw utterances: the same for the same seed, whatever their order; a smaller draw is part of a larger one."""
-    from sqa_data.select import merged, sampled
+    from sqa_data.choose import merged, sampled
 
     _write(out, sampled(merged(manifests), n, seed, per_system=per_system), relative, as_json)
 

@@ -58,8 +58,8 @@ def predict(
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
+    from sqa_model.inference.score_file import Shard
     from sqa_model.inputs import find_items
-    from sqa_model.results import Shard
 
     if out is None and (resume or scp or shard):
         raise click.UsageError("--resume, --scp and --shard need --out.")
@@ -74,8 +74,8 @@ def predict(
     else:
         items = find_items(inputs)
 
-    from sqa_model.predictor import Predictor
-    from sqa_model.results import make_row, read_rows, score_to_file, write_scp
+    from sqa_model.inference.predictor import Predictor
+    from sqa_model.inference.score_file import make_row, read_rows, score_to_file, write_scp
 
     options = {"window_s": options.pop("window"), "timeline_s": options.pop("timeline"), **options}
     predictor = Predictor(model, **options)
@@ -122,7 +122,7 @@ def _from_stdin() -> tuple[bytes | None, list[Any]]:
 
 def _torchrun_share() -> Any:
     """The share of this process under torchrun; all of it elsewhere."""
-    from sqa_model.results import Shard
+    from sqa_model.inference.score_file import Shard
 
     return Shard(int(os.environ.get("RANK", "0")) + 1, int(os.environ.get("WORLD_SIZE", "1")))
 

@@ -38,8 +38,8 @@ def submit(
       sqa-cli submit results.jsonl --out team.zip --team us --model-size 128 --count 6900
       sqa-cli submit results.jsonl --out team.zip --team us --model-size 2 --expected test/
     """
+    from sqa_model.inference.submission import write_submission
     from sqa_model.inputs import find_items
-    from sqa_model.submission import write_submission
 
     names = [item.sample_id for item in find_items(expected)] if expected else None
     about |= {"pretrained_models": list(pretrained)}

@@ -45,9 +45,9 @@ def train(
     Ctrl-C saves and stops. The run folder holds best/ and last/ (both for
     predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
     """
-    from sqa_model.config import load_config, to_json
-    from sqa_model.training import Progress
-    from sqa_model.training import train as run
+    from sqa_model.training.config import load_config, to_json
+    from sqa_model.training.loop import Progress
+    from sqa_model.training.loop import train as run
 
     for name, patterns in (("data.train", train_data), ("data.dev", dev_data)):
         overrides += (f"{name}={json.dumps(patterns)}",) if patterns else ()

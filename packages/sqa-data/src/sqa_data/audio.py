@@ -7,7 +7,7 @@ from pathlib import Path
 
 import soundfile
 
-from .errors import DataError
+from sqa_data.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .errors import DataError
+from sqa_data.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def list_corpora() -> tuple[Corpus, ...]:
     >>> [corpus.name for corpus in list_corpora()][:3]
     ['bc19', 'bvcc', 'chime-7-udase-eval']
     """
-    from . import corpora
+    from sqa_data import corpora
 
     found = [
         importlib.import_module(f"{corpora.__name__}.{module.name}").CORPUS

@@ -21,8 +21,8 @@ from typing import Any
 
 import orjson
 
-from .atomic import atomic_write
-from .errors import DataError
+from sqa_data.atomic import atomic_write
+from sqa_data.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .manifest import iter_manifest
+from sqa_data.manifest import iter_manifest
 
 MOS_EDGES = np.arange(1, 5.01, 0.25)
 DURATION_EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60, np.inf])  # seconds

@@ -14,13 +14,13 @@ from typing import Literal
 
 import orjson
 
-from .audio import AudioInfo, digest, probe
-from .corpus import list_corpora
-from .errors import DataError
-from .extract import Progress
-from .labels import RANGES, in_range
-from .manifest import Utterance, parse_line
-from .prepare import SplitCount, count_notes
+from sqa_data.audio import AudioInfo, digest, probe
+from sqa_data.corpus import list_corpora
+from sqa_data.errors import DataError
+from sqa_data.labels import RANGES, in_range
+from sqa_data.manifest import Utterance, parse_line
+from sqa_data.prepare.run import SplitCount, count_notes
+from sqa_data.sources.archives import Progress
 
 DURATION_TOLERANCE_S = 1e-3  # the baseline writes three decimals
 KEPT = 1000  # findings of one kind that are kept word by word; all are counted

@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING
 from sqa_model.errors import AudioError, CheckpointError, ModelError
 
 if TYPE_CHECKING:
-    from sqa_model.backbones import BACKBONES
-    from sqa_model.checkpoint import load, save
-    from sqa_model.config import TrainConfig, load_config
-    from sqa_model.model import Features, Head, ModelConfig, MosModel
-    from sqa_model.predictor import InputWarning, Prediction, Predictor, predict
-    from sqa_model.training import train
+    from sqa_model.checkpoint.ours import load, save
+    from sqa_model.inference.predictor import InputWarning, Prediction, Predictor, predict
+    from sqa_model.network.backbones import BACKBONES
+    from sqa_model.network.model import Features, Head, ModelConfig, MosModel
+    from sqa_model.training.config import TrainConfig, load_config
+    from sqa_model.training.loop import train
 
 _HOMES = {  # public name -> module that defines it
-    "BACKBONES": "backbones",
-    "Features": "model",
-    "Head": "model",
-    "InputWarning": "predictor",
-    "ModelConfig": "model",
-    "MosModel": "model",
-    "Prediction": "predictor",
-    "Predictor": "predictor",
-    "TrainConfig": "config",
-    "load": "checkpoint",
-    "load_config": "config",
-    "predict": "predictor",
-    "save": "checkpoint",
-    "train": "training",
+    "BACKBONES": "network.backbones",
+    "Features": "network.model",
+    "Head": "network.model",
+    "InputWarning": "inference.predictor",
+    "ModelConfig": "network.model",
+    "MosModel": "network.model",
+    "Prediction": "inference.predictor",
+    "Predictor": "inference.predictor",
+    "TrainConfig": "training.config",
+    "load": "checkpoint.ours",
+    "load_config": "training.config",
+    "predict": "inference.predictor",
+    "save": "checkpoint.ours",
+    "train": "training.loop",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Licences that several corpora share."""
 
-from ..corpus import Licence
+from sqa_data.corpus import Licence
 
 CC_BY_NC_SA = Licence(
     "CC BY-NC-SA 4.0",

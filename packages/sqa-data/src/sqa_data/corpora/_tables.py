@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError
+from sqa_data.errors import DataError
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[int, list[str]]]:

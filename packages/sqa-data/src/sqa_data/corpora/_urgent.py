@@ -1,6 +1,6 @@
 """The two URGENT corpora: parquet files that carry labels and encoded audio, one row a clip.
 
-`sqa_data.parquet` writes the audio out as files (it is the unpacking of these corpora); here only labels are
+`sqa_data.sources.parquet` writes the audio out as files (it is the unpacking of these corpora); here only labels are
 read.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..corpus import Sample
-from ..errors import DataError
-from ..labels import RANGES
-from ..parquet import audio_path, parts, read_columns, suffix_of
+from sqa_data.corpus import Sample
+from sqa_data.errors import DataError
+from sqa_data.labels import RANGES
+from sqa_data.sources.parquet import audio_path, parts, read_columns, suffix_of
 
 PLAIN = ("sample_id", "system_id", "audio.path", "raw_ratings", "mos")
 

@@ -1,8 +1,8 @@
 """BC19: Chinese synthesis of the Blizzard Challenge 2019, the out-of-domain track of VoiceMOS 2022."""
 
-from ..corpus import Archive, Corpus, Split
-from ._licences import BLIZZARD
-from ._voicemos import LABEL_FILES, MANUAL, parse
+from sqa_data.corpora._licences import BLIZZARD
+from sqa_data.corpora._voicemos import LABEL_FILES, MANUAL, parse
+from sqa_data.corpus import Archive, Corpus, Split
 
 CORPUS = Corpus(
     name="bc19",

@@ -1,8 +1,8 @@
 """BVCC: speech synthesis and voice conversion, 187 systems of past challenges rated in one test."""
 
-from ..corpus import Archive, Corpus, Split
-from ._licences import BLIZZARD
-from ._voicemos import LABEL_FILES, MANUAL, parse
+from sqa_data.corpora._licences import BLIZZARD
+from sqa_data.corpora._voicemos import LABEL_FILES, MANUAL, parse
+from sqa_data.corpus import Archive, Corpus, Split
 
 WAVS = 7106  # 7,106 = 4,974 + 1,066 + 1,066; the baseline drops one rated clip that has no transcription
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..corpus import Archive, Corpus, Sample, Split
-from ..errors import DataError
-from ._licences import CC_BY_NC_SA, MIRROR
+from sqa_data.corpora._licences import CC_BY_NC_SA, MIRROR
+from sqa_data.corpus import Archive, Corpus, Sample, Split
+from sqa_data.errors import DataError
 
 SHEET = "Subjective Test Scores"
 COLUMNS = ("Filename", "ConditionID", "sample MOS")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..corpus import Archive, Corpus, Sample, Split
-from ._licences import APACHE, MIRROR
-from ._tables import below, number, read_rows
+from sqa_data.corpora._licences import APACHE, MIRROR
+from sqa_data.corpora._tables import below, number, read_rows
+from sqa_data.corpus import Archive, Corpus, Sample, Split
 
 LABEL_FILES = ("withoutReverberationTrainDevMOS.csv", "withReverberationTrainDevMOS.csv")
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ..corpus import Archive, Corpus, Rating, Split
-from ._licences import MIRROR, MIT
-from ._tables import below, number, read_rows
+from sqa_data.corpora._licences import MIRROR, MIT
+from sqa_data.corpora._tables import below, number, read_rows
+from sqa_data.corpus import Archive, Corpus, Rating, Split
 
 COLUMNS = ["audio", "dataset", "system", "rating_type", "value", "annotator"]
 

@@ -1,8 +1,8 @@
 """URGENT2024-SQA: submissions to the URGENT 2024 challenge, labelled by listeners and by metrics."""
 
-from ..corpus import Corpus, HubDataset, Split
-from ._licences import CC_BY_NC_SA
-from ._urgent import parser
+from sqa_data.corpora._licences import CC_BY_NC_SA
+from sqa_data.corpora._urgent import parser
+from sqa_data.corpus import Corpus, HubDataset, Split
 
 SPLITS = {
     "train": ("validation", "nonblind_test"),

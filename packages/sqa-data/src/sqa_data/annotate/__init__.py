@@ -1,0 +1,1 @@
+"""Metric labels for the clips of a manifest, in a log that any stop leaves whole."""

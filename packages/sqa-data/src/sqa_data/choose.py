@@ -1,0 +1,85 @@
+"""Choose from manifests, put them together, draw from them: manifests in, one manifest out."""
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+
+from sqa_data.errors import DataError
+from sqa_data.manifest import Utterance, iter_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What an utterance must be to be chosen; an empty field does not matter. Bounds are inclusive."""
+
+    corpora: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # all of them must be there
+    min_duration_s: float | None = None
+    max_duration_s: float | None = None
+    min_votes: int | None = None
+    bounds: tuple[tuple[str, float, float], ...] = ()  # (label, lowest, highest)
+
+    def holds(self, utterance: Utterance) -> bool:
+        """Whether `utterance` is chosen.
+
+        >>> Condition(labels=("mos",), min_duration_s=1).holds(Utterance("a", "a", 0.5, {"mos": 3.0}))
+        False
+        """
+        return (
+            (not self.corpora or utterance.corpus in self.corpora)
+            and (not self.splits or utterance.split in self.splits)
+            and (not self.systems or utterance.system_id in self.systems)
+            and all(label in utterance.metrics for label in self.labels)
+            and (self.min_duration_s is None or utterance.duration >= self.min_duration_s)
+            and (self.max_duration_s is None or utterance.duration <= self.max_duration_s)
+            and (self.min_votes is None or (utterance.votes or 0) >= self.min_votes)
+            and all(
+                label in utterance.metrics and low <= utterance.metrics[label] <= high
+                for label, low, high in self.bounds
+            )
+        )
+
+
+def merged(manifests: Iterable[str | Path]) -> Iterator[Utterance]:
+    """The utterances of all manifests, one after the other; DataError if a sample_id of a corpus comes twice."""
+    seen: dict[int, str] = {}
+    for path in manifests:
+        for number, utterance in enumerate(iter_manifest(path), start=1):
+            key = _hash(f"{utterance.corpus}\0{utterance.sample_id}".encode())
+            if key in seen:
+                raise DataError(
+                    f"{path}, utterance {number}: sample_id {utterance.sample_id!r} of corpus "
+                    f"{utterance.corpus!r} is also in {seen[key]}"
+                )
+            seen[key] = f"{path}, utterance {number}"
+            yield utterance
+
+
+def sampled(
+    utterances: Iterable[Utterance], n: int, seed: int = 0, *, per_system: bool = False
+) -> list[Utterance]:
+    """`n` utterances (of each system, with `per_system`) in their original order.
+
+    The draw is by a hash of seed, corpus and sample_id: the same for any order of the input, and the `n` drawn are
+    among the `n + 1` that a larger draw takes.
+    """
+    heaps: dict[tuple[str | None, str | None] | None, list[tuple[int, int, Utterance]]] = {}
+    for number, utterance in enumerate(utterances):
+        group = (utterance.corpus, utterance.system_id) if per_system else None
+        rank = -_hash(f"{seed}\0{utterance.corpus}\0{utterance.sample_id}".encode())
+        heap = heaps.setdefault(group, [])
+        if len(heap) < n:
+            heapq.heappush(heap, (rank, number, utterance))
+        elif heap and rank > heap[0][0]:
+            heapq.heapreplace(heap, (rank, number, utterance))
+    kept = [(number, utterance) for heap in heaps.values() for _, number, utterance in heap]
+    return [utterance for _, utterance in sorted(kept, key=itemgetter(0))]
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

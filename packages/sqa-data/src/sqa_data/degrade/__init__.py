@@ -1,0 +1,1 @@
+"""Degraded speech by seeded chains of steps, from clean speech and noise."""

@@ -1,0 +1,103 @@
+"""The quality metrics that can label a corpus: one adapter a metric, on the library that people trust for it.
+
+An adapter is a function `load(device, fast) -> score`, where `score(clip)` returns `{label: value}`; nothing
+heavy is imported before `load` is called. `ADAPTERS` is the whole list: adding a metric is one such function
+and one line. Every value equals what the library itself gives for the same file (the tests compare).
+"""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqa_data.errors import DataError
+from sqa_data.labellers.clip import Clip, ClipError
+
+__all__ = ["ADAPTERS", "LABELS", "Adapter", "Clip", "ClipError", "adapter_of"]
+
+Score = Callable[[Clip], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One library's metrics: what they label, where the code is, what must be installed."""
+
+    labels: tuple[str, ...]
+    load: str  # "module:function" of this package, imported on use
+    distribution: str  # whose version is part of a value's identity
+    needs_reference: bool = False
+    has_fast: bool = False  # whether it offers lower precision
+    revision: int = 1  # counts changes of the adapter itself that change values
+    install: str = "pip install 'sqa-data[annotate]'"
+
+    @property
+    def name(self) -> str:
+        """The adapter's name: its function."""
+        return self.load.split(":")[1]
+
+    def version(self, fast: bool = False) -> str:
+        """What makes two values comparable, such as "pesq:pesq-0.0.4.1": adapter, library, its version, our
+        revision.
+
+        `DataError` with the command to install it where the library is absent.
+        """
+        try:
+            found = importlib.metadata.version(self.distribution)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise DataError(
+                f"{', '.join(self.labels)}: the package {self.distribution!r} is not installed; "
+                f"{self.install}"
+            ) from error
+        return f"{self.name}:{self.distribution}-{found}.{self.revision}" + (
+            "+fast" if fast and self.has_fast else ""
+        )
+
+
+# its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
+PESQC2 = "pip install cython setuptools && pip install --no-cache-dir --no-deps --no-build-isolation pesqc2"
+SIGMOS = tuple(f"sigmos_{name}" for name in ("ovrl", "col", "disc", "loud", "noise", "reverb", "sig"))
+
+ADAPTERS = (
+    Adapter(("distill_mos",), "distill_mos:distill_mos", "distillmos", has_fast=True),
+    Adapter(("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"), "speechmos:dnsmos", "speechmos"),
+    Adapter(("dnsmos_p808",), "speechmos:dnsmos_p808", "speechmos"),
+    Adapter(("plcmos",), "speechmos:plcmos", "speechmos"),
+    Adapter(("pesq",), "intrusive:pesq", "pesq", needs_reference=True),
+    Adapter(
+        ("pesqc2",),
+        "intrusive:pesqc2",
+        "pesqc2",
+        needs_reference=True,
+        install=PESQC2,
+    ),
+    Adapter(("stoi",), "intrusive:stoi", "pystoi", needs_reference=True),
+    Adapter(("estoi",), "intrusive:estoi", "pystoi", needs_reference=True),
+    Adapter(("sdr",), "intrusive:sdr", "fast-bss-eval", needs_reference=True),
+    Adapter(("si_sdr",), "intrusive:si_sdr", "sqa-data", needs_reference=True),
+    Adapter(("lsd",), "intrusive:lsd", "sqa-data", needs_reference=True),
+    Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True, install="pip install 'sqa-data[mcd]'"),
+    Adapter(("scoreq",), "from_hub:scoreq", "scoreq", install="pip install scoreq"),
+    Adapter(("utmos",), "from_hub:utmos", "torch", install="pip install torch torchaudio"),
+    Adapter(("nisqa_mos",), "from_hub:nisqa", "torchmetrics", install="pip install torchmetrics librosa requests"),
+    Adapter(SIGMOS, "from_hub:sigmos", "onnxruntime", install="pip install onnxruntime librosa"),
+    Adapter(("spksim",), "from_hub:spksim", "espnet", needs_reference=True, install="pip install espnet"),
+    Adapter(
+        ("lps",), "from_hub:lps", "transformers", needs_reference=True, install="pip install transformers torch"
+    ),
+    Adapter(
+        ("sbert",),
+        "from_hub:sbert",
+        "transformers",
+        needs_reference=True,
+        install="pip install transformers torch",
+    ),
+)
+
+# label -> its adapter
+LABELS: dict[str, Adapter] = {label: adapter for adapter in ADAPTERS for label in adapter.labels}
+
+
+def adapter_of(label: str) -> Adapter:
+    """The adapter that makes a label; `DataError` with the list for a name unknown here."""
+    if label not in LABELS:
+        raise DataError(f"unknown metric {label!r}; known: {', '.join(LABELS)}")
+    return LABELS[label]

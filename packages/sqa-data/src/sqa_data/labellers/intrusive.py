@@ -1,0 +1,194 @@
+"""Full-reference metrics: the degraded clip against the clean one it came from.
+
+Where a definition leaves a choice, it is the one of the URGENT challenges, whose labels users mix with ours.
+"""
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from sqa_data.labellers import Score
+from sqa_data.labellers.clip import Clip, ClipError
+
+
+def pesq(device: str, fast: bool) -> Score:
+    """PESQ as MOS-LQO (ITU-T P.862.2), wide band at 16 kHz, by `pesq`; clips of 8 kHz are narrow band
+    (P.862.1).
+    """
+    import pesq as package
+
+    return _pesq("pesq", package)
+
+
+def pesqc2(device: str, fast: bool) -> Score:
+    """PESQ with Corrigendum 2 of ITU-T P.862 (2018), which lifts wide-band scores, by `pesqc2`."""
+    import pesqc2 as package
+
+    return _pesq("pesqc2", package)
+
+
+def _pesq(label: str, package: Any) -> Score:
+    def score(clip: Clip) -> dict[str, float]:
+        rate, mode = (8000, "nb") if clip.channels()[1] == 8000 else (16000, "wb")
+        reference, degraded = _heard(clip, *clip.pair(rate))
+        try:
+            return {label: float(package.pesq(rate, reference, degraded, mode))}
+        except package.PesqError as error:  # no utterance found, too short
+            found = error.args[0] if error.args else type(error).__name__
+            found = found.decode() if isinstance(found, bytes) else found
+            raise ClipError(f"{clip.path}: {label}: {found}") from error
+
+    return score
+
+
+def stoi(device: str, fast: bool) -> Score:
+    """Short-time objective intelligibility (Taal et al. 2011), by `pystoi`."""
+    return _stoi("stoi", extended=False)
+
+
+def estoi(device: str, fast: bool) -> Score:
+    """Extended STOI (Jensen and Taal 2016), by `pystoi`."""
+    return _stoi("estoi", extended=True)
+
+
+def _stoi(label: str, extended: bool) -> Score:
+    import pystoi
+
+    def score(clip: Clip) -> dict[str, float]:
+        rate = clip.channels()[1]
+        reference, degraded = clip.pair(rate)
+        if not reference.any():  # the package scores the noise that it adds itself
+            raise ClipError(f"{clip.path}: the reference is silent: there is nothing to compare")
+        with warnings.catch_warnings():
+            # it warns "Not enough STFT frames ..." and returns 1e-5: an error said as a number
+            warnings.simplefilter("error", RuntimeWarning)
+            try:
+                return {label: float(pystoi.stoi(reference, degraded, rate, extended=extended))}
+            except RuntimeWarning as error:
+                found = str(error).partition(". ")[0]  # it goes on: "Returning 1e-5", which we do not
+                raise ClipError(f"{clip.path}: {label}: {found}") from error
+
+    return score
+
+
+def sdr(device: str, fast: bool) -> Score:
+    """Signal-to-distortion ratio in dB (BSS Eval v3, 512 taps; Vincent et al. 2006), by `fast_bss_eval`,
+    within ±50 dB.
+    """
+    import fast_bss_eval
+
+    def score(clip: Clip) -> dict[str, float]:
+        reference, degraded = (signal[None] for signal in _spoken_pair(clip))
+        return {"sdr": float(fast_bss_eval.sdr(reference, degraded, clamp_db=50.0)[0])}
+
+    return score
+
+
+def si_sdr(device: str, fast: bool) -> Score:
+    """Scale-invariant SDR in dB (Le Roux et al. 2019), means removed, at the clip's rate."""
+
+    def score(clip: Clip) -> dict[str, float]:
+        reference, degraded = (signal - signal.mean() for signal in _spoken_pair(clip))
+        target = reference * (degraded @ reference) / (reference @ reference)
+        error, power = float(np.sum((degraded - target) ** 2)), float(np.sum(target**2))
+        if power <= 1e-20 * error:  # first: of a constant clip both are 0
+            raise ClipError(f"{clip.path}: si_sdr is minus infinite: nothing of the reference is in the clip")
+        if error <= 1e-20 * power:
+            raise ClipError(f"{clip.path}: si_sdr is infinite: the clip equals its reference")
+        return {"si_sdr": 10 * math.log10(power / error)}
+
+    return score
+
+
+def lsd(device: str, fast: bool) -> Score:
+    """Log-spectral distance as the URGENT challenges define it, at the clip's rate.
+
+    Frames of 32 ms every 16 ms, natural logarithm of the power ratio, after scaling the degraded clip to the
+    reference by least squares; root mean square over frequency, mean over time.
+    """
+
+    def score(clip: Clip) -> dict[str, float]:
+        rate = clip.channels()[1]
+        reference, degraded = _spoken_pair(clip)
+        return {"lsd": log_spectral_distance(reference, degraded, rate)}
+
+    return score
+
+
+def log_spectral_distance(reference: np.ndarray, degraded: np.ndarray, rate: int) -> float:
+    """LSD of two aligned signals (samples,), in natural-log power units; 0 where they are the same up to
+    scale.
+    """
+    tiny = 1e-8
+    degraded = degraded * (np.sum(reference * degraded) / (np.sum(degraded**2) + tiny))
+    size, hop = int(rate * 0.032), int(rate * 0.016)
+    of_reference, of_degraded = (_magnitudes(signal, size, hop) for signal in (reference, degraded))
+    ratio = np.log(of_reference**2 / (of_degraded + tiny) ** 2 + tiny)  # (frames, bins)
+    return float(np.mean(np.sqrt(np.mean(ratio**2, axis=1))))
+
+
+def mcd(device: str, fast: bool) -> Score:
+    """Mel-cepstral distortion in dB as the URGENT challenges and ESPnet define it, at the clip's rate, by
+    `pysptk`.
+
+    Frames of 1024 samples every 256; cepstra aligned by `fastdtw`; the energy coefficient counts; the
+    degraded clip is first scaled to the reference by least squares.
+    """
+    import fastdtw
+    import scipy.spatial.distance
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pysptk imports the deprecated pkg_resources
+        import pysptk
+
+    window = pysptk.sptk.hamming(1024)
+
+    def cepstra(signal: np.ndarray, order: int, alpha: float) -> np.ndarray:
+        frames = np.lib.stride_tricks.sliding_window_view(signal, 1024)[::256] * window
+        return np.stack([pysptk.mcep(frame, order, alpha, eps=1e-6, etype=1) for frame in frames])
+
+    def score(clip: Clip) -> dict[str, float]:
+        rate = clip.channels()[1]
+        if rate not in MCEP:
+            raise ClipError(
+                f"{clip.path}: mcd has no setting for {rate} Hz; expected one of {', '.join(map(str, MCEP))}"
+            )
+        reference, degraded = _spoken_pair(clip)
+        if len(reference) < 1024:
+            raise ClipError(f"{clip.path}: mcd needs 1024 samples; found {len(reference)}")
+        scale = np.sum(reference * degraded) / (np.sum(degraded**2) + 1e-8)
+        ours, theirs = cepstra(reference, *MCEP[rate]), cepstra(degraded * scale, *MCEP[rate])
+        path = np.array(fastdtw.fastdtw(ours, theirs, dist=scipy.spatial.distance.euclidean)[1]).T
+        squared = np.sum((ours[path[0]] - theirs[path[1]]) ** 2, axis=1)
+        return {"mcd": float(np.mean(10 / np.log(10) * np.sqrt(2 * squared)))}
+
+    return score
+
+
+# sampling rate in Hz -> order of the mel-cepstrum, warping (all-pass constant)
+MCEP = {
+    8000: (13, 0.41), 16000: (23, 0.42), 22050: (34, 0.45), 24000: (34, 0.46), 32000: (36, 0.49), 44100: (39,
+    0.53), 48000: (39, 0.55),
+}  # fmt: skip
+
+
+def _magnitudes(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """(frames, bins): periodic Hann window, zeros around the signal, as librosa does."""
+    padded = np.pad(signal, size // 2)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    return np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window, axis=1))
+
+
+def _spoken_pair(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+    """Both signals at the clip's rate, in float64."""
+    reference, degraded = clip.pair(clip.channels()[1])
+    return _heard(clip, reference.astype(np.float64), degraded.astype(np.float64))
+
+
+def _heard(clip: Clip, reference: np.ndarray, degraded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    for name, signal in (("reference", reference), ("clip", degraded)):
+        if not signal.any():
+            raise ClipError(f"{clip.path}: the {name} is silent: there is nothing to compare")
+    return reference, degraded

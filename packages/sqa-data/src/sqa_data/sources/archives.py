@@ -1,0 +1,201 @@
+"""Unpack archives from strangers: nothing leaves the folder, nothing grows without bound."""
+
+import gzip
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from sqa_data.errors import DataError
+
+MAX_RATIO = 200  # expanded to packed size: speech reaches 4, silence and text 50
+MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio allows
+JUNK = ("__MACOSX", ".DS_Store")
+
+Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes in all or None)
+
+
+def unpack(
+    archives: Path | Sequence[Path],
+    folder: Path,
+    nested: tuple[str, ...] = (),
+    *,
+    progress: Progress | None = None,
+    max_bytes: int | None = None,
+) -> None:
+    """Unpack one or more .zip, .tar or .tar.gz, and those named in `nested` inside, as the new folder `folder`.
+
+    The work goes on in `folder.partial`, renamed when whole; members that an interrupted run had finished are not
+    written again. Absolute paths, "..", links and devices are refused, as is expansion beyond `max_bytes` (default:
+    200 times the archive, at least 1 GiB). Raises DataError; the disk being full is one.
+    """
+    archives = [archives] if isinstance(archives, Path) else archives
+    if folder.exists():
+        names = ", ".join(archive.name for archive in archives)
+        raise DataError(f"{folder}: exists already; {names} is not unpacked over it")
+    staging = folder.with_name(f"{folder.name}.partial")
+    for archive in archives:
+        cap = max_bytes if max_bytes is not None else _cap(archive)
+        with _told(archive):
+            staging.mkdir(parents=True, exist_ok=True)
+            _unpack_into(archive, staging, cap, progress)
+            for inner in sorted(path for name in nested for path in staging.rglob(name) if path.is_file()):
+                _unpack_into(inner, inner.parent, cap, progress)
+                inner.unlink()
+    staging.rename(folder)
+
+
+def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | None = None) -> None:
+    """Unpack archives that lie in `folder`, which someone unpacked by hand, where they lie; they stay there.
+
+    Members that are there already, with the right size, are not written again.
+    """
+    for name in names:
+        inner = folder / name
+        if inner.is_file():
+            with _told(inner):
+                _unpack_into(inner, folder, _cap(inner), progress)
+
+
+def unpacked_size(archive: Path) -> int | None:
+    """Bytes that a zip says it expands to; None for a tar, which does not say."""
+    if not zipfile.is_zipfile(archive):
+        return None
+    with _told(archive), zipfile.ZipFile(archive) as file:
+        return sum(member.file_size for member in file.infolist())
+
+
+def safe_path(name: str, archive: Path) -> PurePosixPath | None:
+    """The path of a member; None for what operating systems add; DataError for one that points outside."""
+    plain = name.replace("\\", "/")
+    path = PurePosixPath(plain)
+    drive = len(plain) > 1 and plain[1] == ":"
+    if path.is_absolute() or drive or ".." in path.parts or "\0" in plain:
+        raise DataError(f"{archive}: member {name!r} points outside; the archive is not unpacked")
+    if not path.parts or any(part in JUNK or part.startswith("._") for part in path.parts):
+        return None
+    return path
+
+
+def _cap(archive: Path) -> int:
+    return max(MIN_CAP, MAX_RATIO * archive.stat().st_size)
+
+
+def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | None) -> None:
+    if zipfile.is_zipfile(archive):
+        members = _zip_members(archive, cap)
+    elif tarfile.is_tarfile(archive):
+        members = _tar_members(archive)
+    else:
+        raise DataError(f"{archive}: neither a zip nor a tar archive")
+    done, total = 0, unpacked_size(archive)
+    for path, size, write in members:
+        done += size
+        if done > cap:
+            raise DataError(
+                f"{archive}: expands beyond {cap:,} bytes; looks like an archive bomb, not unpacked"
+            )
+        target = folder / path
+        if not (target.is_file() and target.stat().st_size == size):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f"{target.name}.part")
+            write(temporary)
+            temporary.replace(target)
+        if progress:
+            progress(archive.name, done, total)
+
+
+Member = tuple[PurePosixPath, int, Callable[[Path], None]]
+
+
+def _zip_members(archive: Path, cap: int) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            path = safe_path(info.filename, archive)
+            if path is None or info.is_dir():
+                continue
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG):
+                raise DataError(f"{archive}: member {info.filename!r} is a link or a device; not unpacked")
+
+            def write(target: Path, info: zipfile.ZipInfo = info) -> None:
+                # ZipFile checks the CRC, but a member can expand past the size that its header claims
+                with file.open(info) as source, target.open("wb") as sink:
+                    _copy(source.read, sink.write, info.file_size, archive, info.filename)
+
+            yield path, info.file_size, write
+
+
+def _tar_members(archive: Path) -> Iterator[Member]:
+    with tarfile.open(archive) as file:
+        for info in file:
+            path = safe_path(info.name, archive)
+            if path is None or info.isdir():
+                continue
+            tarfile.data_filter(
+                info, str(archive.parent)
+            )  # raises for links and devices that point elsewhere
+            if not info.isfile():
+                raise DataError(f"{archive}: member {info.name!r} is a link or a device; not unpacked")
+
+            def write(target: Path, info: tarfile.TarInfo = info) -> None:
+                source = file.extractfile(info)
+                assert source is not None  # isfile() was true
+                with source, target.open("wb") as sink:
+                    _copy(source.read, sink.write, info.size, archive, info.name)
+
+            yield path, info.size, write
+        # the checksum of a .gz stands at its end, which tarfile itself does not read
+        while file.fileobj is not None and file.fileobj.read(1 << 20):
+            pass
+
+
+def _copy(
+    read: Callable[[int], bytes], write: Callable[[bytes], int], size: int, archive: Path, name: str
+) -> None:
+    copied = 0
+    while block := read(1 << 20):
+        copied += len(block)
+        if copied > size:
+            break
+        write(block)
+    if copied != size:
+        raise DataError(f"{archive}: member {name!r} has {copied:,} bytes; its header says {size:,}")
+
+
+@contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    """Errors of the archive libraries and of the disk, as DataError that names the archive."""
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+        tarfile.TarError,
+        EOFError,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
+        raise DataError(f"{archive}: damaged archive ({error}); delete it and download it again") from error
+    except RuntimeError as error:  # how zipfile says that a password is needed
+        raise DataError(f"{archive}: {error}") from error
+    except OSError as error:
+        free = shutil.disk_usage(archive.parent).free
+        raise DataError(
+            f"{archive}: cannot unpack: {error.strerror or error} ({free:,} bytes free; what is unpacked so "
+            f"far "
+            "is kept, run again to go on)"
+        ) from error
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder: it loses its name first, so that an interruption leaves no half folder."""
+    if folder.exists():
+        away = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
+        folder.rename(away)
+        shutil.rmtree(away)

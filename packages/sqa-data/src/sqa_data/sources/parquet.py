@@ -1,0 +1,174 @@
+"""Parquet files that carry audio: write it out as it is, read the labels without touching it."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqa_data.atomic import atomic_write
+from sqa_data.errors import DataError
+
+BATCH_ROWS = 64  # of audio held in memory at once
+
+
+def parts(root: Path, name: str) -> list[Path]:
+    """The files of one part of a dataset repository (`data/NAME-00000-of-00012.parquet`), all of them or an
+    error.
+
+    An empty list: that part is not here.
+    """
+    found = sorted(
+        path
+        for folder in (root, root / "data", root / name)
+        if folder.is_dir()
+        for path in folder.glob("*.parquet")
+        if path.stem == name or path.stem.startswith(f"{name}-") or folder.name == name
+    )
+    totals = {int(m[1]) for path in found if (m := re.search(r"-of-(\d+)$", path.stem))}
+    if totals and totals != {len(found)}:
+        raise DataError(
+            f"{root}: {len(found)} files of part {name!r}; expected {max(totals)}. Run `data download` to "
+            f"finish it"
+        )
+    return found
+
+
+def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac") -> str:
+    """Where the audio of a row goes, below the corpus folder; ids are quoted so that they stay inside it.
+
+    >>> audio_path("validation", "s1", "../x")
+    'audio/validation/s1/..%2Fx.flac'
+    """
+    if _UNSAFE(system_id):
+        system_id = quote(system_id, safe=" ")
+    if _UNSAFE(sample_id):
+        sample_id = quote(sample_id, safe=" ")
+    return (
+        f"audio/{part}/{system_id}/{sample_id}{suffix}" if system_id else f"audio/{part}/{sample_id}{suffix}"
+    )
+
+
+_UNSAFE = re.compile(r"[/\\\0:]|^\.").search
+_SUFFIX = re.compile(r"\.\w{2,5}$").search
+
+
+def suffix_of(path: str | None) -> str:
+    """File suffix of a clip by the dataset's own name of it; without a name, the corpora's ".flac"."""
+    found = _SUFFIX(path) if path else None
+    return found[0].lower() if found else ".flac"
+
+
+def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Those of `columns` that a parquet file has, and its rows of them; nothing else is read from the disk.
+
+    "audio.path" stands for that field of the audio column.
+    """
+    file = _open(path)
+    present = [column for column in columns if column.partition(".")[0] in file.schema_arrow.names]
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for batch in file.iter_batches(batch_size=8192, columns=present):
+            arrays = [
+                batch.column("audio").field("path") if c == "audio.path" else batch.column(c) for c in present
+            ]
+            yield from zip(*(array.to_pylist() for array in arrays), strict=True)
+
+    return present, rows()
+
+
+def unpack_audio(path: Path, root: Path, part: str) -> int:
+    """Write the audio of each row to its `audio_path` below `root`; returns the number of clips written now.
+
+    A clip that is there with the right size is left alone and a finished parquet file is not read again, so a
+    second run after an interruption does only what is left.
+    """
+    if is_unpacked(path, root, part):
+        return 0
+    file = _open(path)
+    names = file.schema_arrow.names
+    for needed in ("sample_id", "audio"):
+        if needed not in names:
+            raise DataError(f"{path}: no column {needed!r}; found {', '.join(names)}")
+    columns = ["sample_id", "audio", *(["system_id"] if "system_id" in names else [])]
+    written, folders = 0, set()
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+        samples = batch.column("sample_id").to_pylist()
+        systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(samples)
+        clips, paths = batch.column("audio").field("bytes"), batch.column("audio").field("path").to_pylist()
+        for i, (sample_id, system_id) in enumerate(zip(samples, systems, strict=True)):
+            content = clips[i].as_buffer()
+            if content is None:
+                continue  # a label without audio: `prepare` reports the clip as missing
+            target = f"{root}/{audio_path(part, str(system_id or ''), str(sample_id), suffix_of(paths[i]))}"
+            folder = target.rpartition("/")[0]
+            if folder not in folders:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                folders.add(folder)
+            try:
+                written += _write_once(target, content)
+            except OSError as error:
+                raise DataError(
+                    f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
+                ) from error
+    with atomic_write(_marker(path, root, part)) as marker:
+        marker.write(_mark(path).encode())
+    return written
+
+
+def is_unpacked(path: Path, root: Path, part: str) -> bool:
+    """Whether `unpack_audio` has finished this very file."""
+    marker = _marker(path, root, part)
+    return marker.is_file() and marker.read_text() == _mark(path)
+
+
+def _marker(path: Path, root: Path, part: str) -> Path:
+    return root / "audio" / part / f".{path.stem}.done"
+
+
+def _mark(path: Path) -> str:
+    stat = path.stat()
+    return json.dumps({"size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+
+
+def _write_once(path: str, content: Any) -> bool:
+    try:
+        if os.stat(path).st_size == content.size:  # noqa: PTH116  as below
+            return False
+    except FileNotFoundError:
+        pass
+    # straight system calls: a quarter of the time of Path.write_bytes, which matters 238,000 times
+    temporary = f"{path}.part"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)  # noqa: PTH105
+    return True
+
+
+def _open(path: Any) -> Any:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DataError("this corpus is published as parquet: pip install 'sqa-data[parquet]'") from error
+    import pyarrow
+
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: not a readable parquet file ({error})") from error
+
+
+def write_without_audio(source: Any, sink: Any) -> None:
+    """Copy a parquet file but for its audio; of a remote `source` only the other columns are then read."""
+    import pyarrow.parquet as pq
+
+    file = _open(source)
+    columns = [name for name in file.schema_arrow.names if name != "audio"]
+    pq.write_table(file.read(columns=columns), sink)

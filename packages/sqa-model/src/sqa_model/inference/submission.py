@@ -1,0 +1,87 @@
+"""The challenge's submission: a flat zip of mos.scp and README.yaml, written only if nothing is missing or odd."""
+
+import io
+import math
+import zipfile
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from sqa_model.errors import ModelError
+from sqa_model.inference.score_file import read_rows
+
+AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".opus")
+
+
+def write_submission(
+    results: Path,
+    out: Path,
+    about: Mapping[str, str | float | list[str]],
+    *,
+    expected: Collection[str] | None = None,
+    count: int | None = None,
+    metric: str = "mos",
+) -> int:
+    """Turn a results file into the zip that the challenge takes; returns the number of scores.
+
+    Args:
+        about: README.yaml's content, such as team, data, system_type, model_size, loss, pretrained_models.
+        expected: the names that must be there, no more and no fewer.
+        count: how many scores there must be.
+
+    Raises: ModelError naming the rows that are missing, extra, doubled, failed or not finite; nothing is
+    written.
+    """
+    scores: list[tuple[str, float]] = []
+    bad: list[str] = []
+    for row in read_rows(results):
+        name = stem(row["sample_id"])
+        value = row.get("metrics", {}).get(metric)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            bad.append(f"{name}: {row.get('error') or f'{metric} is {value}'}")
+        elif not name or any(c.isspace() for c in name):
+            bad.append(f"{name!r}: a name must not have blanks")
+        else:
+            scores.append((name, value))
+    doubled = [name for name, n in Counter(name for name, _ in scores).items() if n > 1]
+    found = {name for name, _ in scores}
+    wanted = {stem(name) for name in expected} if expected is not None else found
+    problems = {
+        "without a finite score": bad,
+        "twice": doubled,
+        "missing": sorted(wanted - found) if not bad else [],
+        "not asked for": sorted(found - wanted),
+    }
+    said = [f"{len(names)} {what}, such as {names[0]}" for what, names in problems.items() if names]
+    if count is not None and len(scores) != count:
+        said.append(f"{len(scores)} scores, expected {count}")
+    if not scores and not said:
+        said.append("no scores")
+    if said:
+        raise ModelError(f"{results}: {'; '.join(said)}; no submission written")
+
+    files = {
+        "mos.scp": "".join(f"{name} {value}\n" for name, value in sorted(scores)),
+        "README.yaml": yaml.safe_dump(dict(about), sort_keys=False, allow_unicode=True),
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(zipfile.ZipInfo(name), text)  # a fixed date: the same scores give the same bytes
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    part.write_bytes(buffer.getvalue())
+    part.replace(out)
+    return len(scores)
+
+
+def stem(name: str) -> str:
+    """The name of a clip without folders and audio extension.
+
+    >>> stem("test/fileid_1.wav"), stem("v1.5_a")
+    ('fileid_1', 'v1.5_a')
+    """
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in AUDIO else path.name

@@ -1,0 +1,388 @@
+"""Each adapter's value equals its own package's on the same real file; every failure is one clear error."""
+
+import contextlib
+import io
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.signal
+import soundfile as sf
+from sqa_data.labellers import LABELS as KNOWN
+from sqa_data.labellers import Clip, ClipError, adapter_of
+
+RATE = 16000
+
+
+def value(label: str, path: Path, reference: Path | None = None, fast: bool = False) -> float:
+    from sqa_data.annotate.run import _load
+
+    return dict(_load(adapter_of(label), "cpu", fast)(Clip(path, reference)))[label]
+
+
+@pytest.fixture(scope="session")
+def samples(shared: Path) -> Path:
+    return shared / "data" / "speech_samples"
+
+
+@pytest.fixture(scope="session")
+def alone(samples: Path) -> list[Path]:
+    """Real speech: 16 kHz clean and lossy, 8, 32 and 48 kHz."""
+    return [
+        samples / "plcmos_examples" / "clean.wav",
+        samples / "plcmos_examples" / "plc_poor.wav",
+        samples / "lyra_testdata" / "sample1_48kHz.wav",
+        samples / "lyra_testdata" / "sample2_32kHz.wav",
+        samples / "lyra_testdata" / "sample2_8kHz.wav",
+    ]
+
+
+@pytest.fixture(scope="session")
+def pairs(samples: Path) -> list[tuple[Path, Path]]:
+    """(reference, degraded): 16 kHz babble and Opus, 48 kHz office noise."""
+    clean, noisy = (
+        sorted((samples / "vctk_demand_pairs" / kind).iterdir())[0] for kind in ("clean", "noisy")
+    )
+    return [
+        (samples / "pesq_pair" / "speech.wav", samples / "pesq_pair" / "speech_bab_0dB.wav"),
+        (samples / "scoreq_pair" / "ref.wav", samples / "scoreq_pair" / "opus.wav"),
+        (clean, noisy),
+    ]
+
+
+def optional(name: str) -> Any:
+    """A package that is not among the developers' dependencies, or skip."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip(name)
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    samples, rate = sf.read(path, dtype="float32")
+    return samples, rate
+
+
+def test_distill_mos(alone: list[Path]) -> None:
+    import distillmos
+    import torch
+    import torchaudio
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = distillmos.ConvTransformerSQAModel().eval()
+    for path in alone[:3]:
+        samples, rate = read(path)
+        wave = torch.from_numpy(samples)[None]
+        if rate != RATE:
+            wave = torchaudio.transforms.Resample(rate, RATE)(wave)
+        with torch.no_grad():
+            expected = model(wave).item()
+        assert value("distill_mos", path) == pytest.approx(expected, abs=1e-6)
+        assert value("distill_mos", path, fast=True) == pytest.approx(expected, abs=0.03)
+
+
+def test_distill_mos_of_its_command(
+    alone: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The `distillmos` command itself; its reader wants torchcodec, so soundfile reads for it."""
+    import distillmos.sqa as package
+    import torch
+
+    def load(path: str) -> tuple[Any, int]:
+        samples, rate = sf.read(path, dtype="float32", always_2d=True)
+        return torch.from_numpy(samples.T.copy()), rate
+
+    monkeypatch.setattr(package.torchaudio, "load", load)
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for path in alone[1:4]:
+        (folder / path.name).symlink_to(path)
+    monkeypatch.setattr(sys, "argv", ["distillmos", str(folder), "-o", str(tmp_path / "out.csv")])
+    package.command_line_inference()
+    rows = [line.rsplit(", ", 1) for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    assert {Path(name).name for name, _ in rows} == {path.name for path in alone[1:4]}
+    for name, expected in rows:
+        assert value("distill_mos", Path(name)) == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+def test_dnsmos(alone: list[Path]) -> None:
+    from speechmos import dnsmos
+
+    for path in (alone[1], alone[2], alone[4]):
+        expected = dnsmos.run(str(path), RATE)
+        for label, key in (
+            ("dnsmos_ovrl", "ovrl_mos"),
+            ("dnsmos_sig", "sig_mos"),
+            ("dnsmos_bak", "bak_mos"),
+            ("dnsmos_p808", "p808_mos"),
+        ):
+            assert value(label, path) == pytest.approx(float(expected[key]), abs=2e-5), (path, label)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+def test_plcmos(alone: list[Path]) -> None:
+    """The package draws its raters at random: ours are within its spread, and repeat."""
+    from speechmos import plcmos
+
+    for path in alone[:2]:
+        runs = [plcmos.run(str(path), RATE)["plcmos"] for _ in range(4)]
+        assert value("plcmos", path) == pytest.approx(np.mean(runs), abs=max(0.05, 4 * np.std(runs)))
+        assert value("plcmos", path) == value("plcmos", path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+def test_plcmos_with_the_same_raters(alone: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from speechmos import plcmos
+
+    raters = iter(np.random.default_rng(0).standard_normal((15, 1, 64)).astype(np.float32))
+    monkeypatch.setattr(np.random, "normal", lambda size: next(raters))
+    expected = plcmos.PLCMOS()(str(alone[0]))["plcmos"]
+    assert value("plcmos", alone[0]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("label", ["pesq", "pesqc2"])
+def test_pesq(label: str, pairs: list[tuple[Path, Path]], samples: Path) -> None:
+    package = pytest.importorskip(label, exc_type=ImportError)
+    for reference, degraded in pairs[:2]:
+        (ref, rate), (deg, _) = read(reference), read(degraded)
+        assert rate == RATE
+        length = min(len(ref), len(deg))
+        expected = package.pesq(rate, ref[:length], deg[:length], "wb")
+        assert value(label, degraded, reference) == pytest.approx(expected, abs=1e-6)
+    narrow, _ = read(samples / "lyra_testdata" / "sample1_8kHz.wav")
+    path = samples / "lyra_testdata" / "sample1_8kHz.wav"
+    assert value(label, path, path) == pytest.approx(package.pesq(8000, narrow, narrow, "nb"), abs=1e-6)
+
+
+def test_pesq_of_the_literature(pairs: list[tuple[Path, Path]]) -> None:
+    """The package's README gives 1.083 for this pair."""
+    assert value("pesq", pairs[0][1], pairs[0][0]) == pytest.approx(1.0832337141036987, abs=1e-4)
+
+
+@pytest.mark.parametrize(("label", "extended"), [("stoi", False), ("estoi", True)])
+def test_stoi(label: str, extended: bool, pairs: list[tuple[Path, Path]]) -> None:
+    import pystoi
+
+    for reference, degraded in pairs:
+        (ref, rate), (deg, _) = read(reference), read(degraded)
+        length = min(len(ref), len(deg))
+        expected = pystoi.stoi(ref[:length], deg[:length], rate, extended=extended)
+        assert value(label, degraded, reference) == pytest.approx(expected, abs=1e-9)
+
+
+def test_sdr(pairs: list[tuple[Path, Path]]) -> None:
+    """Against its definition: the part of the clip that a 512-tap filter makes of the reference, and the rest."""
+    for reference, degraded in pairs[:2]:
+        ref, deg = (read(p)[0].astype(np.float64) for p in (reference, degraded))
+        length = min(len(ref), len(deg))
+        ref, deg = ref[:length], deg[:length]
+        size = 2 ** int(np.ceil(np.log2(2 * length)))
+        spectrum = np.fft.rfft(ref, size)
+        auto = np.fft.irfft(np.abs(spectrum) ** 2)[:512]
+        cross = np.fft.irfft(np.conj(spectrum) * np.fft.rfft(deg, size))[:512]
+        target = np.convolve(ref, scipy.linalg.solve_toeplitz(auto, cross))
+        error = np.pad(deg, (0, len(target) - length)) - target
+        expected = 10 * np.log10(np.sum(target**2) / np.sum(error**2))
+        assert value("sdr", degraded, reference) == pytest.approx(expected, abs=1e-3)
+    assert value("sdr", pairs[0][0], pairs[0][0]) == pytest.approx(50.0, abs=0.01)
+
+
+def test_si_sdr(pairs: list[tuple[Path, Path]]) -> None:
+    fast_bss_eval = pytest.importorskip("fast_bss_eval")
+
+    for reference, degraded in pairs:
+        ref, deg = (read(p)[0].astype(np.float64) for p in (reference, degraded))
+        length = min(len(ref), len(deg))
+        expected = fast_bss_eval.si_sdr(ref[None, :length], deg[None, :length], zero_mean=True)
+        assert value("si_sdr", degraded, reference) == pytest.approx(float(expected[0]), abs=1e-6)
+
+
+def test_lsd(pairs: list[tuple[Path, Path]]) -> None:
+    """Against the challenge's definition, its spectra by librosa."""
+    import librosa
+
+    for reference, degraded in pairs:
+        (ref, rate), (deg, _) = read(reference), read(degraded)
+        length = min(len(ref), len(deg))
+        ref, deg = ref[:length].astype(np.float64), deg[:length].astype(np.float64)
+        deg = deg * (np.sum(ref * deg) / (np.sum(deg**2) + 1e-8))
+        one, two = (
+            np.abs(librosa.stft(x, n_fft=int(rate * 0.032), hop_length=int(rate * 0.016))).T
+            for x in (ref, deg)
+        )
+        log_ratio = np.log(one**2 / (two + 1e-8) ** 2 + 1e-8) ** 2
+        expected = np.mean(np.mean(log_ratio, axis=1) ** 0.5)
+        assert value("lsd", degraded, reference) == pytest.approx(expected, rel=1e-6)
+
+
+def test_mcd(pairs: list[tuple[Path, Path]]) -> None:
+    """Against cepstra frame by frame and an exact dynamic time warping."""
+    pysptk = optional("pysptk")
+
+    for reference, degraded in pairs[:2]:
+        ref, deg = (read(p)[0].astype(np.float64)[: 2 * RATE] for p in (reference, degraded))
+        deg = deg * (np.sum(ref * deg) / (np.sum(deg**2) + 1e-8))
+        window = pysptk.sptk.hamming(1024)
+        one, two = (
+            np.stack([
+                pysptk.mcep(x[i : i + 1024] * window, 23, 0.42, eps=1e-6, etype=1) for i in range(0, len(x) - 1023, 256)
+            ])
+            for x in (ref, deg)
+        )  # fmt: skip
+        distance = np.linalg.norm(one[:, None] - two[None], axis=2)
+        expected = _exact_mcd(distance)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(_folder())
+            sf.write(folder / "r.wav", read(reference)[0][: 2 * RATE], RATE, subtype="FLOAT")
+            sf.write(folder / "d.wav", read(degraded)[0][: 2 * RATE], RATE, subtype="FLOAT")
+            found = value("mcd", folder / "d.wav", folder / "r.wav")
+        assert found == pytest.approx(expected, rel=0.05)  # fastdtw's path is near the best, not it
+    assert value("mcd", pairs[0][0], pairs[0][0]) == pytest.approx(0.0, abs=1e-9)
+
+
+def _exact_mcd(distance: np.ndarray) -> float:
+    """Mean MCD along the cheapest warping path of a distance matrix."""
+    rows, columns = distance.shape
+    total = np.full((rows + 1, columns + 1), np.inf)
+    total[0, 0] = 0
+    for i in range(rows):
+        for j in range(columns):
+            total[i + 1, j + 1] = distance[i, j] + min(total[i, j], total[i, j + 1], total[i + 1, j])
+    i, j, path = rows, columns, []
+    while i and j:
+        path.append(distance[i - 1, j - 1])
+        i, j = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda at: total[at])
+    return float(np.mean(path) * 10 / np.log(10) * np.sqrt(2))
+
+
+@contextlib.contextmanager
+def _folder():  # type: ignore[no-untyped-def]
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+# ---- clips that cannot be scored ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write(name: str, samples: np.ndarray, rate: int = RATE, subtype: str | None = None) -> Path:
+        sf.write(tmp_path / name, samples, rate, subtype=subtype)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize("label", ["pesq", "stoi", "estoi", "sdr", "si_sdr", "lsd"])
+def test_a_silent_reference_is_an_error(label: str, write: Callable[..., Path]) -> None:
+    clean, silent = (
+        write(name, x)
+        for name, x in (
+            ("c.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE)),
+            ("s.wav", np.zeros(RATE)),
+        )
+    )
+    with pytest.raises(ClipError, match="the reference is silent"):
+        value(label, clean, silent)
+
+
+@pytest.mark.parametrize("label", ["pesq", "sdr", "si_sdr", "lsd"])
+def test_a_silent_clip_is_an_error(label: str, write: Callable[..., Path]) -> None:
+    clean = write("c.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE))
+    with pytest.raises(ClipError, match="the clip is silent"):
+        value(label, write("s.wav", np.zeros(RATE)), clean)
+
+
+def test_a_constant_clip_has_no_si_sdr(write: Callable[..., Path]) -> None:
+    """Without its mean it is nothing: far from equal to the reference, though both residues are 0."""
+    clean = write("c.wav", 0.1 * np.random.default_rng(0).standard_normal(RATE))
+    with pytest.raises(ClipError, match="nothing of the reference is in the clip"):
+        value("si_sdr", write("d.wav", np.full(RATE, 0.25)), clean)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+def test_shortest_for_plcmos(write: Callable[..., Path]) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(RATE)
+    with pytest.raises(ClipError, match="plcmos needs 7 frames of 16 ms; found 6"):
+        value("plcmos", write("short.wav", noise[:1280]))
+    assert 1 < value("plcmos", write("enough.wav", noise[:1290])) < 5
+
+
+def test_pesq_of_a_quarter_second(pairs: list[tuple[Path, Path]], write: Callable[..., Path]) -> None:
+    import pesq
+
+    speech = [read(path)[0][20000:24000] for path in pairs[0]]
+    reference, degraded = (write(f"{i}.wav", x, subtype="FLOAT") for i, x in enumerate(speech))
+    assert value("pesq", degraded, reference) == pytest.approx(pesq.pesq(RATE, *speech, "wb"), abs=1e-6)
+    reference, degraded = (write(f"s{i}.wav", x[:3999], subtype="FLOAT") for i, x in enumerate(speech))
+    with pytest.raises(ClipError, match="1/4 of a second"):
+        value("pesq", degraded, reference)
+
+
+def test_pesq_is_of_16_khz(pairs: list[tuple[Path, Path]], tmp_path: Path) -> None:
+    """A clip of 48 kHz is resampled: within the resamplers' difference of scipy's."""
+    import pesq
+
+    (reference, rate), (degraded, _) = (read(path) for path in pairs[2])
+    for name, signal in (("r", reference), ("d", degraded)):
+        sf.write(
+            tmp_path / f"{name}.wav", scipy.signal.resample_poly(signal, 48000 // rate, 1), 48000, "FLOAT"
+        )
+    expected = pesq.pesq(
+        RATE, *(scipy.signal.resample_poly(x, RATE, rate) for x in (reference, degraded)), "wb"
+    )
+    assert value("pesq", tmp_path / "d.wav", tmp_path / "r.wav") == pytest.approx(expected, abs=0.02)
+
+
+def test_too_short_for_stoi(write: Callable[..., Path]) -> None:
+    path = write("short.wav", 0.1 * np.random.default_rng(0).standard_normal(2000))
+    with pytest.raises(ClipError, match="Not enough STFT frames"):
+        value("estoi", path, path)
+
+
+def test_pesq_without_speech(write: Callable[..., Path]) -> None:
+    path = write("silent.wav", np.zeros(RATE))
+    with pytest.raises(ClipError, match="pesq"):
+        value("pesq", path, path)
+
+
+def test_beyond_full_scale(write: Callable[..., Path]) -> None:
+    path = write("loud.wav", 3 * np.sin(np.arange(RATE) * 0.1), subtype="FLOAT")
+    with pytest.raises(ClipError, match=r"beyond full scale \(peak 3\.000\)"):
+        value("dnsmos_ovrl", path)
+
+
+def test_no_setting_for_the_rate(write: Callable[..., Path]) -> None:
+    optional("pysptk")
+    path = write("odd.wav", np.random.default_rng(0).standard_normal(12000) * 0.1, rate=12000)
+    with pytest.raises(ClipError, match="mcd has no setting for 12000 Hz"):
+        value("mcd", path, path)
+
+
+def test_not_finite(write: Callable[..., Path]) -> None:
+    path = write("nan.wav", np.full(RATE, np.nan), subtype="FLOAT")
+    with pytest.raises(ClipError, match="not finite"):
+        value("distill_mos", path)
+
+
+def test_stereo_is_mixed(write: Callable[..., Path]) -> None:
+    left, right = 0.1 * np.random.default_rng(0).standard_normal((2, RATE))
+    stereo, mono = (
+        write("s.wav", np.stack([left, right], 1), subtype="FLOAT"),
+        write("m.wav", (left + right) / 2, subtype="FLOAT"),
+    )
+    np.testing.assert_allclose(Clip(stereo).samples(RATE), Clip(mono).samples(RATE), atol=1e-7)
+
+
+def test_labels_are_those_of_the_table() -> None:
+    assert {"distill_mos", "dnsmos_ovrl", "plcmos", "pesq", "pesqc2", "estoi", "sdr", "lsd", "mcd"} <= set(
+        KNOWN
+    )

@@ -1,0 +1,156 @@
+"""Archives that try to harm, that are damaged, that were unpacked halfway."""
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from sqa_data import DataError
+from sqa_data.sources.archives import remove_tree, unpack
+from tiny_corpora import tarred, zipped
+
+
+def tar_with(path: Path, info: tarfile.TarInfo, content: bytes = b"") -> None:
+    info.size = len(content)
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(info, io.BytesIO(content))
+
+
+def test_names_with_spaces_and_beyond_ascii(tmp_path: Path) -> None:
+    files = {"a b/ü 語.wav": b"1", "c/d/e.txt": b"22"}
+    zipped(tmp_path / "a.zip", files)
+    tarred(tmp_path / "b.tar.gz", files)
+    for name in ("a.zip", "b.tar.gz"):
+        unpack(tmp_path / name, tmp_path / f"{name}.d")
+        found = {
+            str(p.relative_to(tmp_path / f"{name}.d")): p.read_bytes()
+            for p in (tmp_path / f"{name}.d").rglob("*.*")
+        }
+        assert found == files
+
+
+def test_several_archives_into_one_folder(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {"audio/1": b"1"})
+    tarred(tmp_path / "b.tar.gz", {"audio/2": b"2", "labels": b"3"})
+    unpack([tmp_path / "a.zip", tmp_path / "b.tar.gz"], tmp_path / "x")
+    assert {p.name for p in (tmp_path / "x").rglob("*")} == {"audio", "1", "2", "labels"}
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "C:\\evil", "..\\evil"])
+def test_paths_that_point_outside(tmp_path: Path, name: str) -> None:
+    zipped(tmp_path / "a.zip", {"ok": b"", name: b"x"})
+    tar_with(tmp_path / "a.tar.gz", tarfile.TarInfo(name), b"x")
+    for archive in ("a.zip", "a.tar.gz"):
+        with pytest.raises(DataError, match="points outside"):
+            unpack(tmp_path / archive, tmp_path / "out" / "x")
+        assert not (tmp_path / "out" / "x").exists()
+    assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+@pytest.mark.parametrize("target", ["/etc/passwd", "inside"])
+def test_tar_links_and_devices(tmp_path: Path, kind: bytes, target: str) -> None:
+    info = tarfile.TarInfo("link")
+    info.type, info.linkname = kind, target
+    tar_with(tmp_path / "a.tar.gz", info)
+    with pytest.raises(DataError, match="link"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_zip_symlink(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("link")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    with pytest.raises(DataError, match="link or a device"):
+        unpack(tmp_path / "a.zip", tmp_path / "x")
+
+
+def test_bombs(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {f"{i}": bytes(100_000) for i in range(4)})
+    tarred(tmp_path / "a.tar.gz", {f"{i}": bytes(100_000) for i in range(4)})
+    for name in ("a.zip", "a.tar.gz"):
+        with pytest.raises(DataError, match="archive bomb"):
+            unpack(tmp_path / name, tmp_path / "x", max_bytes=300_000)
+        assert not (tmp_path / "x").exists()
+        remove_tree(tmp_path / "x.partial")
+
+
+def test_a_zip_that_lies_about_a_size(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {"a": bytes(100_000)})
+    content = (tmp_path / "a.zip").read_bytes()
+    lie = content.replace((100_000).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    (tmp_path / "a.zip").write_bytes(lie)
+    with pytest.raises(DataError, match=r"damaged|its header says"):
+        unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name == "a"]
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+@pytest.mark.parametrize("how", ["cut", "flip", "text"])
+def test_damaged_archives(tmp_path: Path, name: str, how: str) -> None:
+    path = tmp_path / name
+    noise = os.urandom(50_000)
+    (zipped if name == "a.zip" else tarred)(path, {"a.bin": noise, "b.bin": noise[::-1]})
+    content = bytearray(path.read_bytes())
+    if how == "cut":
+        content = content[: len(content) // 2]
+    elif how == "flip":
+        content[len(content) // 3] ^= 255
+    else:
+        content = bytearray(b"<html>404 not found</html>")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}: (damaged archive|neither a zip nor a tar)"):
+        unpack(path, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    files = {f"d/{i}.bin": os.urandom(1000) for i in range(5)}
+    zipped(tmp_path / "a.zip", files)
+
+    def stop(what: str, done: int, total: int | None) -> None:
+        assert total == 5000
+        if done == 3000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unpack(tmp_path / "a.zip", tmp_path / "x", progress=stop)
+    assert not (tmp_path / "x").exists()
+    first = tmp_path / "x.partial" / "d" / "0.bin"
+    stamp = first.stat().st_mtime_ns
+    seen: list[int] = []
+    unpack(tmp_path / "a.zip", tmp_path / "x", progress=lambda what, done, total: seen.append(done))
+    assert seen[-1] == 5000
+    assert (tmp_path / "x" / "d" / "0.bin").stat().st_mtime_ns == stamp
+    assert {f"d/{p.name}": p.read_bytes() for p in (tmp_path / "x" / "d").iterdir()} == files
+    assert not (tmp_path / "x.partial").exists()
+
+
+def test_is_not_unpacked_over_what_is_there(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {"a": b"x"})
+    (tmp_path / "x").mkdir()
+    with pytest.raises(DataError, match="exists already"):
+        unpack(tmp_path / "a.zip", tmp_path / "x")
+
+
+def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped(tmp_path / "a.zip", {"a": bytes(10), "b": bytes(10)})
+    real = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "b":
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DataError, match=r"cannot unpack: No space left on device .* run again to go on"):
+        unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+    monkeypatch.undo()
+    unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["a", "b"]

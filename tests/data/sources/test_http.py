@@ -1,0 +1,364 @@
+"""One file from servers that cut, stall, lie and change: the same bytes in the end, or a clear error."""
+
+import email.utils
+import errno
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from loopback import Do, Loopback, serve
+from sqa_data import DataError
+from sqa_data.sources.http import ChecksumError, Patience, Source, State, fetch, judge
+
+CONTENT = os.urandom(300_000)
+SHA = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
+QUICK = Patience(retries=3, stall_s=0.4, backoff_s=0.01, longest_wait_s=5)
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    with serve() as world:
+        world.files["/a.zip"] = CONTENT
+        yield world
+
+
+def get(server: Loopback, folder: Path, **facts: object) -> bytes:
+    path = folder / "a.zip"
+    fetched = fetch(Source(f"{server.url}/a.zip", **facts), path, patience=QUICK)  # type: ignore[arg-type]
+    assert fetched.size == path.stat().st_size
+    assert fetched.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert [p.name for p in folder.iterdir() if not p.name.endswith(".lock")] == ["a.zip"]
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("facts", [{}, {"size": len(CONTENT)}, {"checksum": SHA}, {"checksum": MD5}])
+def test_a_good_server(server: Loopback, tmp_path: Path, facts: dict[str, object]) -> None:
+    assert get(server, tmp_path, **facts) == CONTENT
+    assert get(server, tmp_path, **facts) == CONTENT
+    assert len(server.log) == 1  # the second time the file was here
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_server_that_cuts(server: Loopback, tmp_path: Path, etag: bool) -> None:
+    server.etag = etag
+    server.script.extend([Do(cut=70_000), Do(cut=0), Do(cut=1), Do(cut=100_000)])
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    asked = server.ranges("/a.zip")
+    assert asked[0] is None
+    assert all(str(r).startswith("bytes=") for r in asked[1:])
+
+
+def test_a_server_that_cuts_for_ever_is_not_given_up_while_bytes_come(
+    server: Loopback, tmp_path: Path
+) -> None:
+    server.always = Do(cut=70_000)  # five answers, of which QUICK allows three in a row without a byte
+    assert get(server, tmp_path) == CONTENT
+
+
+def test_a_server_that_stalls(server: Loopback, tmp_path: Path) -> None:
+    server.script.extend([Do(stall=100_000), Do(stall=0)])
+    assert get(server, tmp_path) == CONTENT
+
+
+def test_a_server_that_ignores_range(server: Loopback, tmp_path: Path) -> None:
+    server.script.append(Do(cut=100_000))
+    server.always = Do(ignore_range=True)
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    assert server.log[-1][2] == 200
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_file_that_changes_meanwhile(server: Loopback, tmp_path: Path, etag: bool) -> None:
+    """With an ETag the server sends the new file whole; without one the new length gives it away."""
+    server.etag = etag
+    server.script.append(Do(cut=100_000))
+    new = os.urandom(200_000)
+    path = tmp_path / "a.zip"
+
+    def change(name: str, done: int, total: int | None) -> None:
+        server.files["/a.zip"] = new
+
+    fetch(Source(f"{server.url}/a.zip"), path, patience=QUICK, progress=change)
+    assert path.read_bytes() == new
+
+
+def test_a_changed_file_of_the_same_length_behind_a_lax_server(server: Loopback, tmp_path: Path) -> None:
+    """It answers 206 whatever If-Range says, but its ETag is new."""
+    new = os.urandom(len(CONTENT))
+    server.script.append(Do(cut=100_000))
+    part = tmp_path / "a.zip.part"
+    stop = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        fetch(Source(f"{server.url}/a.zip"), tmp_path / "a.zip", progress=lambda *_: stop.set(), stop=stop)
+    assert part.stat().st_size
+    server.files["/a.zip"] = new
+    action, _, why = judge(
+        206,
+        {"content-range": "bytes 5-9/10", "etag": '"new"'},
+        5,
+        State("u", 10, '"old"'),
+    )
+    assert (action, why) == ("again", "the file on the server changed")
+    assert get(server, tmp_path) == new
+
+
+def test_416_when_all_is_here(server: Loopback, tmp_path: Path) -> None:
+    """A server without Content-Length was killed at the last byte: only 416 tells that nothing is missing."""
+    (tmp_path / "a.zip.part").write_bytes(CONTENT)
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": f"{server.url}/a.zip"}))
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    assert server.log == [("/a.zip", f"bytes={len(CONTENT)}-", 416)]
+
+
+def test_416_when_the_file_shrank(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(CONTENT + b"more")
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": f"{server.url}/a.zip"}))
+    assert get(server, tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_busy_server(server: Loopback, tmp_path: Path, status: int) -> None:
+    server.script.extend([Do(status=status), Do(cut=1000), Do(status=status)])
+    assert get(server, tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_retry_after_is_kept(server: Loopback, tmp_path: Path, as_date: bool) -> None:
+    value = email.utils.formatdate(time.time() + 2, usegmt=True) if as_date else "1"
+    server.script.append(Do(status=503, headers=(("Retry-After", value),)))
+    start = time.monotonic()
+    assert get(server, tmp_path) == CONTENT
+    assert time.monotonic() - start > 0.9
+
+
+def test_waiting_is_told(server: Loopback, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server.script.append(Do(status=503))
+    assert get(server, tmp_path) == CONTENT
+    assert caplog.messages == [f"{server.url}/a.zip: HTTP 503; asking again in 0 s (1 of 3)"]
+
+
+def test_a_server_that_asks_for_too_long(server: Loopback, tmp_path: Path) -> None:
+    server.script.append(Do(status=429, headers=(("Retry-After", "86400"),)))
+    with pytest.raises(DataError, match=r"asks to wait 86400 s \(HTTP 429\); run again after that"):
+        get(server, tmp_path)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_server_that_refuses(server: Loopback, tmp_path: Path, status: int) -> None:
+    server.script.append(Do(status=status))
+    with pytest.raises(DataError, match=rf"a\.zip: HTTP {status}"):
+        get(server, tmp_path)
+    assert len(server.log) == 1
+
+
+def test_patience_ends(server: Loopback, tmp_path: Path) -> None:
+    server.script.append(Do(cut=5000))
+    server.always = Do(status=503)
+    with pytest.raises(
+        DataError, match=r"given up after 4 failures in a row \(HTTP 503\); 5,000 bytes are kept"
+    ):
+        get(server, tmp_path)
+    server.always = Do()
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip")[-1] == "bytes=5000-"
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"given up after 4 failures in a row .*ConnectError"):
+        fetch(Source("http://127.0.0.1:9/a.zip"), tmp_path / "a.zip", patience=QUICK)
+    with pytest.raises(DataError, match="nonsense"):
+        fetch(Source("nonsense://x/a.zip"), tmp_path / "a.zip", patience=QUICK)
+
+
+@pytest.mark.parametrize(
+    "lie", ["bytes 0-299999/300000", "bytes 5-299999/300000", "bytes 1000-299999/999999", "nonsense"]
+)
+def test_a_wrong_content_range(server: Loopback, tmp_path: Path, lie: str) -> None:
+    server.script.extend([Do(cut=1000), Do(content_range=lie)])
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip") == [None, "bytes=1000-", None]
+
+
+def test_a_wrong_length(server: Loopback, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the server's file has 300,000 bytes; expected 299,999"):
+        get(server, tmp_path, size=299_999)
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_more_than_announced(server: Loopback, tmp_path: Path) -> None:
+    server.always = Do(chunked=True, extra=b"more", drop=("Content-Length",))
+    with pytest.raises(DataError, match="sent more than the 300,000 bytes"):
+        get(server, tmp_path, size=300_000)
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_no_length_at_all(server: Loopback, tmp_path: Path) -> None:
+    server.always = Do(chunked=True)
+    assert get(server, tmp_path) == CONTENT
+    (tmp_path / "a.zip").unlink()
+    server.script.append(Do(chunked=True, cut=100_000))
+    assert get(server, tmp_path) == CONTENT
+
+
+def test_an_empty_file(server: Loopback, tmp_path: Path) -> None:
+    server.files["/a.zip"] = b""
+    assert get(server, tmp_path) == b""
+
+
+@pytest.mark.parametrize("checksum", ["sha256:" + "0" * 64, "md5:" + "0" * 32])
+def test_a_wrong_checksum(server: Loopback, tmp_path: Path, checksum: str) -> None:
+    with pytest.raises(ChecksumError) as error:
+        get(server, tmp_path, checksum=checksum)
+    message = str(error.value)
+    for word in ("a.zip", checksum.split(":")[1], hashlib.new(checksum.split(":")[0], CONTENT).hexdigest()):
+        assert word in message
+    assert len(server.log) == 1  # it came whole, so once is enough
+    assert not list(tmp_path.glob("a.zip*"))
+
+
+def test_a_damaged_part_costs_one_more_download(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(bytes(1000))
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": f"{server.url}/a.zip", "size": 300_000}))
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    assert server.ranges("/a.zip") == ["bytes=1000-", None]
+
+
+@pytest.mark.parametrize("state", [None, "", "{", "[]", '{"other": 1}'])
+def test_a_part_without_its_state_is_not_trusted(server: Loopback, tmp_path: Path, state: str | None) -> None:
+    (tmp_path / "a.zip.part").write_bytes(b"from who knows where")
+    if state is not None:
+        (tmp_path / "a.zip.part.json").write_text(state)
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip") == [None]
+
+
+def test_a_part_of_another_source(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": "http://mirror/a.zip", "size": 300_000}))
+    # only a checksum can tell whether two sources have the same file
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    assert server.ranges("/a.zip") == ["bytes=1000-"]
+    (tmp_path / "a.zip").unlink()
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": "http://mirror/a.zip", "size": 300_000}))
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip")[-1] is None
+
+
+def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real: the process may write no file longer than 100,000 bytes."""
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from sqa_data.sources.http import *\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "fetch(Source(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", script, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "DataError" in result.stderr
+    assert "the disk is full; what came so far is kept in a.zip.part" in result.stderr
+    assert not (tmp_path / "a.zip").exists()
+    assert get(server, tmp_path, checksum=SHA) == CONTENT
+    assert server.ranges("/a.zip")[-1] == "bytes=100000-"
+
+
+def test_too_little_room_is_seen_before_the_first_byte(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(DataError, match="300,000 bytes are still to come, but the disk has only 1 free"):
+        get(server, tmp_path)
+
+
+def test_errors_of_the_disk_are_told(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(DataError, match="cannot write: Input/output error"):
+        get(server, tmp_path)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from sqa_data.sources.http import Source, fetch
+fetch(Source(sys.argv[1]), Path(sys.argv[2]), progress=lambda name, done, total: print(done, flush=True))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_and_run_again(server: Loopback, tmp_path: Path, how: signal.Signals) -> None:
+    server.always = Do(slow_s=0.1)
+    command = [sys.executable, "-c", KILLED, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.readline()
+        process.send_signal(how)
+    part = (tmp_path / "a.zip.part").stat().st_size
+    assert 0 < part < len(CONTENT)
+    assert not (tmp_path / "a.zip").exists()
+    server.always = Do()
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip") == [None, f"bytes={part}-"]
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.integers(0, 300_000), max_size=3), st.booleans())
+def test_cut_at_any_byte(tmp_path_factory: pytest.TempPathFactory, cuts: list[int], etag: bool) -> None:
+    with serve() as world:
+        world.files["/a.zip"] = CONTENT
+        world.etag = etag
+        world.script.extend(Do(cut=cut) for cut in cuts)
+        assert get(world, tmp_path_factory.mktemp("cut")) == CONTENT
+
+
+def test_two_processes_at_once(server: Loopback, tmp_path: Path) -> None:
+    server.always = Do(slow_s=0.05)
+    command = [sys.executable, "-c", KILLED, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
+    assert len(server.log) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "have", "state", "action"),
+    [
+        (200, {"content-length": "5"}, 0, State("u"), "restart"),
+        (200, {}, 3, State("u", 5), "restart"),
+        (200, {"content-length": "5", "content-type": "text/html; charset=utf-8"}, 0, State("u"), "refuse"),
+        (206, {"content-range": "bytes 3-4/5"}, 3, State("u", 5), "append"),
+        (206, {"content-range": "bytes 3-4/*"}, 3, State("u", 5), "append"),
+        (206, {"content-range": "bytes 3-4/4"}, 3, State("u"), "again"),
+        (206, {"content-range": "bytes 2-4/5"}, 3, State("u", 5), "again"),
+        (206, {}, 3, State("u", 5), "again"),
+        (416, {"content-range": "bytes */5"}, 5, State("u", 5), "whole"),
+        (416, {"content-range": "bytes */5"}, 5, State("u", 9), "again"),
+        (416, {"content-range": "bytes */4"}, 5, State("u", 5), "again"),
+        (416, {}, 5, State("u", 5), "again"),
+        (503, {}, 3, State("u", 5), "wait"),
+        (404, {}, 3, State("u", 5), "refuse"),
+        (304, {}, 3, State("u", 5), "refuse"),
+    ],
+)
+def test_judge(status: int, headers: dict[str, str], have: int, state: State, action: str) -> None:
+    assert judge(status, headers, have, state)[0] == action

@@ -1,0 +1,111 @@
+"""The feature cache: what comes out is what went in, for this audio and this backbone only."""
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sqa_model import ModelConfig, MosModel
+from sqa_model.errors import ModelError
+from sqa_model.network.wavlm import WavLMConfig
+from sqa_model.training.cache import FeatureCache
+from sqa_model.training.source import Clips
+
+
+def tiny(seed: int = 0, normalize: bool = False) -> MosModel:
+    torch.manual_seed(seed)
+    backbone = WavLMConfig(
+        dim=32, layers=2, heads=2, feedforward=32, channels=16, position_groups=4, position_kernel=8
+    )
+    config = ModelConfig(backbone, dim=16, layers=1, attention_heads=2, feedforward=16, normalize=normalize)
+    return MosModel(config).eval()
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Clips:
+    rng = np.random.default_rng(0)
+    seconds = np.array([0.4, 1.0, 0.7])
+    paths = []
+    for i, duration in enumerate(seconds):
+        paths.append(str(tmp_path / f"{i}.wav"))
+        soundfile.write(paths[-1], rng.standard_normal(int(duration * 16_000)) * 0.1, 16_000)
+    labels = np.ones((3, 1), np.float32)
+    return Clips(paths, ["0", "1", "2"], [None] * 3, ("c",), np.zeros(3, int), seconds, labels)
+
+
+def states(model: MosModel, clips: Clips, index: int) -> torch.Tensor:
+    wave = torch.from_numpy(soundfile.read(clips.paths[index], dtype="float32")[0])
+    with torch.no_grad():
+        return model.features([wave]).states
+
+
+def test_what_is_put_is_got_and_survives_a_new_process(clips: Clips, tmp_path: Path) -> None:
+    model = tiny()
+    cache = FeatureCache(tmp_path / "cache", clips, model, 30.0, {})
+    assert cache.get(1) is None
+    for index in (1, 2):
+        computed = states(model, clips, index)
+        stored = cache.put(index, computed)
+        assert torch.equal(stored, computed.half())
+    again = FeatureCache(tmp_path / "cache", clips, model, 30.0, {})
+    assert again.stored == 2
+    assert again.get(0) is None
+    assert torch.equal(again.get(1), states(model, clips, 1).half())  # type: ignore[arg-type]
+    assert torch.equal(again.get(2), states(model, clips, 2).half())  # type: ignore[arg-type]
+
+
+def test_the_first_states_stay(clips: Clips, tmp_path: Path) -> None:
+    model = tiny()
+    cache = FeatureCache(tmp_path / "cache", clips, model, 30.0, {})
+    first = cache.put(0, states(model, clips, 0))
+    assert torch.equal(cache.put(0, states(model, clips, 0) + 1), first)
+
+
+def test_other_audio_weights_or_precision_is_another_cache(clips: Clips, tmp_path: Path) -> None:
+    model = tiny()
+
+    def folder(model: MosModel = model, precision: str = "fp32", most_s: float = 30.0) -> Path:
+        return FeatureCache(tmp_path / "cache", clips, model, most_s, {"precision": precision}).folder
+
+    first = folder()
+    assert folder() == first
+    seen = {first, folder(tiny(1)), folder(precision="bf16"), folder(most_s=0.5)}
+    wave, rate = soundfile.read(clips.paths[1])
+    soundfile.write(clips.paths[1], wave[::-1], rate)
+    seen.add(folder())
+    Path(clips.paths[1]).unlink()
+    seen.add(folder())
+    assert len(seen) == 6
+
+
+def test_normalised_audio_is_another_cache(clips: Clips, tmp_path: Path) -> None:
+    folders = {
+        FeatureCache(tmp_path / "cache", clips, tiny(normalize=normalize), 30.0, {}).folder
+        for normalize in (False, True)
+    }
+    assert len(folders) == 2
+
+
+def test_a_clip_longer_than_its_manifest_says_is_not_stored(clips: Clips, tmp_path: Path) -> None:
+    model = tiny()
+    cache = FeatureCache(tmp_path / "cache", clips, model, 30.0, {})
+    long = torch.randn(3, 500, 32)
+    assert torch.equal(cache.put(0, long), long.half())
+    assert cache.get(0) is None
+
+
+def test_numbers_too_large_for_half_precision_are_bounded(clips: Clips, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache", clips, tiny(), 30.0, {})
+    assert cache.put(0, torch.full((3, 2, 32), 1e6)).max() == 65504
+
+
+def test_a_full_disk_is_found_out_before_training(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1))
+    with pytest.raises(ModelError, match=r"data\.cache: the features need 0\.0 GB"):
+        FeatureCache(tmp_path / "cache", clips, tiny(), 30.0, {})

@@ -1,0 +1,144 @@
+"""Evaluation inside training: the figures against pandas, and every clip scored once."""
+
+import math
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from sqa_model.errors import ModelError
+from sqa_model.training.config import EvalConfig
+from sqa_model.training.evaluate import agreement, merit, predictions
+from sqa_model.training.processes import Team
+from sqa_model.training.sampler import BatchConfig
+from sqa_model.training.source import Clips, Unreadable
+
+
+def clips(count: int = 60, seed: int = 0) -> Clips:
+    rng = np.random.default_rng(seed)
+    labels = rng.uniform(1, 5, (count, 2)).astype(np.float32)
+    labels[rng.uniform(size=(count, 2)) < 0.2] = math.nan
+    corpus = rng.integers(0, 2, count)
+    return Clips(
+        paths=[f"/{i}.wav" for i in range(count)],
+        sample_ids=[str(i) for i in range(count)],
+        system_ids=[f"s{i % 7}" for i in range(count)],
+        corpora=("bvcc", "nisqa"),
+        corpus=corpus,
+        seconds=rng.uniform(1, 10, count),
+        labels=labels,
+    )
+
+
+def test_figures_equal_pandas() -> None:
+    table = clips()
+    scores = np.random.default_rng(1).uniform(1, 5, (60, 2)).astype(np.float32)
+    results = agreement(table, scores, ("mos", "pesq"))
+    for number, corpus in enumerate(table.corpora):
+        for column, head in enumerate(("mos", "pesq")):
+            frame = pandas.DataFrame(
+                {
+                    "ref": table.labels[:, column].astype(float),
+                    "pred": scores[:, column].astype(float),
+                    "system": table.system_ids,
+                }
+            )[table.corpus == number].dropna()
+            means = frame.groupby("system").mean()
+            found = results[corpus][head]
+            assert (found["clips"], found["systems"]) == (len(frame), len(means))
+            for level, data in (("utterance", frame), ("system", means)):
+                expected = {
+                    "mse": ((data["ref"] - data["pred"]) ** 2).mean(),
+                    "lcc": data["ref"].corr(data["pred"]),
+                    "srcc": data["ref"].corr(data["pred"], method="spearman"),
+                    "ktau": data["ref"].corr(data["pred"], method="kendall"),
+                }
+                for name, value in expected.items():
+                    assert found[f"{level}_{name}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_no_system_level_where_there_are_no_systems() -> None:
+    for systems in ([None] * 60, [str(i) for i in range(60)], ["only"] * 60):
+        table = clips()
+        table.system_ids[:] = systems
+        figures = agreement(table, np.full((60, 2), 3.0), ("mos", "pesq"))["bvcc"]["mos"]
+        assert "systems" not in figures
+        assert figures["utterance_srcc"] is None  # constant scores: undefined, not zero
+
+
+def test_a_head_without_labels_has_no_figures() -> None:
+    table = clips()
+    table.labels[table.corpus == 0, 1] = math.nan
+    assert "pesq" not in agreement(table, np.ones((60, 2)), ("mos", "pesq"))["bvcc"]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
+    table = clips()
+    asked: list[int] = []
+    merged = np.full((60, 2), math.nan)
+    for rank in range(processes):
+
+        class Lone(Team):
+            """One of several processes, whose peers have nothing to say here."""
+
+            def gather(self, thing: object) -> list:
+                return [thing]
+
+        def score(chosen: list[int], items: list[float]) -> torch.Tensor:
+            asked.extend(chosen)
+            assert sum(table.seconds[chosen]) <= 40
+            return torch.tensor([[item, -item] for item in items])
+
+        scores, missing = predictions(
+            score, float, table, 2, BatchConfig(40), Lone(rank, processes, torch.device("cpu")), workers=2
+        )
+        assert missing == []
+        mine = np.isfinite(scores[:, 0])
+        merged[mine] = scores[mine]
+    assert sorted(asked) == list(range(60))
+    assert merged[:, 0].tolist() == list(range(60))
+
+
+def test_unreadable_clips_are_reported_and_strange_scores_stop() -> None:
+    table = clips()
+    alone = Team(0, 1, torch.device("cpu"))
+
+    def load(i: int) -> float:
+        if i == 4:
+            raise Unreadable("/4.wav: gone")
+        return float(i)
+
+    scores, missing = predictions(
+        lambda _, items: torch.tensor([[x, x] for x in items]),
+        load,
+        table,
+        2,
+        BatchConfig(40),
+        alone,
+        workers=2,
+    )
+    assert missing == ["/4.wav: gone"]
+    assert np.isnan(scores).any(1).nonzero()[0].tolist() == [4]
+    with pytest.raises(ModelError, match=r"wav: the model's score is not a number"):
+        predictions(
+            lambda _, items: torch.full((len(items), 2), math.nan),
+            float,
+            table,
+            2,
+            BatchConfig(40),
+            alone,
+            workers=2,
+        )
+
+
+def test_merit_orders_checkpoints() -> None:
+    def results(system: float | None, utterance: float, mse: float = 1.0) -> dict:
+        return {"a": {"mos": {"system_srcc": system, "utterance_srcc": utterance, "utterance_mse": mse}}}
+
+    by_system = EvalConfig()
+    assert merit(results(0.9, 0.1), by_system) > merit(results(0.8, 0.9), by_system)
+    assert merit(results(0.9, 0.2), by_system) > merit(results(0.9, 0.1), by_system)
+    assert merit(results(None, 0.2), by_system) > merit(results(None, 0.1), by_system)
+    by_error = EvalConfig(metric="utterance_mse")
+    assert merit(results(0, 0, mse=0.2), by_error) > merit(results(1, 1, mse=0.3), by_error)

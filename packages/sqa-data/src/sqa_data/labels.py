@@ -8,6 +8,7 @@ the Uni-VERSA-Ext baseline for the choice and the names of the 22.
 import math
 
 MOS = (1.0, 5.0)
+_UNCERTAINTY = "_std"
 
 # label -> (lowest, highest) value it can take
 RANGES: dict[str, tuple[float, float]] = {
@@ -47,6 +48,27 @@ RANGES: dict[str, tuple[float, float]] = {
     "mos_sig": MOS,  # ITU-T P.835: speech signal
     "mos_bak": MOS,  # ITU-T P.835: background
 }
+
+
+def is_uncertainty(head: str) -> bool:
+    """Whether a model's output called `head` is an uncertainty, which no manifest labels.
+
+    The rule, here and nowhere else: `<label>_std` is the standard deviation of the error of head `<label>`.
+
+    >>> is_uncertainty("mos_std"), is_uncertainty("mos")
+    (True, False)
+    """
+    return head.endswith(_UNCERTAINTY)
+
+
+def uncertainty_of(label: str) -> str:
+    """The name of the head that says how uncertain head `label` is: "mos" -> "mos_std"."""
+    return label + _UNCERTAINTY
+
+
+def label_of(uncertainty: str) -> str:
+    """The head that an uncertainty is about: "mos_std" -> "mos"."""
+    return uncertainty.removesuffix(_UNCERTAINTY)
 
 
 def in_range(label: str, value: float) -> bool:

@@ -77,11 +77,17 @@ ADAPTERS = (
     Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True, install="pip install 'sqa-data[mcd]'"),
     Adapter(("scoreq",), "from_hub:scoreq", "scoreq", install="pip install scoreq"),
     Adapter(("utmos",), "from_hub:utmos", "torch", install="pip install torch torchaudio"),
-    Adapter(("nisqa_mos",), "from_hub:nisqa", "torchmetrics", install="pip install torchmetrics librosa requests"),
+    Adapter(
+        ("nisqa_mos",), "from_hub:nisqa", "torchmetrics", install="pip install torchmetrics librosa requests"
+    ),
     Adapter(SIGMOS, "from_hub:sigmos", "onnxruntime", install="pip install onnxruntime librosa"),
     Adapter(("spksim",), "from_hub:spksim", "espnet", needs_reference=True, install="pip install espnet"),
     Adapter(
-        ("lps",), "from_hub:lps", "transformers", needs_reference=True, install="pip install transformers torch"
+        ("lps",),
+        "from_hub:lps",
+        "transformers",
+        needs_reference=True,
+        install="pip install transformers torch",
     ),
     Adapter(
         ("sbert",),

@@ -69,7 +69,7 @@ def test_corpora_without_systems_have_no_system_level() -> None:
     report = score(lines(rows_of("x", 4, 1) + pstn), lines(rows_of("x", 4, 2) + pstn))
     assert report.n_systems == 4
     assert report.corpora["pstn"].system is None
-    assert report.corpora["pstn"].system_absent == "no utterance has a system_id"
+    assert report.corpora["pstn"].system_absent == "every system_id is the utterance's own sample_id"
     assert report.corpora["x"].system == report.system
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
         warmup,
     )
     from sqa_metrics.ranking import Place, dense_rank, rank
-    from sqa_metrics.report import Report, evaluate, score
+    from sqa_metrics.report import Report, by_corpus, evaluate, score
+    from sqa_metrics.rows.systems import systems_of
     from sqa_metrics.scores import Coverage, Paired, Scores, join, pair, read_scores, read_utt2sys
     from sqa_metrics.uncertainty import (
         Ceiling,
@@ -48,6 +49,7 @@ __all__ = [
     "Place",
     "Report",
     "Scores",
+    "by_corpus",
     "ceiling",
     "compare",
     "compare_unpaired",
@@ -68,11 +70,12 @@ __all__ = [
     "read_utt2sys",
     "score",
     "srcc",
+    "systems_of",
     "warmup",
     "with_uncertainty",
 ]
 
-_MODULES = ("agreement", "scores", "report", "uncertainty", "ranking")  # cheapest first
+_MODULES = ("rows.systems", "agreement", "scores", "report", "uncertainty", "ranking")  # cheapest first
 
 
 def __getattr__(name: str) -> object:

@@ -8,7 +8,7 @@ single ratings) makes `pair` return None; the plain road then reads the files ag
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numba
@@ -58,13 +58,15 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
     if not keep.size:
         return None
     corpora, corpus = _names(ref, CORPUS)
-    ref_systems, system = _systems(corpora, corpus, *_names(ref, SYSTEM))
+    named, self_named = _own_names(ref)
+    ref_systems, system = _systems(corpora, corpus, *_names(named, SYSTEM))
     systems, system = _present(ref_systems, system[keep])
     if not ref_systems:  # then those of the first prediction that names some
         for pred, row in zip(preds, rows, strict=True):
             if pred.has(SYSTEM):
-                names, name = _names(pred, SYSTEM)
+                names, name = _names(_own_names(pred)[0], SYSTEM)
                 systems, system = _systems(corpora, corpus[keep], names, name[row[keep]])
+                self_named = ()
                 break
     noise = ref.numbers[keep, 2] ** 2 / ref.numbers[keep, 1]
     return Paired(
@@ -79,6 +81,7 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         ref_utterances=np.bincount(corpus).tolist(),
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=noise if np.isfinite(noise).any() else None,
+        self_named=self_named,
     )
 
 
@@ -140,6 +143,23 @@ def _names(columns: _Columns, field: int) -> tuple[list[str], np.ndarray]:
     texts = [columns.text(row, field) for row in first[:n].tolist()]
     order = sorted(range(n), key=texts.__getitem__)
     return [texts[k] for k in order], np.argsort(order)[code]
+
+
+def _own_names(columns: _Columns) -> tuple[_Columns, tuple[str, ...]]:
+    """The rule of `rows.systems`: where a corpus has systems, one that repeats its sample_id is one too.
+
+    Such rows come with an empty system span that has a start. Also the corpora that have no other.
+    """
+    start, stop = columns.spans[:, SYSTEM].T
+    own = (start > 0) & (start == stop)
+    if not own.any():
+        return columns, ()
+    corpora, corpus = _names(columns, CORPUS)
+    has_systems = np.bincount(corpus[start < stop], minlength=len(corpora)) > 0
+    spans, counted = columns.spans.copy(), own & has_systems[corpus]
+    spans[counted, SYSTEM] = spans[counted, SAMPLE]
+    self_named = tuple(corpora[k] for k in np.unique(corpus[own & ~counted]).tolist())
+    return replace(columns, spans=spans), self_named
 
 
 def _systems(
@@ -251,7 +271,7 @@ def scan(data, keys, bounds, powers, spans, numbers, long):  # type: ignore[no-u
         if n == 0:
             return -1, 0
         if n == m and _same(data, a, data, b, n):
-            spans[row, SYSTEM, 1] = b  # no system: see scores._parse
+            spans[row, SYSTEM, 1] = b  # no part of the key; `_own_names` tells it from no system at all
         row += 1
         at = _blank(data, at)
         if at < data.size and data[at] != NEWLINE:

@@ -2,25 +2,31 @@
 
 A system's score is the mean over its utterances, the same for listeners and predictor (URGENT 2026 Track 2, after
 the VoiceMOS Challenge, Cooper et al. 2022). With several corpora the figures are given for all of them together,
-a system being a (corpus, system_id) pair, and for each alone. A corpus that names no systems has no system level.
+a system being a (corpus, system_id) pair, and for each alone. Which corpora have systems: `rows.systems`. A system
+level needs at least two systems, also if each has one clip (then it equals the utterance level).
 """
 
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqa_metrics.agreement import four
+from sqa_metrics.rows.systems import systems_of
 from sqa_metrics.scores import Coverage, Paired, Source, pair
 from sqa_metrics.tables import Style, figure, render
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sqa_metrics.uncertainty import Ceiling, Interval
 
 METRIC_NAMES = ("mse", "lcc", "srcc", "ktau")
 LEVELS = ("utterance", "system")
 MIN_SYSTEMS = 2  # a correlation needs two points
+SELF_NAMED = "every system_id is the utterance's own sample_id"
 TOO_FEW = "a bootstrap needs at least 5 systems (or utterances, where there are no systems)"
 
 
@@ -112,6 +118,11 @@ class Report:
                 f"{self.n_utterances} of {self.n_ref_utterances} utterances scored ({c.n_missing} missing, "
                 f"{c.n_extra} extra, {c.n_non_finite} non-finite rows)"
             )
+        notes += [
+            f"no system level of {name or '(no corpus)'}: {part.system_absent}"
+            for name, part in self.corpora.items()
+            if part.system_absent
+        ]
         for level, ceiling in (self.ceiling or {}).items():
             notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
         return notes
@@ -171,6 +182,38 @@ def evaluate(paired: Paired, predictor: int = 0) -> Report:
     return replace(whole, corpora=parts)
 
 
+def by_corpus(
+    ref: "np.ndarray",
+    pred: "np.ndarray",
+    system: Sequence[str | None],
+    corpus: Sequence[str],
+    sample: Sequence[str] | None = None,
+) -> dict[str, dict[str, float | int | None]]:
+    """The figures of each corpus as `score` gives them, for arrays that are in memory, each of n rows.
+
+    `clips`, `utterance_mse` and so on, and where the corpus has a system level `systems`, `system_mse` and so on. None:
+    undefined. `sample` (the ids) is needed where a system_id that repeats the sample_id may stand for "no system".
+
+    >>> by_corpus([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], ["A", "A", "B"], ["x"] * 3)["x"]["system_srcc"]
+    1.0
+    """
+    systems, _ = systems_of(system, [""] * len(system) if sample is None else sample, corpus)
+    result = {}
+    for name in sorted(set(corpus)):
+        rows = [k for k, c in enumerate(corpus) if c == name]
+        number = {s: k for k, s in enumerate(sorted({systems[k] for k in rows} - {""}))}
+        codes = [number.get(systems[k], -1) for k in rows]
+        scores = [[float(values[k]) for k in rows] for values in (ref, pred)]
+        figures: dict[str, float | int | None] = {"clips": len(rows)}
+        figures |= {f"utterance_{m}": v for m, v in _plain(_four(*scores)).items()}
+        if len(number) >= MIN_SYSTEMS:
+            means = [system_means(values, codes, len(number)) for values in scores]
+            figures["systems"] = len(number)
+            figures |= {f"system_{m}": v for m, v in _plain(_four(*means)).items()}
+        result[name] = figures
+    return result
+
+
 def select(paired: Paired, corpus: int) -> Paired:
     """The utterances of one corpus."""
     if isinstance(paired.ref, list):
@@ -197,6 +240,7 @@ def select(paired: Paired, corpus: int) -> Paired:
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],
         noise=None if paired.noise is None else take(paired.noise),
+        self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
     )
 
 
@@ -223,7 +267,7 @@ def _one(paired: Paired, predictor: int) -> Report:
     pred, n_systems = paired.preds[predictor], len(paired.systems)
     absent = system = None
     if n_systems == 0:
-        absent = "no utterance has a system_id"
+        absent = SELF_NAMED if paired.self_named else "no utterance has a system_id"
     elif n_systems < MIN_SYSTEMS:
         absent = f"there is only one system ({paired.systems[0][1]})"
     else:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from sqa_metrics.errors import MetricsError
+from sqa_metrics.rows.systems import names_systems, systems_of
 
 Role = Literal["ref", "pred"]
 Source = str | Path | BinaryIO
@@ -84,9 +85,9 @@ class Paired:
     """Reference and predictions on the same utterances, in the order of the reference.
 
     `ref` and each of `preds` hold n values; `system[i]` indexes `systems` (sorted) and is -1 for an utterance of a
-    corpus without systems; `corpus[i]` indexes `corpora` (all of the reference's, sorted). `noise[i]` is the variance
-    of the i-th reference MOS as the mean of its ratings (std^2 / votes), NaN where the reference does not say.
-    Plain lists for small inputs, NumPy arrays for large ones.
+    corpus without systems (see `rows.systems`); `corpus[i]` indexes `corpora` (all of the reference's, sorted).
+    `noise[i]` is the variance of the i-th reference MOS as the mean of its ratings (std^2 / votes), NaN where the
+    reference does not say. Plain lists for small inputs, NumPy arrays for large ones.
     """
 
     names: list[str]  # one a prediction
@@ -100,6 +101,7 @@ class Paired:
     ref_utterances: list[int]  # a corpus: utterances in the whole reference, scored or not
     ref_systems: list[int]  # a corpus: systems likewise
     noise: Any | None = None  # (n,)
+    self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
 
     def __len__(self) -> int:
         return len(self.ref)
@@ -208,7 +210,17 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
     corpora = sorted(set(ref_corpus))
     code = {name: k for k, name in enumerate(corpora)}
     corpus_names = [ref_corpus[i] for i in keep]
-    system, systems = _codes(_system_names(ref, keep, list(preds.values()), rows), corpus_names)
+    names, self_named = systems_of(ref.system_id, ref.sample_id, ref.corpus)
+    ref_systems = set(zip(ref_corpus, names, strict=True))
+    kept_names = [names[i] for i in keep]
+    if not any(names):
+        # then those of the first prediction that names some
+        for pred, match in zip(preds.values(), rows, strict=True):
+            names, _ = systems_of(pred.system_id, pred.sample_id, pred.corpus)
+            if any(names):
+                kept_names, self_named = [names[match[i]] for i in keep], ()
+                break
+    system, systems = _codes(kept_names, corpus_names)
     return Paired(
         names=list(preds),
         ref=[ref.value[i] for i in keep],
@@ -219,8 +231,9 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
         corpora=corpora,
         coverage=coverage,
         ref_utterances=[ref_corpus.count(name) for name in corpora],
-        ref_systems=[_count_systems(ref, ref_corpus, name) for name in corpora],
+        ref_systems=[sum(c == name and s != "" for c, s in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
+        self_named=self_named,
     )
 
 
@@ -231,7 +244,9 @@ def _keys(scores: Scores, with_corpus: bool, with_system: bool, other: Scores) -
     """Key of each row -> row, or an error naming both lines of the first duplicate."""
     columns: list[Sequence[str]] = [scores.sample_id]
     if with_system and scores.system_id:
-        columns.insert(0, scores.system_id)
+        # a system that repeats its sample_id adds nothing, and the other file may leave it out
+        pairs = zip(scores.system_id, scores.sample_id, strict=True)
+        columns.insert(0, ["" if system == sample else system for system, sample in pairs])
     if with_corpus and scores.corpus:
         columns.insert(0, scores.corpus)
     keys: Iterable[Any] = zip(*columns, strict=True) if len(columns) > 1 else columns[0]
@@ -251,7 +266,7 @@ def _keys(scores: Scores, with_corpus: bool, with_system: bool, other: Scores) -
 def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], Coverage]:
     """Row of `pred` for each row of `ref` (-1 where there is none or a score is not finite), and the coverage."""
     with_corpus = bool(ref.corpus and pred.corpus)
-    with_system = bool(ref.system_id and pred.system_id)
+    with_system = all(names_systems(s.system_id, s.sample_id) for s in (ref, pred))
     ref_keys = _keys(ref, with_corpus, with_system, pred)
     pred_keys = _keys(pred, with_corpus, with_system, ref)
     match = [pred_keys.get(key, -1) for key in ref_keys]
@@ -282,26 +297,12 @@ def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], C
     return match, Coverage(len(ref), len(pred), len(missing), len(extra), non_finite)
 
 
-def _system_names(ref: Scores, keep: list[int], preds: list[Scores], rows: list[list[int]]) -> list[str]:
-    """System of each kept utterance, from the reference or else from the first prediction that names systems."""
-    if ref.system_id:
-        return [ref.system_id[i] for i in keep]
-    for pred, match in zip(preds, rows, strict=True):
-        if pred.system_id:
-            return [pred.system_id[match[i]] for i in keep]
-    return [""] * len(keep)
-
-
 def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
     """The distinct (corpus, system) pairs, sorted, and which of them each utterance has, -1 without a system."""
     pairs = list(zip(corpus, system, strict=True))
     systems = sorted({pair for pair in pairs if pair[1]})
     number = {pair: k for k, pair in enumerate(systems)}
     return [number.get(pair, -1) for pair in pairs], systems
-
-
-def _count_systems(ref: Scores, corpus: list[str], name: str) -> int:
-    return len({s for s, c in zip(ref.system_id or [], corpus, strict=False) if s and c == name})
 
 
 def _noise(ref: Scores, keep: list[int]) -> list[float] | None:
@@ -372,11 +373,6 @@ def _parse(data: bytes, path: str, metric: str, role: Role, utt2sys: dict[str, s
             row.system_id = utt2sys.get(row.sample_id) or utt2sys.get(_stem(row.sample_id), "")
             if not row.system_id:
                 raise MetricsError(f"{path}:{row.line}: sample_id {row.sample_id!r} is not in utt2sys")
-    for row in rows:
-        # A system of one utterance that bears its name is the published baseline's way to say "no system" (PSTN,
-        # Tencent); a "system level" over such would only repeat the utterance level.
-        if row.system_id == row.sample_id:
-            row.system_id = ""
     return Scores(
         path=path,
         metric=metric,

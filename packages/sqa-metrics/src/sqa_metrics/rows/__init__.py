@@ -1,0 +1,1 @@
+"""Rows of score files: read, joined, and grouped by system."""

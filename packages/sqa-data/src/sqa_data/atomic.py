@@ -1,10 +1,23 @@
-"""Write a file whole or not at all: beside its place first, renamed onto it when complete."""
+"""Write a file or a folder whole or not at all: beside its place first, renamed onto it when complete.
 
+Every temporary name of the product is made here, so what a kill leaves behind can be told from results: hidden, and
+ending in `.tmp` (a file), `.partial`, `.new` or `.old` (a folder). Modes follow the umask.
+"""
+
+import itertools
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+import filelock
+
+from sqa_data.errors import DataError
+
+_count = itertools.count()  # threads of one process may write the same file
 
 
 @contextmanager
@@ -12,17 +25,141 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Open a binary file that takes the name `path` only when the block ends without an error.
 
     Whatever stops the block (an error, Ctrl-C, a full disk) leaves what was at `path` before untouched and
-    removes the temporary file. Folders on the way are created.
+    removes the temporary file. Folders on the way are created. Raises `DataError` where `path` is a device, a pipe
+    or a folder, and OSError as the system says it.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb", buffering=1 << 20) as file:
+        yield file
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """`atomic_write` for writers that want a name instead of an open file.
+
+    The name's suffix is `.tmp`. A writer may replace the file (as safetensors does): its mode becomes what the umask
+    asks for, all the same.
     """
     path = Path(path)
+    _require_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
-        with temporary.open("wb", buffering=1 << 20) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # the rename must not reach the disk before the content
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
+        yield temporary
+        if stat.S_IMODE(temporary.stat().st_mode) != mode:
+            temporary.chmod(mode)
+        _sync(temporary)  # the rename must not reach the disk before the content
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def temporary_name(path: Path) -> Path:
+    """A free name beside `path`, for what will be renamed onto it; short enough for every file system."""
+    # names are limited in bytes, and this one is longer than `path`'s
+    start = os.fsdecode(os.fsencode(path.name)[:200])
+    return path.with_name(f".{start}.{os.getpid()}-{next(_count)}.tmp")
+
+
+@contextmanager
+def atomic_folder(path: str | Path, *, resumable: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes the name `path` only when the block ends without an error.
+
+    What is at `path` is replaced. Folders cannot be renamed over one another, so there is a moment without `path`:
+    then `.NAME.new` is whole, and `finish_replace` puts it in its place.
+
+    resumable: what an interrupted block has put into the folder is kept, in `NAME.partial`, and is there again in the
+    next one (a corpus that takes an hour to unpack); else every block begins with an empty folder.
+    """
+    path = Path(path)
+    part = path.with_name(f"{path.name}.partial") if resumable else _beside(path, "partial")
+    if not resumable:
+        shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+    except BaseException:
+        if not resumable:
+            shutil.rmtree(part, ignore_errors=True)
+        raise
+    if not resumable:  # else it may hold a million files; a power cut then costs unpacking them again
+        for inside in [*part.rglob("*"), part]:
+            _sync(inside)
+    part.rename(_beside(path, "new"))
+    finish_replace(path)
+
+
+def finish_replace(path: Path) -> None:
+    """Complete the replacement of a folder that was cut short; do nothing if there was none."""
+    new, old = _beside(path, "new"), _beside(path, "old")
+    if new.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_beside(path, "partial"), ignore_errors=True)
+
+
+@contextmanager
+def lock(path: str | Path, busy: str, *, wait_s: float = 1.0) -> Iterator[None]:
+    """Hold the right to write what `path` names, by a lock file `path`.lock.
+
+    busy: what to say where another process holds it, after waiting `wait_s` seconds (-1: for ever), such as
+    "another training is writing here; wait for it, or choose another folder". It becomes a `DataError`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(_lock_file(path), timeout=wait_s)
+    try:
+        held.acquire()
+    except filelock.Timeout as error:
+        raise DataError(f"{path}: {busy}") from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def is_locked(path: str | Path) -> bool:
+    """Whether somebody holds `lock(path)` at this moment."""
+    held = filelock.FileLock(_lock_file(Path(path)), blocking=False)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        return True
+    held.release()
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse to rename a file onto /dev/null, a pipe or a folder: nothing but a file can be replaced by one."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # nothing there, or a dangling link; if the place is no good, opening the file will say so
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise DataError(f"{path}: is {kind}; expected the name of a file to write")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}.{suffix}")
+
+
+def _sync(path: Path) -> None:
+    """Put a file or folder on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders, and needs no such call
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

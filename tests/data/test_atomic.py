@@ -1,0 +1,139 @@
+"""Whole or not at all, under the umask, and never onto what is no file."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqa_data import DataError
+from sqa_data.atomic import atomic_folder, atomic_path, atomic_write, finish_replace, is_locked, lock
+
+
+@pytest.fixture(params=[0o022, 0o002, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_modes_follow_the_umask(tmp_path: Path, umask: int) -> None:
+    with atomic_write(tmp_path / "deep" / "a") as file:
+        file.write(b"1")
+    with atomic_path(
+        tmp_path / "b"
+    ) as path:  # a writer that replaces the file by a private one, as safetensors does
+        other = path.with_name("other")
+        other.write_bytes(b"2")
+        other.chmod(0o600)
+        other.replace(path)
+    with lock(tmp_path / "c", "busy"):
+        assert mode(tmp_path / "c.lock") == 0o666 & ~umask
+    with atomic_folder(tmp_path / "d") as folder:
+        (folder / "x").touch()
+    assert (
+        mode(tmp_path / "deep" / "a") == mode(tmp_path / "b") == mode(tmp_path / "d" / "x") == 0o666 & ~umask
+    )
+    assert mode(tmp_path / "d") == mode(tmp_path / "deep") == 0o777 & ~umask
+    assert ((tmp_path / "deep" / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"1", b"2")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".lock") == ["b", "d", "deep"]
+
+
+def fill(folder: Path, error: type[BaseException], **options: bool) -> None:
+    with atomic_folder(folder, **options) as new:
+        (new / "one").touch()
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseException]) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").touch()
+
+    def write() -> None:
+        with atomic_write(tmp_path / "file") as file:
+            file.write(b"new")
+            raise error
+
+    def write_by_name() -> None:
+        with atomic_path(tmp_path / "file") as path:
+            path.unlink()
+            raise error
+
+    for act in (write, write_by_name, lambda: fill(tmp_path / "folder", error)):
+        with pytest.raises(error):
+            act()
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        "file",
+        "folder",
+        "folder/old",
+    ]
+
+
+def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dir").mkdir()
+    for name, found in (("pipe", "no regular file"), ("dir", "a folder")):
+        with pytest.raises(DataError, match=f"{name}: is {found}; expected the name of a file"):
+            atomic_write(tmp_path / name).__enter__()
+    with pytest.raises(DataError, match="/dev/null: is no regular file"):
+        atomic_write("/dev/null").__enter__()
+
+
+def test_two_writers_and_the_longest_name(tmp_path: Path) -> None:
+    path = tmp_path / ("ü" * 127)  # 254 of at most 255 bytes
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert path.read_bytes() == b"first"  # whole, of the one that ended last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_and_a_cut_replacement_completed(tmp_path: Path) -> None:
+    folder = tmp_path / "best"
+    for name in ("one", "two"):
+        with atomic_folder(folder) as new:
+            assert not list(new.iterdir())
+            (new / name).touch()
+        assert [p.name for p in folder.iterdir()] == [name]
+    # killed after the old folder has lost its name
+    folder.rename(tmp_path / ".best.old")
+    (tmp_path / ".best.new").mkdir()
+    (tmp_path / ".best.new" / "three").touch()
+    (tmp_path / ".best.partial").mkdir()
+    finish_replace(folder)
+    finish_replace(folder)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["best", "best/three"]
+
+
+def test_a_resumable_folder_keeps_what_it_has(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path / "corpus", KeyboardInterrupt, resumable=True)
+    assert not (tmp_path / "corpus").exists()
+    with atomic_folder(tmp_path / "corpus", resumable=True) as folder:
+        (folder / "two").touch()
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        "corpus",
+        "corpus/one",
+        "corpus/two",
+    ]
+
+
+def test_a_lock_is_of_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "run"
+    with lock(path, "another training is writing here"):
+        assert is_locked(path)
+        code = f"from sqa_data.atomic import lock\nwith lock({str(path)!r}, 'is taken', wait_s=0): pass"
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert f"{path}: is taken" in other.stderr
+    assert not is_locked(path)
+    with lock(path, "is taken", wait_s=0):
+        pass

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from sqa_model.errors import ModelError
@@ -66,6 +67,141 @@ def test_parts_add_up_to_the_big_batch(kind: str, cuts: list[int]) -> None:
         regression(pred[a:b], labels[a:b], totals, config, std[a:b]) for a, b in itertools.pairwise(bounds)
     )
     assert torch.allclose(whole, parts, rtol=1e-12)
+
+
+def plain(kind: str, error: float, std: float, delta: float) -> float:
+    """The loss of one prediction that is `error` off, from the papers; `std` is NaN where none is predicted."""
+    if kind == "l1":
+        return abs(error)
+    if kind == "huber":  # Huber 1964: quadratic inside delta, linear outside
+        return error**2 / 2 if abs(error) <= delta else delta * (abs(error) - delta / 2)
+    if kind == "nll" and not math.isnan(
+        std
+    ):  # Nix and Weigend 1994: half of log variance + squared error in variances
+        variance = max(std, 0.05) ** 2
+        return (math.log(variance) + error**2 / variance) / 2
+    return error**2
+
+
+@pytest.mark.parametrize("delta", [0.25, 0.5, 2.0])
+@pytest.mark.parametrize("kind", ["mse", "l1", "huber", "nll"])
+def test_every_kind_equals_its_formula(kind: str, delta: float) -> None:
+    pred, labels, _ = batch(23, 4, seed=5)
+    std = torch.linspace(0.01, 2, 23, dtype=torch.float64)[:, None].repeat(1, 4)
+    std[:, 2:] = NAN  # two heads predict their deviation, two do not
+    totals = torch.tensor([10.0, 40.0, 23.0, 0.0], dtype=torch.float64)
+    labels[:, 3] = NAN
+    config = LossConfig(kind=kind, huber_delta=delta)  # type: ignore[arg-type]
+    found = regression(pred, labels, totals, config, std)
+    for head in range(4):
+        terms = [
+            plain(kind, float(p - y), float(s), delta)
+            for p, y, s in zip(pred[:, head].detach(), labels[:, head], std[:, head], strict=True)
+            if not math.isnan(y)
+        ]
+        assert found[head].item() == pytest.approx(sum(terms) / max(1.0, float(totals[head])), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "delta", "std", "loss"),
+    [
+        ("mse", 0.5, NAN, 4.0),
+        ("l1", 0.5, NAN, 2.0),
+        ("huber", 0.5, NAN, 0.875),  # 0.5 (2 - 0.25)
+        ("huber", 2.0, NAN, 2.0),  # 2^2 / 2
+        ("huber", 4.0, NAN, 2.0),
+        ("nll", 0.5, 0.5, math.log(0.5) + 8),  # half of (2 log 0.5 + 4 / 0.25)
+        ("nll", 0.5, 0.01, math.log(0.05) + 800),  # no smaller deviation than 0.05
+        ("nll", 0.5, NAN, 4.0),  # a head without a deviation: plain mse
+    ],
+)
+def test_one_error_of_two_costs_what_is_worked_out_by_hand(
+    kind: str, delta: float, std: float, loss: float
+) -> None:
+    config = LossConfig(kind=kind, huber_delta=delta)  # type: ignore[arg-type]
+    for pred in (1.0, 5.0):
+        one = torch.tensor([[pred]], dtype=torch.float64)
+        found = regression(one, torch.tensor([[3.0]]), torch.tensor([1.0]), config, torch.tensor([[std]]))
+        assert found.item() == pytest.approx(loss, rel=1e-6)
+
+
+def test_nll_without_any_deviation_is_mse() -> None:
+    pred, labels, _ = batch(9, 2)
+    totals = label_counts(labels)
+    nll, mse = (regression(pred, labels, totals, LossConfig(kind=k)) for k in ("nll", "mse"))  # type: ignore[arg-type]
+    assert torch.equal(nll, mse)
+
+
+def test_a_deviation_is_ignored_by_every_other_kind() -> None:
+    pred, labels, _ = batch(9, 2)
+    totals = label_counts(labels)
+    for kind in ("mse", "l1", "huber"):
+        config = LossConfig(kind=kind)  # type: ignore[arg-type]
+        alone = regression(pred, labels, totals, config)
+        assert torch.equal(regression(pred, labels, totals, config, torch.full_like(pred, 0.3)), alone)
+
+
+def test_pairs_are_those_of_one_corpus_that_differ_by_more_than_the_margin() -> None:
+    labels = torch.tensor([[1.0], [1.5], [2.0], [NAN], [5.0]])
+    corpus = torch.tensor([0, 0, 0, 0, 1])
+    assert pair_counts(labels, corpus, 0.5).tolist() == [1.0]  # only 2 over 1: 0.5 is not more than 0.5
+    assert pair_counts(labels, corpus, 0.25).tolist() == [3.0]
+    assert pair_counts(labels, torch.zeros(5, dtype=torch.int64), 0.5).tolist() == [4.0]
+    assert pair_counts(labels[:1], corpus[:1], 0.0).tolist() == [0.0]
+
+
+def test_ranking_by_hand_and_its_direction() -> None:
+    labels, corpus = torch.tensor([[1.0], [3.0]]), torch.zeros(2, dtype=torch.int64)
+    pred = torch.tensor([[2.0], [2.5]], requires_grad=True)
+    found = ranking(pred, labels, corpus, torch.tensor([2.0]), 0.1)
+    assert found.item() == pytest.approx(math.log1p(math.exp(-0.5)) / 2)  # one pair here of two in the update
+    found.sum().backward()
+    assert pred.grad is not None
+    assert pred.grad[0] > 0 > pred.grad[1]  # the worse clip is pushed down, the better one up
+
+
+def test_corpus_scale_equals_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    log_scale, offset = rng.normal(size=(2, 3, 2))  # each (corpora, heads)
+    centre = np.array([3.0, 0.5])
+    pred = rng.uniform(1, 5, (7, 2))
+    corpus = np.array([0, 1, 2, 1, 0, 2, 2])
+    scale = CorpusScale(3, 2, torch.from_numpy(centre)).double()
+    with torch.no_grad():
+        scale.log_scale.copy_(torch.from_numpy(log_scale))
+        scale.offset.copy_(torch.from_numpy(offset))
+    factor = np.exp(log_scale) / np.exp(log_scale).prod(0) ** (1 / 3)  # geometric mean 1 over the corpora
+    shift = offset - offset.sum(0) / 3  # mean 0
+    expected = [
+        [centre[k] + factor[c, k] * (p[k] - centre[k]) + shift[c, k] for k in range(2)]
+        for p, c in zip(pred, corpus, strict=True)
+    ]
+    found = scale(torch.from_numpy(pred), torch.from_numpy(corpus))
+    assert found.detach().numpy() == pytest.approx(np.array(expected), rel=1e-12)
+
+
+def test_corpus_scale_turns_about_the_centre_and_its_average_corpus_is_the_model() -> None:
+    scale = CorpusScale(2, 1, torch.tensor([3.0]))
+    with torch.no_grad():
+        scale.log_scale.copy_(torch.tensor([[math.log(8.0)], [math.log(2.0)]]))  # held to 2 and 1/2
+        scale.offset.copy_(torch.tensor([[5.0], [4.0]]))  # held to +0.5 and -0.5
+    both = torch.tensor([0, 1])
+    assert scale(torch.full((2, 1), 3.0), both).flatten().tolist() == pytest.approx([3.5, 2.5])
+    assert scale(torch.full((2, 1), 4.0), both).flatten().tolist() == pytest.approx([5.5, 3.0])
+
+
+def test_weights_are_by_head_and_one_elsewhere() -> None:
+    assert head_weights(LossConfig(weights={"pesq": 0.0}), ("mos", "pesq", "sdr")).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("huber_delta", 0.0), ("rank", -0.1), ("rank_margin", -0.1), ("weights", {"mos": -1.0})],
+)
+def test_nonsense_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ModelError, match=f"loss.{field}"):
+        LossConfig(**{field: value})  # type: ignore[arg-type]
+    LossConfig(rank=0.0, rank_margin=0.0, weights={"mos": 0.0})
 
 
 def test_no_labels_is_a_zero_in_the_graph() -> None:

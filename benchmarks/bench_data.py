@@ -61,7 +61,7 @@ def make(folder: Path, rows: int, clip_bytes: int) -> None:
 
 
 def ours(raw: Path, out: Path, jobs: int) -> None:
-    from sqa_data import prepare
+    from sqa_data.prepare import prepare
 
     prepare(NAME, raw, out, jobs=jobs)
 

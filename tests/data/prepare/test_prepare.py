@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqa_data import DataError, list_corpora, prepare, read_manifest
+from sqa_data import DataError, list_corpora, read_manifest
+from sqa_data.prepare import prepare
 from tiny_corpora import BUILDERS, Expected, build, tone
 
 BY_HAND = ("bc19", "bvcc")  # their audio is not in the archive
@@ -339,7 +340,7 @@ def many_clips(folder: Path, n: int) -> None:
             archive.writestr(f"pstn_train/{i:05}_x.wav", tone(str(i), 8000))
 
 
-PREPARE = "import sys; from sqa_data import prepare; prepare('pstn', sys.argv[1], sys.argv[2])"
+PREPARE = "import sys; from sqa_data.prepare import prepare; prepare('pstn', sys.argv[1], sys.argv[2])"
 
 
 def test_killed_while_unpacking_and_run_again(tmp_path: Path) -> None:

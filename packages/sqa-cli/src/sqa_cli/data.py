@@ -304,12 +304,12 @@ def prepare(
       sqa-cli data prepare somos nisqa --raw raw --out data
       sqa-cli data prepare bvcc --partial
     """
-    import sqa_data
+    from sqa_data.prepare import prepare as prepare_corpus
 
     records, lines = [], []
     for name in names:
         with _bars() as progress:
-            done = sqa_data.prepare(
+            done = prepare_corpus(
                 name, raw, out, partial=partial, jobs=jobs, relative=relative, force=force, progress=progress
             )
         for split, path in done.manifests.items():

@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import filelock
-
 from sqa_data.errors import DataError
 
 _count = itertools.count()  # threads of one process may write the same file
@@ -111,6 +109,8 @@ def lock(path: str | Path, busy: str, *, wait_s: float = 1.0) -> Iterator[None]:
     busy: what to say where another process holds it, after waiting `wait_s` seconds (-1: for ever), such as
     "another training is writing here; wait for it, or choose another folder". It becomes a `DataError`.
     """
+    import filelock  # 40 ms, and few who import this module lock anything
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(_lock_file(path), timeout=wait_s)
@@ -126,6 +126,8 @@ def lock(path: str | Path, busy: str, *, wait_s: float = 1.0) -> Iterator[None]:
 
 def is_locked(path: str | Path) -> bool:
     """Whether somebody holds `lock(path)` at this moment."""
+    import filelock
+
     held = filelock.FileLock(_lock_file(Path(path)), blocking=False)
     try:
         held.acquire()

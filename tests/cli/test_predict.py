@@ -59,7 +59,7 @@ def test_table_and_json(wavs: Path, model: str) -> None:
     expected = predict(files, model)
     table = run("wavs", "--model", model).stdout.splitlines()
     assert table[0].split() == ["mos", "mos_std"]
-    assert [line.split()[-2] for line in table[1:]] == [f"{e['mos']:.3f}" for e in expected]
+    assert [line.split()[0] for line in table[1:]] == [f"{e['mos']:.3f}" for e in expected]
     printed = [json.loads(line) for line in run("wavs", "--model", model, "--json").stdout.splitlines()]
     assert [row["sample_id"] for row in printed] == [f.stem for f in files]
     for row, scores in zip(printed, expected, strict=True):
@@ -247,7 +247,7 @@ def test_torchrun(wavs: Path, model: str) -> None:
         (["wavs", "--resume"], 2, "need --out"),
         (["-", "wavs"], 2, "must be the only input"),
         (["empty"], 1, "empty: no audio found"),
-        (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 1, "shard is '4/3'; expected i/n"),
+        (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 2, "shard is '4/3'; expected I/N"),
         (["wavs", "--model", "nowhere"], 1, "nowhere: no such file or folder"),
         (["wavs", "--device", "tpu"], 1, "device is 'tpu'"),
         (["wavs", "--dtype", "int3"], 1, "dtype is 'int3'"),

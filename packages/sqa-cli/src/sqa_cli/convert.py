@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from sqa_cli.terminal import say
+
 
 @click.command()
 @click.argument("model")
@@ -23,6 +25,6 @@ def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
 
     loaded = load(model)
     save(loaded, folder, dtype=dtype)
-    click.echo(f"{folder}: {', '.join(loaded.config.names)}; model {loaded.fingerprint()}")
+    say(f"{folder}: {', '.join(loaded.config.names)}; model {loaded.fingerprint()}")
     if push:
-        click.echo(push_to_hub(folder, push))
+        say(push_to_hub(folder, push))

@@ -3,11 +3,19 @@
 `--help` reads the table alone, so it costs no import of ours; `score` never sees torch.
 """
 
+import contextlib
 import errno
 import importlib
+import os
 import sys
+from typing import Any
 
 import click
+from sqa_data.errors import DataError
+from sqa_metrics.errors import MetricsError
+from sqa_model.errors import ModelError
+
+from sqa_cli.terminal import printable
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
@@ -16,14 +24,13 @@ COMMANDS = {
     "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),
     "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
-    "data": ("sqa_cli.data:data", "Corpora: list, download, prepare, verify, annotate, choose."),
+    "data": ("sqa_cli.data.group:data", "Corpora: list, download, prepare, verify, annotate, choose."),
     "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
     "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
     "warmup": ("sqa_metrics._cli:warmup", "Compile the kernels of scoring, once."),
 }
 
-# Packages whose errors are meant for people: the class named here carries a full sentence.
-ERRORS = {"sqa_metrics": "MetricsError", "sqa_data": "DataError", "sqa_model": "ModelError"}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class LazyGroup(click.Group):
@@ -45,27 +52,68 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except Exception as error:
-            if isinstance(error, _user_errors()):
-                raise click.ClickException(str(error)) from error
-            if isinstance(error, OSError) and error.strerror and error.errno != errno.EPIPE:
-                # a full disk, a folder that may not be written: the machine's state, not our mistake
-                where = f"{error.filename}: " if error.filename else ""
-                raise click.ClickException(f"{where}{error.strerror}") from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
+        except Exception as error:
+            message = _message(error)
+            if message is None:
+                raise
+            raise click.ClickException("\n".join(map(printable, message.split("\n")))) from error
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _open_standard_streams()
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            # what is left in the buffers is lost and was told; Python would tell it again at exit
+            _lost(sys.stdout, 1)
+            _lost(sys.stderr, 2)
 
 
-def _user_errors() -> tuple[type[Exception], ...]:
-    """Base error classes of the packages imported so far (an unimported one cannot have raised)."""
-    return tuple(getattr(sys.modules[m], name) for m, name in ERRORS.items() if m in sys.modules)
+def _message(error: Exception) -> str | None:
+    """What to tell people of an error; None for a mistake of ours, which is worth a traceback."""
+    if isinstance(error, OSError):
+        # a full disk, a folder that may not be written: the machine's state
+        if error.strerror is None or error.errno == errno.EPIPE:
+            return None
+        where = error.filename or ("standard output" if _lost(sys.stdout, 1) else None)
+        return f"{where}: {error.strerror}" if where else error.strerror
+    return str(error) if isinstance(error, MetricsError | DataError | ModelError) else None
 
 
-@click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+def _open_standard_streams() -> None:
+    """Put something in the place of stdout and stderr where the shell closed them (`>&-`, `2>&-`).
+
+    Else the next file that is opened would become stdout or stderr, and receive what is written to these. Results
+    that cannot be written are an error ("Bad file descriptor"); notes vanish, as asked.
+    """
+    for name, number, mode in (("stdout", 1, os.O_RDONLY), ("stderr", 2, os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, mode)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        with contextlib.suppress(AttributeError):  # a stream of a test's own
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _lost(stream: Any, number: int) -> bool:
+    """Whether a stream cannot write what is in its buffer; if so, that is given up."""
+    try:
+        stream.flush()
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, number)
+        os.close(nothing)
+        return True
+    return False
+
+
+@click.group(cls=LazyGroup, context_settings=CONTEXT)
 @click.version_option(package_name="sqa-cli")
 def main() -> None:
     """Speech quality assessment: corpora, MOS prediction, training, scoring.

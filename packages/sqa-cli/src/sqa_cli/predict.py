@@ -1,19 +1,24 @@
 """`sqa-cli predict`: name the clips, load the model, print or append one row a clip."""
 
 import io
-import json
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-Row = dict[str, Any]
+from sqa_cli.options import SHARE
+from sqa_cli.terminal import bars, note, printable, say, say_json, width
+
+if TYPE_CHECKING:
+    from sqa_data.shares import Share
+    from sqa_model.inference.score_file import Row
+    from sqa_model.inputs import Item
+
+# columns kept for the name of a clip, which ends its line
+NAME_WIDTH = 8
 
 
 @click.command()
@@ -28,11 +33,17 @@ Row = dict[str, Any]
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1.")
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--channel", type=click.IntRange(0), help="Which channel, from 0; without it, their mean.")
-@click.option("--timeline", type=float, metavar="SECONDS", help="Also score every stretch so long.")
-@click.option("--window", default=30.0, show_default=True, help="Longest piece seen at once, seconds.")
+@click.option(
+    "--timeline", "timeline_s", type=float, metavar="SECONDS", help="Also score every stretch so long."
+)
+@click.option(
+    "--window", "window_s", default=30.0, show_default=True, help="Longest piece seen at once, seconds."
+)
 @click.option("--batch-seconds", type=float, help="Audio that goes through the model together.")
 @click.option("--workers", default=2, show_default=True, help="Threads that read and resample.")
-@click.option("--shard", metavar="I/N", help="Score the I-th of N shares; torchrun sets this by itself.")
+@click.option(
+    "--shard", type=SHARE, metavar="I/N", help="Score the I-th of N shares; torchrun sets this by itself."
+)
 def predict(
     inputs: tuple[str, ...],
     model: str | None,
@@ -40,7 +51,7 @@ def predict(
     resume: bool,
     scp: bool,
     as_json: bool,
-    shard: str | None,
+    shard: "Share | None",
     **options: Any,
 ) -> None:
     """Score speech: one row a clip, in input order.
@@ -58,52 +69,34 @@ def predict(
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
-    from sqa_model.inference.score_file import Shard
+    from sqa_data.shares import Share
     from sqa_model.inputs import find_items
 
-    if out is None and (resume or scp or shard):
-        raise click.UsageError("--resume, --scp and --shard need --out.")
-    share = Shard.parse(shard) if shard else _torchrun_share()
-    if out is None and share.count > 1:
-        raise click.UsageError("Several processes need --out.")
+    share = shard or Share.of_environment()
+    if out is None and (resume or scp or shard or share.count > 1):
+        raise click.UsageError("--resume, --scp, --shard and several processes need --out.")
     if "-" in inputs and len(inputs) > 1:
         raise click.UsageError("- (standard input) must be the only input.")
-    audio: bytes | None = None
-    if inputs == ("-",):
-        audio, items = _from_stdin()
-    else:
-        items = find_items(inputs)
+    audio, items = _from_stdin() if inputs == ("-",) else (None, find_items(inputs))
 
     from sqa_model.inference.predictor import Predictor
-    from sqa_model.inference.score_file import make_row, read_rows, score_to_file, write_scp
 
-    options = {"window_s": options.pop("window"), "timeline_s": options.pop("timeline"), **options}
     predictor = Predictor(model, **options)
-    rows: Iterator[Row]
-    if out is not None:
-        rows = score_to_file(items, predictor, out, resume=resume, shard=share)
-    else:
-        sources: Iterable[Any] = items if audio is None else [io.BytesIO(audio)]
-        name = f"{predictor.fingerprint}/{predictor.dtype}"
-        rows = (make_row(i, p, name) for i, p in zip(items, predictor.stream(sources), strict=True))
-
     try:
-        table = out is None and not as_json
-        failed = _show(rows, share.of(items), predictor.names, table=table, as_json=as_json)
+        if out is not None:
+            failed = _to_file(items, predictor, out, resume=resume, share=share, as_json=as_json, scp=scp)
+        else:
+            rows = _rows(items, predictor, audio)
+            failed = _show(rows, items, () if as_json else predictor.names, as_json=as_json)
     except KeyboardInterrupt:
         hint = f"; the rows so far are in {share.path(out)}, --resume goes on" if out is not None else ""
         raise click.ClickException(f"interrupted{hint}") from None
-    if out is not None and out.exists():
-        finished = read_rows(out)
-        failed = sum("error" in row for row in finished)
-        if scp:
-            write_scp(finished, out.parent)
     if failed:
-        click.echo(f"{failed} of {len(items)} clips could not be scored.", err=True)
+        note(f"{failed} of {len(items)} clips could not be scored.")
         sys.exit(1)
 
 
-def _from_stdin() -> tuple[bytes | None, list[Any]]:
+def _from_stdin() -> "tuple[bytes | None, list[Item]]":
     """(audio, its item) or (None, items of a list): what comes is told apart by whether it is text."""
     from sqa_model.errors import ModelError
     from sqa_model.inputs import Item, read_lines
@@ -120,50 +113,80 @@ def _from_stdin() -> tuple[bytes | None, list[Any]]:
     return None, items
 
 
-def _torchrun_share() -> Any:
-    """The share of this process under torchrun; all of it elsewhere."""
-    from sqa_model.inference.score_file import Shard
+def _rows(items: "Sequence[Item]", predictor: Any, audio: bytes | None) -> "Iterator[Row]":
+    """The rows of clips that go to no file."""
+    from sqa_model.inference.score_file import make_row
 
-    return Shard(int(os.environ.get("RANK", "0")) + 1, int(os.environ.get("WORLD_SIZE", "1")))
+    sources: Iterable[Any] = items if audio is None else [io.BytesIO(audio)]
+    name = f"{predictor.fingerprint}/{predictor.dtype}"
+    return (make_row(i, p, name) for i, p in zip(items, predictor.stream(sources), strict=True))
 
 
-def _show(
-    rows: Iterator[Row], items: Sequence[Any], names: tuple[str, ...], *, table: bool, as_json: bool
+def _to_file(
+    items: "Sequence[Item]",
+    predictor: Any,
+    out: Path,
+    *,
+    resume: bool,
+    share: "Share",
+    as_json: bool,
+    scp: bool,
 ) -> int:
-    """Print rows as they come and the progress beside them; returns how many have an error."""
-    width = max((len(item.sample_id) for item in items), default=0)
-    failed, heard, began = 0, 0.0, time.monotonic()
-    quiet = not sys.stderr.isatty() or (
-        (table or as_json) and sys.stdout.isatty()
-    )  # rows are progress enough
-    columns = (
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        "{task.fields[pace]}",
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, redirect_stdout=False) as bar:
-        task = bar.add_task("scoring", total=len(items), pace="")
-        if table:
-            click.echo("  ".join([" " * width, *(f"{name:>8}" for name in names)]))
-        for row in rows:
-            failed += "error" in row
-            heard += row["duration"]
-            bar.update(task, advance=1, pace=f"{heard / (time.monotonic() - began):.0f} audio-s/s")
-            if "error" in row:
-                click.echo(f"{row['sample_id']}: {row['error']}", err=True)
-            for text in row.get("warnings", ()):
-                click.echo(f"{row['sample_id']}: warning: {text}", err=True)
-            if as_json:
-                click.echo(json.dumps(row, ensure_ascii=False))
-            elif table and "metrics" in row:
-                _table_line(row["sample_id"].ljust(width), row["metrics"], names)
-                for span in row.get("timeline", ()):
-                    when = f"  {span['start']:.1f}-{span['end']:.1f} s"
-                    _table_line(when.ljust(width), span["metrics"], names)
+    """Score into a results file; returns how many of its rows have an error, those of earlier runs too."""
+    from sqa_model.inference.score_file import Shard, read_rows, score_to_file, write_scp
+
+    shard = Shard(share.index, share.count)
+    rows = score_to_file(items, predictor, out, resume=resume, shard=shard)
+    failed = _show(rows, share.of(items), (), as_json=as_json)
+    if out.exists():
+        finished = read_rows(out)
+        failed = sum("error" in row for row in finished)
+        if scp:
+            write_scp(finished, out.parent)
     return failed
 
 
-def _table_line(name: str, metrics: dict[str, float], names: tuple[str, ...]) -> None:
-    click.echo("  ".join([name, *(f"{metrics[n]:{max(8, len(n))}.3f}" for n in names)]))
+def _show(rows: "Iterator[Row]", items: "Sequence[Item]", names: Sequence[str], *, as_json: bool) -> int:
+    """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error."""
+    failed, heard, began = 0, 0.0, time.monotonic()
+    # rows on the screen are progress enough
+    on_screen = (as_json or names) and sys.stdout.isatty()
+    with bars(shown=not on_screen) as show:
+        names = _table_head(names) if names else ()
+        for done, row in enumerate(rows, start=1):
+            failed += "error" in row
+            heard += row["duration"]
+            show("scoring", done, len(items), f"{heard / (time.monotonic() - began):.0f} audio-s/s")
+            if "error" in row:
+                note(f"{row['sample_id']}: {row['error']}")
+            for text in row.get("warnings", ()):
+                note(f"{row['sample_id']}: warning: {text}")
+            if as_json:
+                say_json(row)
+            elif names and "metrics" in row:
+                _table_line(row["metrics"], names, row["sample_id"])
+                for span in row.get("timeline", ()):
+                    place = f"{row['sample_id']} {span['start']:.1f}-{span['end']:.1f} s"
+                    _table_line(span["metrics"], names, place)
+    return failed
+
+
+def _table_head(names: Sequence[str]) -> Sequence[str]:
+    """Print the head of the table; returns the heads that fit beside a clip's name."""
+    room, shown = width() - NAME_WIDTH, 0
+    while shown < len(names) and (room := room - _cell(names[shown]) - 2) >= 0:
+        shown += 1
+    shown = max(shown, 1)
+    say("  ".join(f"{name:>{_cell(name)}}" for name in names[:shown]))
+    if shown < len(names):
+        note(f"not shown, for lack of room: {', '.join(names[shown:])}; --json has all")
+    return names[:shown]
+
+
+def _table_line(metrics: dict[str, float], names: Sequence[str], clip: str) -> None:
+    """One row: figures first, so that the longest name of a clip puts nothing out of line."""
+    say("  ".join([*(f"{metrics[name]:{_cell(name)}.3f}" for name in names), printable(clip)]))
+
+
+def _cell(name: str) -> int:
+    return max(6, len(name))

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from sqa_cli.terminal import say
+
 
 @click.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -44,4 +46,4 @@ def submit(
     names = [item.sample_id for item in find_items(expected)] if expected else None
     about |= {"pretrained_models": list(pretrained)}
     written = write_submission(results, out, about, expected=names, count=count, metric=metric)
-    click.echo(f"{out}: {written} scores")
+    say(f"{out}: {written} scores")

@@ -6,9 +6,14 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+from sqa_cli.terminal import bars, note, say, say_json, show_log, table
+
+if TYPE_CHECKING:
+    from sqa_model.training.loop import Progress, Result
 
 
 @click.command()
@@ -46,72 +51,49 @@ def train(
     predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
     """
     from sqa_model.training.config import load_config, to_json
-    from sqa_model.training.loop import Progress
-    from sqa_model.training.loop import train as run
 
     for name, patterns in (("data.train", train_data), ("data.dev", dev_data)):
         overrides += (f"{name}={json.dumps(patterns)}",) if patterns else ()
     config = load_config(preset, file, overrides)
     if show_config:
-        click.echo(to_json(config), nl=False)
+        say(*to_json(config).splitlines())
         return
 
-    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes only one talks
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("sqa_model").setLevel(logging.INFO if first else logging.ERROR)
-    with _bar(first) as bar:
-        task = bar.add_task("", total=None, loss="", pace="")
+    from sqa_model.training.loop import train as run
 
-        def watch(at: Progress) -> None:
-            bar.update(
-                task,
-                description=f"epoch {at.epoch + 1}",
-                completed=at.update,
-                total=at.total,
-                loss=f"loss {at.loss:.4f}",
-                pace=f"{at.audio_per_s:.0f} audio-s/s, {_clock(at.left_s)} left",
-            )
+    # of torchrun's processes only one talks
+    first = os.environ.get("RANK", "0") == "0"
+    show_log("sqa_model", logging.INFO if first else logging.ERROR)
+    with bars() as show:
+
+        def watch(at: "Progress") -> None:
+            pace = f"loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s, {_clock(at.left_s)} left"
+            show("training", at.update, at.total, f"epoch {at.epoch + 1}  {pace}")
 
         result = run(config, out, watch=watch)
     if first and as_json:
-        click.echo(json.dumps(dataclasses.asdict(result) | {"folder": str(result.folder)}))
+        say_json(dataclasses.asdict(result) | {"folder": str(result.folder)})
     elif first and result.best_update:
-        _print(result)
+        _say_result(result)
     if not result.finished:
         if first:
-            click.echo(f"stopped and saved in {out}; run the same command again to go on", err=True)
+            note(f"stopped and saved in {out}; run the same command again to go on")
         sys.exit(130)
 
 
-def _bar(shown: bool) -> Any:
-    """A progress bar on the terminal; nothing where stderr is not one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    columns += [TextColumn("{task.fields[loss]}"), TextColumn("{task.fields[pace]}")]
-    return Progress(*columns, console=console, disable=not (shown and console.is_terminal))
-
-
-def _print(result: Any) -> None:
+def _say_result(result: "Result") -> None:
     """The best checkpoint's figures as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        title=f"best checkpoint: update {result.best_update} of {result.updates}, {result.folder}/best"
-    )
-    for column in ("corpus", "head", "level", "n", "MSE", "LCC", "SRCC", "KTAU"):
-        table.add_column(column, justify="left" if column in ("corpus", "head", "level") else "right")
+    say(f"best checkpoint: update {result.best_update} of {result.updates}, {result.folder}/best")
+    rows = []
     for corpus, heads in result.best.items():
         for head, figures in heads.items():
             for level, count in (("utterance", "clips"), ("system", "systems")):
                 if count in figures:
-                    values = [figures[f"{level}_{m}"] for m in ("mse", "lcc", "srcc", "ktau")]
-                    shown = ["-" if v is None else f"{v:.3f}" for v in values]
-                    table.add_row(corpus, head, level, str(figures[count]), *shown)
-    Console().print(table)
+                    values = [figures[f"{level}_{name}"] for name in ("mse", "lcc", "srcc", "ktau")]
+                    shown = ["-" if value is None else f"{value:.3f}" for value in values]
+                    rows.append([corpus, head, level, str(figures[count]), *shown])
+    header = ["corpus", "head", "level", "n", "MSE", "LCC", "SRCC", "KTAU"]
+    say(*table(header, rows, right="n MSE LCC SRCC KTAU", keys=3))
 
 
 def _clock(seconds: float) -> str:

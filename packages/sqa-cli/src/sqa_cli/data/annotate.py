@@ -1,0 +1,163 @@
+"""`sqa-cli data annotate`: metric labels for a corpus."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqa_cli import options as o
+from sqa_cli.terminal import bars, note, say, say_json, table
+
+if TYPE_CHECKING:
+    from sqa_data.annotate.run import Summary
+    from sqa_data.shares import Share
+
+# errors that are printed; all are in OUT.errors.jsonl
+SHOWN = 5
+
+
+@click.command()
+@click.argument("manifest", type=o.FILE_HERE, required=False)
+@click.option(
+    "--metrics",
+    "-m",
+    help="Labels to add, separated by commas; see --list. LABEL=METRIC stores under another name.",
+)
+@click.option("--out", "-o", type=o.FILE, help="Default: MANIFEST.labelled.jsonl")
+@click.option(
+    "--reference",
+    type=click.Path(exists=True, path_type=Path),
+    help="Clean speech: folder (same names) or manifest (same ids) [default: reference_path].",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Clips at once, one process and one thread each.",
+)
+@click.option("--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1.")
+@click.option(
+    "--fast", is_flag=True, help="Lower precision where a metric offers it (bfloat16; kept apart in the log)."
+)
+@click.option(
+    "--shard",
+    type=o.SHARE,
+    metavar="I/N",
+    help="Do part I (from 1) of N; the last to finish writes the manifest. Default under torchrun.",
+)
+@click.option("--overwrite", is_flag=True, help="Also replace labels that the manifest already has.")
+@click.option("--retry-errors", is_flag=True, help="Try clips again that failed before.")
+@click.option("--relative", is_flag=True, help="Write audio paths relative to the new manifest.")
+@click.option(
+    "--no-compute", is_flag=True, help="Compute nothing: write the manifest from what is in the log."
+)
+@click.option(
+    "--list", "list_", is_flag=True, help="Show every metric, what it needs and whether it is installed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def annotate(
+    manifest: Path | None,
+    metrics: str | None,
+    shard: "Share | None",
+    no_compute: bool,
+    list_: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Add quality-metric labels to MANIFEST.
+
+    Values equal those of each metric's own package. Stop it at any time: the same command goes on where it
+    stopped.
+
+    \b
+    Examples:
+      sqa-cli data annotate train.jsonl -m distill_mos,dnsmos_ovrl --jobs 8
+      sqa-cli data annotate test.jsonl -m pesq,estoi,sdr --reference clean/
+      sqa-cli data annotate big.jsonl -m distill_mos --shard 1/4     # on the first of four machines
+      torchrun --nproc-per-node 4 -m sqa_cli data annotate big.jsonl -m utmos --device cuda
+      sqa-cli data annotate --list
+    """
+    from sqa_data.annotate.run import annotate as run
+    from sqa_data.shares import Share
+
+    if list_:
+        _list(as_json)
+        return
+    if manifest is None or not metrics:
+        raise click.UsageError("give MANIFEST and --metrics, or --list")
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    share = shard or Share.of_environment()
+    part = (share.index, share.count) if share.count > 1 else None
+    try:
+        with bars() as show:
+            summary = run(
+                manifest,
+                names,
+                shard=part,
+                compute=not no_compute,
+                progress=lambda done, total: show("clips", done, total),
+                **options,
+            )
+    except KeyboardInterrupt:
+        note("stopped; what is done is kept: the same command goes on from here")
+        sys.exit(130)
+    if as_json:
+        say_json(dataclasses.asdict(summary) | {"out": None if summary.out is None else str(summary.out)})
+    elif summary.out is None:
+        _say_part(summary, share)
+    else:
+        _say_summary(summary)
+    if summary.clips and summary.errors and not any(summary.labelled.values()):
+        sys.exit(1)  # nothing at all came out
+
+
+def _say_part(summary: "Summary", share: "Share") -> None:
+    """What a part of the work did that is not the last to finish."""
+    rest = (
+        f"{summary.missing} results of other parts are missing: run those again"
+        if summary.missing
+        else "the last part to finish writes the manifest"
+    )
+    part = f"part {share.index} of {share.count}"
+    say(f"{part}: {summary.clips} clips, {len(summary.errors)} with an error; {rest}")
+
+
+def _say_summary(summary: "Summary") -> None:
+    """Labels, errors and what is missing in a manifest that was written."""
+    for label, count in summary.labelled.items():
+        say(f"{label:14} {count:7} of {summary.clips} clips")
+    if summary.no_reference:
+        say(f"{summary.no_reference} clips have no reference: no full-reference labels")
+    for row in summary.errors[:SHOWN]:
+        note(f"error: {row['sample_id']}: {row['error']}")
+    if len(summary.errors) > SHOWN:
+        note(f"... {len(summary.errors) - SHOWN} more errors in {summary.out}.errors.jsonl")
+    if summary.missing:
+        say(f"{summary.missing} results are not computed yet")
+    say(f"wrote {summary.out}")
+
+
+def _list(as_json: bool) -> None:
+    """Every metric, what it needs, and its version or how to install it."""
+    from sqa_data import DataError
+    from sqa_data.labellers import ADAPTERS
+
+    rows = []
+    for adapter in ADAPTERS:
+        try:
+            installed, remedy = adapter.version(), ""
+        except DataError as error:
+            installed, remedy = None, str(error).rsplit("; ", 1)[1]
+        needs = "reference" if adapter.needs_reference else "clip alone"
+        rows += [(label, needs, installed, remedy) for label in adapter.labels]
+    if as_json:
+        keys = ("metric", "needs", "version", "install")
+        say_json([dict(zip(keys, (*row[:3], row[3] or None), strict=True)) for row in rows])
+    else:
+        cells = [[label, needs, version or "not installed"] for label, needs, version, _ in rows]
+        say(*table(["metric", "needs", "version"], cells), "")
+        say(*(f"{label}: {remedy}" for label, _, _, remedy in rows if remedy))

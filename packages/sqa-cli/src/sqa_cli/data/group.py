@@ -1,0 +1,40 @@
+"""The group `sqa-cli data`: a table of its commands, each imported only when it is called."""
+
+import click
+
+from sqa_cli.main import CONTEXT, LazyGroup
+
+# name -> (module:attribute, one line for --help), as in `sqa_cli.main`
+COMMANDS = {
+    "list": ("sqa_cli.data.corpora:list_", "The corpora, and what is here of them."),
+    "show": ("sqa_cli.data.corpora:show", "One corpus: details, licence, citation, manual steps."),
+    "download": ("sqa_cli.data.download:download", "Bring the archives of corpora."),
+    "prepare": ("sqa_cli.data.prepare:prepare", "Make manifests of them."),
+    "verify": ("sqa_cli.data.verify:verify", "Check manifests, their audio, and leaks between them."),
+    "stats": ("sqa_cli.data.stats:stats", "Samples, systems, hours, opinions, votes."),
+    "import": ("sqa_cli.data.import_foreign:import_", "Take over manifests and labels of other tools."),
+    "filter": ("sqa_cli.data.choose:filter_", "Choose utterances."),
+    "merge": ("sqa_cli.data.choose:merge", "Put manifests together."),
+    "sample": ("sqa_cli.data.choose:sample", "Draw utterances."),
+    "annotate": ("sqa_cli.data.annotate:annotate", "Label utterances with quality metrics."),
+    "degrade": ("sqa_cli.data.degrade:degrade", "Make degraded speech of clean speech."),
+}
+
+
+class DataGroup(LazyGroup):
+    """The group whose table is the one above."""
+
+    table = COMMANDS
+
+
+@click.group(cls=DataGroup, context_settings=CONTEXT)
+def data() -> None:
+    """Corpora of rated speech: from their source to verified manifests.
+
+    \b
+    Examples:
+      sqa-cli data list
+      sqa-cli data download tencent chime-7-udase-eval
+      sqa-cli data prepare tencent chime-7-udase-eval
+      sqa-cli data verify data/*/*/data.jsonl
+    """

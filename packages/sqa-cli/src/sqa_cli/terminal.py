@@ -1,0 +1,182 @@
+"""What people see: results on stdout, notes and bars on stderr, in lines that fit and cannot move the cursor.
+
+No other module of this package prints. Names of clips come from files and may hold anything, so every line is made
+printable here. rich is imported only where a bar is drawn.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# control characters, line and paragraph separators, changes of writing direction, halves of surrogate pairs
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# what JSON allows inside a string and a terminal or UTF-8 does not
+UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# the console of the bars on the screen, if there are any
+_console: "Console | None" = None
+
+
+class ShowProgress(Protocol):
+    """Moves the bar called `name` to `done` of `total`; `text` stands behind it."""
+
+    def __call__(self, name: str, done: int, total: int | None, text: str = "") -> None: ...
+
+
+def printable(text: str) -> str:
+    """`text` with everything that a terminal would obey instead of show written as an escape.
+
+    >>> print(printable("a\\x1b[2Jb\\n\\udcff é"))
+    a\\x1b[2Jb\\n\\udcff é
+    """
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def say(*lines: str) -> None:
+    """Print results on stdout."""
+    if lines:
+        click.echo("\n".join(map(printable, lines)))
+
+
+def say_json(record: object) -> None:
+    """Print a record on stdout as one line of JSON, in UTF-8 whatever the locale is."""
+    text = json.dumps(record, ensure_ascii=False)
+    text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    click.echo(text.encode("utf-8"))
+
+
+def note(line: str) -> None:
+    """Print a line on stderr, above the bars. A note that cannot be written stops no work."""
+    if _console is not None:
+        _console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    else:
+        with contextlib.suppress(OSError):
+            click.echo(printable(line), err=True)
+
+
+def show_log(logger: str, level: int) -> None:
+    """Print what a library logs as notes."""
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for line in self.format(record).splitlines():
+                note(line)
+
+    logging.getLogger(logger).handlers = [Notes()]
+    logging.getLogger(logger).setLevel(level)
+
+
+def watched() -> bool:
+    """Whether a person sees stderr; of torchrun's processes the first talks."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
+
+
+@contextlib.contextmanager
+def bars(*, in_bytes: bool = False, shown: bool = True) -> Iterator[ShowProgress]:
+    """One progress bar a name on stderr, where somebody is watching."""
+    global _console
+    if not (shown and watched()):
+        yield lambda name, done, total, text="": None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    numbers = (
+        [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+        if in_bytes
+        else [progress.MofNCompleteColumn(), "{task.fields[text]}"]
+    )
+    columns = ["{task.description}", progress.BarColumn(), *numbers, progress.TimeRemainingColumn()]
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, transient=True, redirect_stdout=False) as drawn:
+        tasks: dict[str, progress.TaskID] = {}
+
+        def show(name: str, done: int, total: int | None, text: str = "") -> None:
+            if name not in tasks:
+                tasks[name] = drawn.add_task(printable(name).replace("[", r"\["), total=total, text=text)
+            drawn.update(tasks[name], completed=done, total=total, text=text)
+
+        _console = console
+        try:
+            yield show
+        finally:
+            _console = None
+
+
+def width() -> int:
+    """Columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "", keys: int = 1
+) -> list[str]:
+    """Lines of aligned columns that fit the terminal.
+
+    Columns that do not fit follow in a table of their own below, behind the first `keys` columns again; a last column
+    of text is wrapped.
+
+    Args:
+        right: names of the columns of numbers, separated by blanks.
+
+    >>> print("\\n".join(table(["corpus", "n"], [["a", "1,000"], ["b", "20"]], right="n")))
+    corpus      n
+    a       1,000
+    b          20
+    """
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    numbers = right.split()
+    lines: list[str] = []
+    for columns in _blocks(widths, keys):
+        lines += [""] if lines else []
+        for row in cells:
+            *others, last = (
+                row[i].rjust(widths[i]) if header[i] in numbers else row[i].ljust(widths[i]) for i in columns
+            )
+            start = "  ".join([*others, ""])
+            lines += _hanging(start, last.rstrip())
+    return lines
+
+
+def _blocks(widths: Sequence[int], keys: int) -> list[list[int]]:
+    """Which columns stand beside each other, so that each block fits if it can."""
+    first = list(range(keys))
+    blocks: list[list[int]] = [first]
+    for column in range(keys, len(widths)):
+        used = sum(widths[i] + 2 for i in blocks[-1])
+        last_text = column == len(widths) - 1 and used + 16 <= width()
+        if len(blocks[-1]) > keys and used + widths[column] > width() and not last_text:
+            blocks.append(first)
+        blocks[-1] = [*blocks[-1], column]
+    return blocks
+
+
+def _hanging(start: str, text: str) -> list[str]:
+    """`start` and `text` in lines that fit, the later ones below the beginning of `text`."""
+    if not text or len(start) + len(text) <= width():
+        return [(start + text).rstrip()]
+    room = max(16, width() - len(start))
+    pieces = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return [start + pieces[0], *(" " * len(start) + piece for piece in pieces[1:])]
+
+
+def entry(label: str, text: str) -> list[str]:
+    """Lines of a list of facts: a label and the text beside it.
+
+    >>> entry("cite", "A. Author, A title, 2020")
+    ['cite      A. Author, A title, 2020']
+    """
+    return _hanging(f"{label:9} ", printable(text))

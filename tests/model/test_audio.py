@@ -2,6 +2,7 @@
 
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 import scipy.signal
 import soundfile
 import torch
+import torchaudio
 from sqa_model import AudioError
 from sqa_model.audio import load_audio, resample
+
+COMMON = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 
 
 def tone(rate: int, seconds: float = 1.0, hertz: float = 440.0) -> np.ndarray:
@@ -68,9 +72,7 @@ def test_file_formats(suffix: str, tmp_path: Path) -> None:
     assert (shifted - reference[:n][middle]).abs().max() < 0.05
 
 
-@pytest.mark.parametrize(
-    "rate", [8_000, 11_025, 12_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
-)
+@pytest.mark.parametrize("rate", [*COMMON, 192_000])
 def test_a_tone_survives_every_rate(rate: int) -> None:
     clip = load_audio(tone(rate), rate)
     assert len(clip.samples) == 16_000
@@ -91,10 +93,35 @@ def test_resampling_equals_an_independent_filter() -> None:
     assert error < 5e-3
 
 
-def test_an_odd_rate_does_not_fill_the_memory() -> None:
-    clip = load_audio(tone(44_101), 44_101)
+@pytest.mark.parametrize("found", COMMON)
+def test_resampling_equals_torchaudio(found: int) -> None:
+    noise = torch.randn(9_001, generator=torch.Generator().manual_seed(0)) * 0.3
+    for wanted in COMMON:
+        for clip in (noise, noise[:1], noise[:40]):
+            expected = torchaudio.transforms.Resample(found, wanted)(clip)
+            got = resample(clip, found, wanted)
+            assert got.shape == expected.shape
+            assert (got - expected).abs().max() < 1e-6, wanted
+
+
+@pytest.mark.parametrize(("found", "wanted"), [(4_001, 2_003), (2_003, 4_001)])
+def test_odd_rates_have_the_same_filter(found: int, wanted: int) -> None:
+    noise = torch.randn(9_001, generator=torch.Generator().manual_seed(0)) * 0.3
+    expected = torchaudio.transforms.Resample(found, wanted)(noise)
+    got = resample(noise, found, wanted)
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() < 3e-4  # torchaudio rounds the places in time to float32
+
+
+@pytest.mark.parametrize("rate", [44_101, 15_949])
+def test_an_odd_rate_does_not_fill_the_memory(rate: int) -> None:
+    tracemalloc.start()
+    samples = load_audio(tone(rate, 3.0), rate).samples
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+    assert len(samples) == 48_000
     middle = slice(1_600, -1_600)
-    assert (clip.samples[middle] - torch.from_numpy(tone(16_000))[middle]).abs().max() < 5e-3
+    assert (samples[middle] - torch.from_numpy(tone(16_000, 3.0))[middle]).abs().max() < 2e-3
 
 
 def test_channels_are_averaged_or_picked() -> None:

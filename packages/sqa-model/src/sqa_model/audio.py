@@ -5,7 +5,7 @@ Rules, the same for every source:
 
 - integers are scaled to -1..1 by their type's range; floats are taken as they are, never normalised in level
 - channels are averaged, or one is picked (`channel`)
-- other sampling rates are resampled with torchaudio's default windowed sinc
+- other sampling rates are resampled as torchaudio does by default, with a windowed sinc
 - NaN, infinity and zero samples are errors; what is only suspicious is a warning
 """
 
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 import torch
-import torchaudio
+import torch.nn.functional as F
 from torch import Tensor
 
 from sqa_model.errors import AudioError
@@ -97,7 +97,9 @@ def _from_file(source: Any, channel: int | None) -> tuple[Tensor, int]:
         with soundfile.SoundFile(source) as file:
             blocks = file.blocks(BLOCK, dtype="float32", always_2d=True)
             mono = [torch.from_numpy(_mono(block.T, channel)) for block in blocks]
-            return torch.cat(mono) if mono else torch.zeros(0), file.samplerate
+            return torch.cat(mono) if mono else torch.zeros(
+                0, dtype=torch.float32, device="cpu"
+            ), file.samplerate
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
         raise AudioError(f"not readable as audio: {reason}") from error
@@ -168,8 +170,20 @@ def _warnings(samples: Tensor, found_rate: int, rate: int) -> Iterator[str]:
         yield f"clipped: {100 * cut_off:.1f} % of the samples lie flat at the peak"
 
 
+# --- resampling: torchaudio's default filter, a Hann-windowed sinc, without its compiled library ---
+
+ZEROS = 6  # zero crossings of the sinc on each side
+ROLLOFF = 0.99  # where the filter cuts, of the lower Nyquist frequency
+MOST_WEIGHTS = (
+    1 << 21
+)  # of a table of filters; beyond, such as 44,101 -> 16,000 Hz, each is computed when needed
+AT_ONCE = 1 << 13  # samples out whose filters are then in memory at a time
+
+
 def resample(samples: Tensor, found: int, wanted: int) -> Tensor:
-    """(samples,) at another rate; differentiable.
+    """(samples,) at another rate: ceil(samples * wanted / found) of them; differentiable.
+
+    The result is that of `torchaudio.functional.resample` with its defaults.
 
     >>> resample(torch.zeros(48_000), 48_000, 16_000).shape
     torch.Size([16000])
@@ -177,16 +191,46 @@ def resample(samples: Tensor, found: int, wanted: int) -> Tensor:
     if found == wanted:
         return samples
     common = math.gcd(found, wanted)
-    if max(found, wanted) // common > 2_000:  # such as 44,101 Hz: the filter bank would fill the memory
-        length = max(1, round(len(samples) * wanted / found))
-        spectrum = torch.fft.rfft(samples)[: length // 2 + 1]
-        return torch.fft.irfft(spectrum, length) * (length / len(samples))
-    out: Tensor = _resampler(found, wanted, samples.device)(samples)
-    return out
+    found, wanted = found // common, wanted // common
+    length = -(-len(samples) * wanted // found)
+    width = math.ceil(ZEROS * found / (min(found, wanted) * ROLLOFF))
+    padded = F.pad(samples, (width, width + found))
+    if wanted * (2 * width + found) > MOST_WEIGHTS:
+        return _resample_by_sample(padded, found, wanted, width, length)
+    # copied: nothing that a caller does can reach the table
+    filters = torch.from_numpy(_filters(found, wanted, width).copy()).to(samples.device, samples.dtype)
+    # (1, wanted, periods): each period of `found` samples in gives `wanted` samples out
+    out = F.conv1d(padded[None, None], filters[:, None], stride=found)
+    return out[0].t().flatten()[:length]
 
 
-@functools.lru_cache(maxsize=64)
-def _resampler(found: int, wanted: int, device: torch.device) -> torchaudio.transforms.Resample:
-    """torchaudio's resampler with its filter computed once."""
-    with torch.inference_mode(False):  # kept for calls in any mode
-        return torchaudio.transforms.Resample(found, wanted).to(device)
+def _resample_by_sample(padded: Tensor, found: int, wanted: int, width: int, length: int) -> Tensor:
+    """As `resample`, one filter a sample out: slower, but the memory does not grow with the rates."""
+    taps = np.arange(2 * width + 1)
+    pieces = []
+    for start in range(0, length, AT_ONCE):
+        places = (
+            np.arange(start, min(start + AT_ONCE, length))[:, None] * found
+        )  # in samples in, times `wanted`
+        first = places // wanted
+        weights = _windowed_sinc((taps - width) - (places - first * wanted) / wanted, found, wanted)
+        windows = padded[torch.from_numpy(first + taps).to(padded.device)]  # (samples out, taps)
+        pieces.append((windows * torch.from_numpy(weights).to(windows)).sum(1))
+    return torch.cat(pieces) if pieces else padded[:0]
+
+
+@functools.lru_cache(maxsize=32)
+def _filters(found: int, wanted: int, width: int) -> np.ndarray:
+    """(wanted, 2 width + found) float32: the weights of a period's samples in, for each of its samples out."""
+    # torchaudio rounds these places to float32, and its scores are the ones to keep
+    shifts = (np.arange(wanted, dtype=np.float32) / np.float32(wanted)).astype(np.float64) * found
+    places = np.arange(-width, width + found, dtype=np.float64) - shifts[:, None]
+    return _windowed_sinc(places, found, wanted).astype(np.float32)
+
+
+def _windowed_sinc(places: np.ndarray, found: int, wanted: int) -> np.ndarray:
+    """The filter, at places in samples in from its middle; float64."""
+    cut_off = min(found, wanted) * ROLLOFF / found  # of the rate in
+    t = np.clip(places * cut_off, -ZEROS, ZEROS)
+    weights: np.ndarray = np.sinc(t) * np.cos(t * (math.pi / 2 / ZEROS)) ** 2 * cut_off
+    return weights

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchaudio
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -325,6 +324,13 @@ def load_backbone(backbone: torch.nn.Module, source: str | os.PathLike[str]) -> 
         raise CheckpointError(f"{source}: published weights are for WavLM, not {type(backbone).__name__}")
     name = str(source)
     if name.startswith("torchaudio:"):
+        try:
+            import torchaudio  # of the extra `torchaudio`; nothing else here needs it
+        except (ImportError, OSError) as error:  # OSError: built for another torch
+            raise CheckpointError(
+                f"{name}: torchaudio cannot be imported ({error}); pip install 'sqa-model[torchaudio]', "
+                f"or name the weights by a Hub id such as microsoft/wavlm-base-plus"
+            ) from error
         bundle = getattr(torchaudio.pipelines, name.removeprefix("torchaudio:"), None)
         if bundle is None:
             raise CheckpointError(

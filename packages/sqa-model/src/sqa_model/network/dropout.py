@@ -17,7 +17,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     if x.device.type != "cpu":
         return F.dropout(x, p, training)  # fused on GPUs
     dropped = min(255, max(1, round(256 * p)))
-    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
     keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
     return x * keep.to(x.dtype).mul_(256 / (256 - dropped))
 

@@ -4,12 +4,13 @@ Clips are laid one behind the other in one stream, with a few silent frames befo
 block sets back to zero. One convolution over the stream then equals one convolution per zero-padded clip.
 """
 
-import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,6 +55,9 @@ class LogMelConfig:
 class LogMel(nn.Module):
     """Waveforms -> one state of (frames, dim), clips packed."""
 
+    window: Tensor
+    filters: Tensor
+
     def __init__(self, config: LogMelConfig) -> None:
         super().__init__()
         self.config = config
@@ -64,6 +68,22 @@ class LogMel(nn.Module):
         self.context = nn.Linear(config.context * config.mels, config.dim) if config.context else None
         self.norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(Block(config.dim) for _ in range(config.blocks))
+        self._set_constants(torch.device("cpu"))
+
+    def _set_constants(self, device: torch.device) -> None:
+        """Window (WINDOW,) and filters (WINDOW + 2, mels) as buffers that belong to no checkpoint."""
+        window = 0.5 - 0.5 * np.cos(2 * math.pi * np.arange(WINDOW) / WINDOW)  # Hann
+        # each row twice, for the squares of the real and the imaginary part
+        filters = mel_filters(self.config.mels, WINDOW, 16_000).repeat(2, 0)
+        for name, value in (("window", window), ("filters", filters)):
+            tensor = torch.tensor(value, dtype=torch.float32, device="cpu").to(device)
+            self.register_buffer(name, tensor, persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LogMel":
+        """What moves or converts a module; the constants follow its device, but stay exact: never rounded nor empty."""
+        super()._apply(fn, recurse)
+        self._set_constants(self.stem.weight.device)
+        return self
 
     def lengths(self, samples: list[int]) -> list[int]:
         """Frames of clips of so many samples; at least one."""
@@ -83,13 +103,14 @@ class LogMel(nn.Module):
             whole = [c[: max(1, len(w) // self.config.hop)] for c, w in zip(clips, waves, strict=True)]
             told = torch.stack([statistics(c) for c in whole])
             said = self.context(told.to(frames.dtype))  # (clips, dim)
-            frames = frames + said.repeat_interleave(torch.tensor(sizes, device=frames.device), 0)
-        places = zip(sizes, lengths, strict=True)
-        inside = torch.cat([torch.arange(n, device=frames.device) < length for n, length in places])[:, None]
+            repeats = torch.tensor(sizes, dtype=torch.int64, device=frames.device)
+            frames = frames + said.repeat_interleave(repeats, 0, output_size=sum(sizes))
+        marks = [[1.0] * n + [0.0] * (size - n) for n, size in zip(lengths, sizes, strict=True)]
+        inside = torch.tensor(list(chain(*marks)), dtype=frames.dtype, device=frames.device)[:, None]
         x = self.norm(frames) * inside
         for block in self.blocks:
             x = block(x) * inside
-        yield x[inside[:, 0]]
+        yield torch.cat([clip[:n] for clip, n in zip(x.split(sizes), lengths, strict=True)])
 
     def convolved(self, spectra: Tensor) -> Tensor:
         """(spectra, mels) -> (frames, numbers): the spectra of a frame, or what the convolutions make of them."""
@@ -101,10 +122,9 @@ class LogMel(nn.Module):
     def log_mel(self, stream: Tensor) -> Tensor:
         """(samples,) -> (samples / hop, mels), about -2 (digital silence) to 2 (full scale); always fp32."""
         frames = F.pad(stream, (0, WINDOW - self.config.hop)).unfold(0, WINDOW, self.config.hop)
-        window, filters = constants(self.config.mels, stream.device)
-        parts = torch.view_as_real(torch.fft.rfft(frames * window)).flatten(1)  # (spectra, 2 * bins)
+        parts = torch.view_as_real(torch.fft.rfft(frames * self.window)).flatten(1)  # (spectra, 2 * bins)
         with torch.autocast(stream.device.type, enabled=False):  # a rounded spectrum would be noisy
-            return ((parts.square() @ filters) + 1e-6).log10() / 3  # abs() has no gradient at 0
+            return ((parts.square() @ self.filters) + 1e-6).log10() / 3  # abs() has no gradient at 0
 
 
 def convolutions(config: LogMelConfig) -> nn.Sequential:
@@ -156,32 +176,21 @@ class Block(nn.Module):
         return y.to(x.dtype)
 
 
-@functools.cache
-def constants(mels: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Hann window (WINDOW,) and mel filters of 16 kHz speech, made once a device.
-
-    The filters are (WINDOW + 2, mels): each row twice, for the squares of the real and the imaginary part.
-    """
-    with torch.inference_mode(False), torch.device("cpu"):  # kept for calls in any mode
-        window, filters = torch.hann_window(WINDOW), mel_filters(mels, WINDOW, 16_000).repeat_interleave(2, 0)
-        return window.to(device), filters.to(device)
-
-
-def mel_filters(mels: int, window: int, sample_rate: int) -> Tensor:
-    """Triangular filters of equal height, evenly spaced on the HTK mel scale: (window // 2 + 1, mels).
+def mel_filters(mels: int, window: int, sample_rate: int) -> np.ndarray:
+    """Triangular filters of equal height, evenly spaced on the HTK mel scale: (window // 2 + 1, mels) float64.
 
     Narrow low filters that would miss every bin of the spectrum take the nearest one, so that no band is
     dead.
 
-    >>> mel_filters(80, 512, 16_000).sum(0).min() > 0.2
-    tensor(True)
+    >>> bool(mel_filters(80, 512, 16_000).sum(0).min() > 0.2)
+    True
     """
     top = 2595 * math.log10(1 + sample_rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2, dtype=torch.float64) / 2595) - 1)  # Hz
-    bins = torch.linspace(0, sample_rate / 2, window // 2 + 1, dtype=torch.float64)[:, None]
+    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)  # Hz
+    bins = np.linspace(0, sample_rate / 2, window // 2 + 1)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    filters = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0)
-    nearest = (bins - centre).abs().argmin(0)
+    filters = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clip(0)
+    nearest = np.abs(bins - centre).argmin(0)
     dead = filters.sum(0) < 0.2
-    filters[nearest[dead], torch.arange(mels)[dead]] = 1.0
-    return filters.float()
+    filters[nearest[dead], np.arange(mels)[dead]] = 1.0
+    return filters

@@ -90,7 +90,8 @@ class WavLM(nn.Module):
         """Attention bias by distance from query to key, in T5 buckets: (heads, length, length)."""
         half = self.config.buckets // 2
         exact = half // 2
-        distance = torch.arange(1 - length, length, device=self.position_bias.weight.device)  # key - query
+        device = self.position_bias.weight.device
+        distance = torch.arange(1 - length, length, dtype=torch.int64, device=device)  # key - query
         far = (distance.abs().clamp_min(1).float() / exact).log() / math.log(self.config.max_distance / exact)
         bucket = torch.where(
             distance.abs() < exact,

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional
 from sqa_data.labels import RANGES
 from sqa_data.manifest import Utterance, iter_manifest
 from torch import Tensor
 
+from sqa_model.audio import resample
 from sqa_model.errors import ModelError
 from sqa_model.training.config import DataConfig
 
@@ -103,7 +103,7 @@ def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, place: 
     if not np.isfinite(mono).all():
         raise Unreadable(f"{path}: holds samples that are not finite numbers")
     wave = torch.from_numpy(np.ascontiguousarray(mono))
-    return wave if rate == sample_rate else torchaudio.functional.resample(wave, rate, sample_rate)
+    return wave if rate == sample_rate else resample(wave, rate, sample_rate)
 
 
 def read_ahead(

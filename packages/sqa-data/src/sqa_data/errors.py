@@ -3,3 +3,7 @@
 
 class DataError(Exception):
     """Base of every error that sqa-data raises about its input."""
+
+
+class AudioError(DataError):
+    """One audio source cannot be used; others can."""

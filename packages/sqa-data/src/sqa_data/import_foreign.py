@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
-from sqa_data.audio import probe
+from sqa_data.audio import look
 from sqa_data.corpora._tables import number, read_header, read_rows
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
@@ -189,8 +189,8 @@ def _pair(text: str, path: str, line: int) -> tuple[str, str]:
 
 
 def _probed(utterance: Utterance) -> Utterance:
-    info = probe(utterance.audio_path)
-    return replace(utterance, duration=info.duration, sample_rate=info.sample_rate)
+    info = look(utterance.audio_path)
+    return replace(utterance, duration=info.duration_s, sample_rate=info.sample_rate)
 
 
 def _is_number(text: str) -> bool:

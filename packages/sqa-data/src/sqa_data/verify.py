@@ -14,7 +14,7 @@ from typing import Literal
 
 import orjson
 
-from sqa_data.audio import AudioInfo, digest, probe
+from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import list_corpora
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES, in_range
@@ -95,12 +95,12 @@ def validate(
     ids: dict[int, str] = {}  # hash of (corpus, sample_id) -> where
     heard: dict[int, tuple[str, str | None, Path]] = {}  # hash of samples -> where, split, manifest
     counts: dict[tuple[str, str], tuple[SplitCount, Path]] = {}
-    look = partial(_look, decode=decode)
+    look_at = partial(_look, decode=decode)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for path in paths:
             lines = _lines(path, result)
             while chunk := list(islice(lines, 256)):
-                audio = pool.map(look, [utterance.audio_path for _, utterance in chunk])
+                audio = pool.map(look_at, [utterance.audio_path for _, utterance in chunk])
                 for (where, utterance), found in zip(chunk, audio, strict=True):
                     result.samples += 1
                     _check_labels(where, utterance, ids, result)
@@ -170,8 +170,8 @@ Looked = AudioInfo | tuple[AudioInfo, str] | str
 
 def _look(path: str, decode: bool) -> Looked:
     try:
-        return digest(path) if decode else probe(path)
-    except DataError as error:
+        return digest(path) if decode else look(path)
+    except AudioError as error:
         return str(error)
 
 
@@ -181,12 +181,12 @@ def _check_audio(where: str, utterance: Utterance, found: Looked, result: Verifi
         result.add(kind, where, found)
         return
     info = found[0] if isinstance(found, tuple) else found
-    result.hours += info.duration / 3600
+    result.hours += info.duration_s / 3600
     if not info.frames:
         result.add("empty", where, f"{utterance.audio_path} has no samples")
-    if abs(info.duration - utterance.duration) > DURATION_TOLERANCE_S:
+    if abs(info.duration_s - utterance.duration) > DURATION_TOLERANCE_S:
         result.add(
-            "duration", where, f"duration is {utterance.duration:g} s; the audio has {info.duration:g} s"
+            "duration", where, f"duration is {utterance.duration:g} s; the audio has {info.duration_s:g} s"
         )
     if utterance.sample_rate not in (None, info.sample_rate):
         result.add("rate", where, f"sample_rate is {utterance.sample_rate}; the audio has {info.sample_rate}")

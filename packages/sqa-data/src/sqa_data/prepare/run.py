@@ -26,7 +26,7 @@ import orjson
 from filelock import FileLock
 
 from sqa_data.atomic import atomic_write
-from sqa_data.audio import AudioInfo, probe
+from sqa_data.audio import AudioInfo, look
 from sqa_data.corpus import Corpus, Rating, Sample, find_corpus_folder, get_corpus
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, to_line
@@ -409,7 +409,7 @@ def _probe_all(paths: list[str]) -> list[AudioInfo | tuple[str, str, str]]:
 def _probe(path: str) -> AudioInfo | tuple[str, str, str]:
     """What the audio is, or (kind of problem, path, words)."""
     try:
-        return probe(path)
+        return look(path)
     except DataError as error:
         if Path(path).exists():
             return "unreadable" if Path(path).stat().st_size else "empty", path, str(error)
@@ -466,7 +466,7 @@ class _Writer:
         self.digests[split].update(line)
         count = self.counts[split]
         count.samples += 1
-        count.hours += info.duration / 3600
+        count.hours += info.duration_s / 3600
         if utterance.system_id is not None:
             count.systems.add(utterance.system_id)
         if ratings:
@@ -528,7 +528,7 @@ def _with_audio(utterance: Utterance, info: AudioInfo) -> Utterance:
     return Utterance(
         utterance.audio_path,
         utterance.sample_id,
-        info.duration,
+        info.duration_s,
         utterance.metrics,
         utterance.system_id,
         utterance.corpus,

@@ -1,0 +1,238 @@
+"""A path or a file object, opened so that nothing can hang, lie about its size or be read twice in memory."""
+
+import errno
+import io
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple, Protocol
+
+import soundfile
+
+from sqa_data.errors import AudioError
+
+Source = str | os.PathLike[str] | BinaryIO
+
+HEAD = 4096  # bytes that are read at once: they hold the header of nearly every file
+STREAM_CAP = 1 << 30  # bytes of a stream that cannot seek (a pipe) that are kept in memory at the most
+
+
+class Patch(NamedTuple):
+    """Bytes that take the place of those at an offset: the size that a header should have said."""
+
+    offset: int
+    content: bytes
+
+
+class Seekable(Protocol):
+    """What is asked of a file object."""
+
+    def read(self, size: int, /) -> bytes | None: ...
+    def seek(self, offset: int, whence: int = 0, /) -> object: ...
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open source whose size is known."""
+
+    where: str  # what a message about it starts with: "a.wav: ", or nothing for a file object
+    file: Seekable
+    size: int  # bytes
+    head: bytes  # its first `HEAD` bytes
+    descriptor: int | None  # of a regular file that libsndfile can read by itself
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset`, fewer at the end."""
+        if offset + size <= len(self.head):
+            return self.head[offset : offset + size]
+        self.file.seek(offset)
+        return self.file.read(size) or b""
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Opened]:
+    """Open a source and close what was opened; a file object is read from its start and left where it stood."""
+    if isinstance(source, str | os.PathLike):
+        with _regular_file(os.fspath(source)) as file:
+            head = file.read(HEAD)
+            size = file.seek(0, os.SEEK_END)
+            # on Windows libsndfile has file numbers of its own, so Python reads for it there
+            number = None if sys.platform == "win32" else file.fileno()
+            yield _filled(Opened(f"{source}: ", file, size, head, number))
+    elif hasattr(source, "read"):
+        stream = _in_memory(source) if _is_stream(source) else source
+        position = stream.tell()
+        try:
+            stream.seek(0, os.SEEK_END)
+            size = stream.tell()
+            stream.seek(0)
+            head = stream.read(HEAD)
+            if not isinstance(head, bytes):
+                raise AudioError("the file object gives text; open it with mode 'rb'")
+            yield _filled(Opened("", stream, size, head, None))
+        except (OSError, EOFError) as error:
+            raise AudioError(f"the file object cannot be read: {error}") from error
+        finally:
+            stream.seek(position)
+    else:
+        raise AudioError(f"cannot hear {type(source).__name__}; expected a path or a file object")
+
+
+def _filled(sound: Opened) -> Opened:
+    if not sound.size:
+        raise AudioError(f"{sound.where}the file is empty (0 bytes)")
+    return sound
+
+
+def _regular_file(path: str) -> io.FileIO:
+    """The file at `path`, without waiting: to open a pipe that nobody writes to would hang."""
+    try:
+        file = io.FileIO(path, "r", opener=_without_waiting)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: {_reason(path, error)}") from error
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return file
+    file.close()
+    raise AudioError(f"{path}: is {_kind(mode)}; expected a regular file")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _reason(path: str, error: OSError | ValueError) -> str:
+    """Why `path` cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, OSError) and error.errno == errno.ENXIO:
+        return "is a socket or a device; expected a regular file"
+    if isinstance(error, IsADirectoryError) or (isinstance(error, OSError) and os.path.isdir(path)):  # noqa: PTH112
+        return "is a folder; expected a file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no file")
+
+
+def _is_stream(file: BinaryIO) -> bool:
+    """Whether a file object cannot go back, as a pipe; a device that never ends is an error."""
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+    except (OSError, AttributeError, TypeError, ValueError):
+        mode = 0  # not a file of the system: `io.BytesIO`, a member of an archive
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise AudioError("the file object is a device; expected a file or a pipe")
+    try:
+        return not file.seekable()
+    except AttributeError:
+        return not (hasattr(file, "seek") and hasattr(file, "tell"))
+    except ValueError as error:
+        raise AudioError(f"the file object cannot be read: {error}") from error
+
+
+def _in_memory(stream: BinaryIO) -> io.BytesIO:
+    """All that a stream holds."""
+    whole = io.BytesIO()
+    try:
+        while block := stream.read(1 << 20):
+            whole.write(block)
+            if whole.tell() > STREAM_CAP:
+                raise AudioError(
+                    f"the stream holds more than {STREAM_CAP >> 20} MiB; write it to a file and give its path"
+                )
+    except TypeError as error:
+        raise AudioError("the file object gives text; open it with mode 'rb'") from error
+    except (OSError, EOFError) as error:
+        raise AudioError(f"the stream cannot be read: {error}") from error
+    whole.seek(0)
+    return whole
+
+
+@contextmanager
+def decoding(sound: Opened, patch: Patch | None = None) -> Iterator[soundfile.SoundFile]:
+    """libsndfile's view of an open source, with a part of its header replaced; what it refuses is an `AudioError`."""
+    view = None
+    try:
+        if sound.descriptor is not None and patch is None:
+            sound.file.seek(0)
+            file = soundfile.SoundFile(sound.descriptor, closefd=False)
+        else:
+            view = _View(sound, patch)
+            file = soundfile.SoundFile(view)
+        with file:
+            yield file
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+        reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
+        raise AudioError(f"{sound.where}not readable as audio: {reason}") from error
+    finally:
+        if view is not None:
+            view.raise_failure(sound.where)
+
+
+class _View:
+    """A source as libsndfile's callbacks want it.
+
+    An exception in a callback would only be printed, and the audio would silently end there, so it is kept.
+    """
+
+    def __init__(self, sound: Opened, patch: Patch | None) -> None:
+        self.file, self.size, self.patch = sound.file, sound.size, patch
+        self.position = 0
+        self.failure: BaseException | None = None
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.position = max(0, offset + (0, self.position, self.size)[whence])
+        return self.position
+
+    def read(self, size: int) -> bytes:
+        try:
+            self.file.seek(self.position)
+            content = self.file.read(size) or b""
+        except BaseException as error:
+            self.failure = self.failure or error
+            return b""
+        start, self.position = self.position, self.position + len(content)
+        if (
+            self.patch
+            and self.patch.offset < self.position
+            and start < self.patch.offset + len(self.patch.content)
+        ):
+            content = _patched(content, self.patch, start)
+        return content
+
+    def raise_failure(self, where: str) -> None:
+        """Raise what went wrong in a callback."""
+        if isinstance(self.failure, Exception):
+            raise AudioError(f"{where}cannot be read: {self.failure}") from self.failure
+        if self.failure is not None:
+            raise self.failure
+
+
+def _patched(content: bytes, patch: Patch, start: int) -> bytes:
+    """`content`, which starts at `start` of a file, as far as `patch` touches it.
+
+    >>> _patched(b"cdef", Patch(1, b"BCD"), 2)
+    b'CDef'
+    """
+    mended = bytearray(content)
+    for offset, byte in enumerate(patch.content, patch.offset - start):
+        if 0 <= offset < len(mended):
+            mended[offset] = byte
+    return bytes(mended)

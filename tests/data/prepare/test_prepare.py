@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqa_data import DataError, list_corpora, read_manifest
+from sqa_data import DataError, get_corpus, list_corpora, read_manifest
 from sqa_data.prepare import prepare
 from tiny_corpora import BUILDERS, Expected, build, tone
 
@@ -215,7 +215,10 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     assert any(
         "changed at the source since last time: subjective_results.csv" in note for note in result.notes
     )
-    # another archive than the one unpacked
+
+
+def test_another_archive_than_the_one_unpacked(tmp_path: Path) -> None:
+    prepared("ttsds2", tmp_path)
     with (tmp_path / "raw" / "ttsds2" / "ttsds2.zip").open("ab") as file:
         file.write(b"more")
     with pytest.raises(DataError, match="move it away to unpack afresh"):
@@ -313,7 +316,7 @@ def test_unpacking_parquet_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_nested_archive_is_unpacked_and_dropped(tmp_path: Path) -> None:
     prepared("somos", tmp_path)
     unpacked = tmp_path / "raw" / "somos" / "unpacked"
-    assert sorted(p.name for p in unpacked.iterdir()) == ["audios", "training_files"]
+    assert sorted(p.name for p in unpacked.iterdir()) == [".unpacked.json", "audios", "training_files"]
 
 
 def test_macos_leftovers_are_not_unpacked(tmp_path: Path) -> None:
@@ -343,6 +346,14 @@ def many_clips(folder: Path, n: int) -> None:
 PREPARE = "import sys; from sqa_data.prepare import prepare; prepare('pstn', sys.argv[1], sys.argv[2])"
 
 
+def test_an_archive_that_was_dropped_is_not_missed(tmp_path: Path) -> None:
+    prepared("tcd-voip", tmp_path)
+    archives = [a.name for a in get_corpus("tcd-voip").archives]
+    for name in archives:
+        (tmp_path / "raw" / "tcd-voip" / name).unlink()
+        prepare("tcd-voip", tmp_path / "raw", tmp_path / "out")
+
+
 def test_killed_while_unpacking_and_run_again(tmp_path: Path) -> None:
     many_clips(tmp_path / "raw" / "pstn", 2000)
     command = [sys.executable, "-c", PREPARE, str(tmp_path / "raw"), str(tmp_path / "out")]
@@ -357,7 +368,7 @@ def test_killed_while_unpacking_and_run_again(tmp_path: Path) -> None:
     prepare("pstn", tmp_path / "raw", tmp_path / "out")
     assert len(read_manifest(tmp_path / "out" / "pstn" / "train" / "data.jsonl")) == 2000
     names = {path.name for path in (tmp_path / "raw" / "pstn").iterdir() if not path.name.startswith(".")}
-    assert names == {"train.zip", "unpacked", "unpacked.json"}
+    assert names == {"train.zip", "unpacked"}
 
 
 def test_two_processes_at_once(tmp_path: Path) -> None:

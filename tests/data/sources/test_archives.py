@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqa_data import DataError
-from sqa_data.sources.archives import remove_tree, unpack
+from sqa_data.sources.archives import MARKER, unpack, unpacked_from
 from tiny_corpora import tarred, zipped
 
 
@@ -28,6 +29,7 @@ def test_names_with_spaces_and_beyond_ascii(tmp_path: Path) -> None:
         found = {
             str(p.relative_to(tmp_path / f"{name}.d")): p.read_bytes()
             for p in (tmp_path / f"{name}.d").rglob("*.*")
+            if p.name != MARKER
         }
         assert found == files
 
@@ -36,7 +38,7 @@ def test_several_archives_into_one_folder(tmp_path: Path) -> None:
     zipped(tmp_path / "a.zip", {"audio/1": b"1"})
     tarred(tmp_path / "b.tar.gz", {"audio/2": b"2", "labels": b"3"})
     unpack([tmp_path / "a.zip", tmp_path / "b.tar.gz"], tmp_path / "x")
-    assert {p.name for p in (tmp_path / "x").rglob("*")} == {"audio", "1", "2", "labels"}
+    assert {p.name for p in (tmp_path / "x").rglob("*")} == {"audio", "1", "2", "labels", MARKER}
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "C:\\evil", "..\\evil"])
@@ -77,7 +79,7 @@ def test_bombs(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="archive bomb"):
             unpack(tmp_path / name, tmp_path / "x", max_bytes=300_000)
         assert not (tmp_path / "x").exists()
-        remove_tree(tmp_path / "x.partial")
+        shutil.rmtree(tmp_path / "x.partial")
 
 
 def test_a_zip_that_lies_about_a_size(tmp_path: Path) -> None:
@@ -153,4 +155,68 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not (tmp_path / "x").exists()
     monkeypatch.undo()
     unpack(tmp_path / "a.zip", tmp_path / "x")
-    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == ["a", "b"]
+    assert sorted(p.name for p in (tmp_path / "x").iterdir()) == [MARKER, "a", "b"]
+
+
+def test_what_it_was_unpacked_from_is_part_of_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the moment of a kill, a folder that has its name also says which archive it is from."""
+    zipped(tmp_path / "a.zip", {"a": b"x"})
+    packed = {"a.zip": (tmp_path / "a.zip").stat().st_size}
+    real, folder = Path.rename, tmp_path / "x"
+
+    def killed(self: Path, target: Path) -> Path:
+        moved = real(self, target)
+        if target == folder:
+            raise KeyboardInterrupt  # at once after the name is there
+        return moved
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(tmp_path / "a.zip", folder)
+    assert unpacked_from(folder) == packed
+
+
+def test_an_archive_cannot_forge_the_marker(tmp_path: Path) -> None:
+    zipped(tmp_path / "a.zip", {"a": b"x", MARKER: b'{"a.zip": 1}', f"d/{MARKER}": b"y"})
+    unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert unpacked_from(tmp_path / "x") == {"a.zip": (tmp_path / "a.zip").stat().st_size}
+
+
+def test_the_marker_of_the_first_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "unpacked").mkdir()
+    assert unpacked_from(tmp_path / "unpacked") is None
+    (tmp_path / "unpacked.json").write_text('{"main.tar.gz": 12}')
+    assert unpacked_from(tmp_path / "unpacked") == {"main.tar.gz": 12}
+    (tmp_path / "unpacked" / MARKER).write_text("{")
+    with pytest.raises(DataError, match=r"\.unpacked\.json: cannot be read as JSON"):
+        unpacked_from(tmp_path / "unpacked")
+
+
+def test_another_archive_does_not_go_on_with_the_members_of_the_first(tmp_path: Path) -> None:
+    def stop(what: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    zipped(tmp_path / "a.zip", {"a": b"old", "b": b"old"})
+    with pytest.raises(KeyboardInterrupt):
+        unpack(tmp_path / "a.zip", tmp_path / "x", progress=stop)
+    zipped(tmp_path / "a.zip", {"a": b"new", "b": b"newer"})
+    unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert (tmp_path / "x" / "a").read_bytes() == b"new"
+
+
+def test_members_of_a_damaged_archive_are_not_kept(tmp_path: Path) -> None:
+    """A .tar.gz tells at its end that something was wrong before; the next download may have the same size."""
+    path, noise = tmp_path / "a.tar.gz", os.urandom(50_000)
+    tarred(path, {"a.bin": noise, "b.bin": noise[::-1]})
+    good = path.read_bytes()
+    bad = bytearray(good)
+    bad[-6] ^= 255  # in the checksum
+    path.write_bytes(bad)
+    with pytest.raises(DataError, match="damaged archive"):
+        unpack(path, tmp_path / "x")
+    assert not (tmp_path / "x.partial").exists()
+    path.write_bytes(good)
+    unpack(path, tmp_path / "x")
+    assert (tmp_path / "x" / "a.bin").read_bytes() == noise

@@ -222,7 +222,7 @@ def test_offline_takes_the_cache(server: Loopback, tmp_path: Path) -> None:
     server.log.clear()
     result = run("ttsds2")
     assert result.stdout.strip() == str(len(files["ttsds2.zip"])), result.stderr
-    assert "HF_HUB_OFFLINE forbids to fetch it" in run("urgent2025-sqa").stderr
+    assert "HF_HUB_OFFLINE forbids to download it" in run("urgent2025-sqa").stderr
     assert server.log == []
 
     # online the cached copy is taken too, once the hub says that it is the newest

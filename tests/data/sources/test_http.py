@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Do, Loopback, serve
 from sqa_data import DataError
-from sqa_data.sources.http import ChecksumError, Patience, Source, State, fetch, judge
+from sqa_data.sources.answers import PartState, RemoteFile, judge
+from sqa_data.sources.http import ChecksumError, Patience, download_file
 
 CONTENT = os.urandom(300_000)
 SHA = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -35,7 +36,7 @@ def server() -> Iterator[Loopback]:
 
 def get(server: Loopback, folder: Path, **facts: object) -> bytes:
     path = folder / "a.zip"
-    fetched = fetch(Source(f"{server.url}/a.zip", **facts), path, patience=QUICK)  # type: ignore[arg-type]
+    fetched = download_file(RemoteFile(f"{server.url}/a.zip", **facts), path, patience=QUICK)  # type: ignore[arg-type]
     assert fetched.size == path.stat().st_size
     assert fetched.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert [p.name for p in folder.iterdir() if not p.name.endswith(".lock")] == ["a.zip"]
@@ -89,7 +90,7 @@ def test_a_file_that_changes_meanwhile(server: Loopback, tmp_path: Path, etag: b
     def change(name: str, done: int, total: int | None) -> None:
         server.files["/a.zip"] = new
 
-    fetch(Source(f"{server.url}/a.zip"), path, patience=QUICK, progress=change)
+    download_file(RemoteFile(f"{server.url}/a.zip"), path, patience=QUICK, progress=change)
     assert path.read_bytes() == new
 
 
@@ -100,14 +101,16 @@ def test_a_changed_file_of_the_same_length_behind_a_lax_server(server: Loopback,
     part = tmp_path / "a.zip.part"
     stop = threading.Event()
     with pytest.raises(KeyboardInterrupt):
-        fetch(Source(f"{server.url}/a.zip"), tmp_path / "a.zip", progress=lambda *_: stop.set(), stop=stop)
+        download_file(
+            RemoteFile(f"{server.url}/a.zip"), tmp_path / "a.zip", progress=lambda *_: stop.set(), stop=stop
+        )
     assert part.stat().st_size
     server.files["/a.zip"] = new
     action, _, why = judge(
         206,
         {"content-range": "bytes 5-9/10", "etag": '"new"'},
         5,
-        State("u", 10, '"old"'),
+        PartState("u", 10, '"old"'),
     )
     assert (action, why) == ("again", "the file on the server changed")
     assert get(server, tmp_path) == new
@@ -176,9 +179,9 @@ def test_patience_ends(server: Loopback, tmp_path: Path) -> None:
 
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"given up after 4 failures in a row .*ConnectError"):
-        fetch(Source("http://127.0.0.1:9/a.zip"), tmp_path / "a.zip", patience=QUICK)
+        download_file(RemoteFile("http://127.0.0.1:9/a.zip"), tmp_path / "a.zip", patience=QUICK)
     with pytest.raises(DataError, match="nonsense"):
-        fetch(Source("nonsense://x/a.zip"), tmp_path / "a.zip", patience=QUICK)
+        download_file(RemoteFile("nonsense://x/a.zip"), tmp_path / "a.zip", patience=QUICK)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +265,7 @@ def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.Monke
         "import resource, signal, sys; from pathlib import Path; from sqa_data.sources.http import *\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "fetch(Source(sys.argv[1]), Path(sys.argv[2]))"
+        "download_file(RemoteFile(sys.argv[1]), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", script, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -297,8 +300,8 @@ def test_errors_of_the_disk_are_told(
 KILLED = """
 import sys, time
 from pathlib import Path
-from sqa_data.sources.http import Source, fetch
-fetch(Source(sys.argv[1]), Path(sys.argv[2]), progress=lambda name, done, total: print(done, flush=True))
+from sqa_data.sources.answers import RemoteFile; from sqa_data.sources.http import download_file
+download_file(RemoteFile(sys.argv[1]), Path(sys.argv[2]), progress=lambda name, done, total: print(done, flush=True))
 """
 
 
@@ -343,22 +346,28 @@ def test_two_processes_at_once(server: Loopback, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "have", "state", "action"),
     [
-        (200, {"content-length": "5"}, 0, State("u"), "restart"),
-        (200, {}, 3, State("u", 5), "restart"),
-        (200, {"content-length": "5", "content-type": "text/html; charset=utf-8"}, 0, State("u"), "refuse"),
-        (206, {"content-range": "bytes 3-4/5"}, 3, State("u", 5), "append"),
-        (206, {"content-range": "bytes 3-4/*"}, 3, State("u", 5), "append"),
-        (206, {"content-range": "bytes 3-4/4"}, 3, State("u"), "again"),
-        (206, {"content-range": "bytes 2-4/5"}, 3, State("u", 5), "again"),
-        (206, {}, 3, State("u", 5), "again"),
-        (416, {"content-range": "bytes */5"}, 5, State("u", 5), "whole"),
-        (416, {"content-range": "bytes */5"}, 5, State("u", 9), "again"),
-        (416, {"content-range": "bytes */4"}, 5, State("u", 5), "again"),
-        (416, {}, 5, State("u", 5), "again"),
-        (503, {}, 3, State("u", 5), "wait"),
-        (404, {}, 3, State("u", 5), "refuse"),
-        (304, {}, 3, State("u", 5), "refuse"),
+        (200, {"content-length": "5"}, 0, PartState("u"), "restart"),
+        (200, {}, 3, PartState("u", 5), "restart"),
+        (
+            200,
+            {"content-length": "5", "content-type": "text/html; charset=utf-8"},
+            0,
+            PartState("u"),
+            "refuse",
+        ),
+        (206, {"content-range": "bytes 3-4/5"}, 3, PartState("u", 5), "append"),
+        (206, {"content-range": "bytes 3-4/*"}, 3, PartState("u", 5), "append"),
+        (206, {"content-range": "bytes 3-4/4"}, 3, PartState("u"), "again"),
+        (206, {"content-range": "bytes 2-4/5"}, 3, PartState("u", 5), "again"),
+        (206, {}, 3, PartState("u", 5), "again"),
+        (416, {"content-range": "bytes */5"}, 5, PartState("u", 5), "whole"),
+        (416, {"content-range": "bytes */5"}, 5, PartState("u", 9), "again"),
+        (416, {"content-range": "bytes */4"}, 5, PartState("u", 5), "again"),
+        (416, {}, 5, PartState("u", 5), "again"),
+        (503, {}, 3, PartState("u", 5), "wait"),
+        (404, {}, 3, PartState("u", 5), "refuse"),
+        (304, {}, 3, PartState("u", 5), "refuse"),
     ],
 )
-def test_judge(status: int, headers: dict[str, str], have: int, state: State, action: str) -> None:
+def test_judge(status: int, headers: dict[str, str], have: int, state: PartState, action: str) -> None:
     assert judge(status, headers, have, state)[0] == action

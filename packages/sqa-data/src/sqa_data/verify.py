@@ -19,7 +19,7 @@ from sqa_data.corpus import list_corpora
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES, in_range
 from sqa_data.manifest import Utterance, parse_line
-from sqa_data.prepare.run import SplitCount, count_notes
+from sqa_data.prepare.writer import SplitCount, count_notes
 from sqa_data.sources.archives import Progress
 
 DURATION_TOLERANCE_S = 1e-3  # the baseline writes three decimals

@@ -80,7 +80,7 @@ def _record(corpus: "Corpus", split: str, state: str) -> dict[str, object]:
 def show(name: str, raw: Path, as_json: bool) -> None:
     """Details, licence, citation, sources and manual steps of one corpus."""
     from sqa_data import get_corpus
-    from sqa_data.prepare.run import manual_steps
+    from sqa_data.prepare.unpack import manual_steps
 
     corpus = get_corpus(name)
     steps = manual_steps(corpus, raw)

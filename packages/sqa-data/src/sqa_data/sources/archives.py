@@ -1,7 +1,7 @@
 """Unpack archives from strangers: nothing leaves the folder, nothing grows without bound."""
 
 import gzip
-import os
+import json
 import shutil
 import stat
 import tarfile
@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from sqa_data.atomic import atomic_folder, atomic_write
 from sqa_data.errors import DataError
+from sqa_data.sources.records import read_json
 
 MAX_RATIO = 200  # expanded to packed size: speech reaches 4, silence and text 50
 MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio allows
-JUNK = ("__MACOSX", ".DS_Store")
+MARKER = ".unpacked.json"  # in an unpacked folder: the archives it was made from, and their sizes
+JUNK = ("__MACOSX", ".DS_Store", MARKER)
 
 Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes in all or None)
 
@@ -30,24 +33,50 @@ def unpack(
 ) -> None:
     """Unpack one or more .zip, .tar or .tar.gz, and those named in `nested` inside, as the new folder `folder`.
 
-    The work goes on in `folder.partial`, renamed when whole; members that an interrupted run had finished are not
-    written again. Absolute paths, "..", links and devices are refused, as is expansion beyond `max_bytes` (default:
-    200 times the archive, at least 1 GiB). Raises DataError; the disk being full is one.
+    The work goes on in `folder.partial`, renamed when whole; members that an interrupted run on the same archives
+    had finished are not written again. Absolute paths, "..", links and devices are refused, as is expansion beyond
+    `max_bytes` (default: 200 times the archive, at least 1 GiB). Raises DataError; the disk being full is one.
     """
     archives = [archives] if isinstance(archives, Path) else archives
     if folder.exists():
         names = ", ".join(archive.name for archive in archives)
         raise DataError(f"{folder}: exists already; {names} is not unpacked over it")
-    staging = folder.with_name(f"{folder.name}.partial")
-    for archive in archives:
-        cap = max_bytes if max_bytes is not None else _cap(archive)
-        with _told(archive):
-            staging.mkdir(parents=True, exist_ok=True)
-            _unpack_into(archive, staging, cap, progress)
-            for inner in sorted(path for name in nested for path in staging.rglob(name) if path.is_file()):
-                _unpack_into(inner, inner.parent, cap, progress)
-                inner.unlink()
-    staging.rename(folder)
+    packed = {archive.name: archive.stat().st_size for archive in archives}
+    left = folder.with_name(f"{folder.name}.partial")
+    if left.exists() and unpacked_from(left) != packed:
+        shutil.rmtree(left)  # members of other archives, which may have the same sizes
+    try:
+        with atomic_folder(folder, resumable=True) as staging:
+            for archive in archives:
+                with _said_plainly(archive):
+                    with atomic_write(staging / MARKER) as marker:
+                        marker.write(json.dumps(packed).encode())
+                    _unpack_with_nested(archive, staging, nested, max_bytes or _cap(archive), progress)
+    except _DamagedError:
+        # the checksum of a .tar.gz comes last: members that look whole may be wrong
+        shutil.rmtree(left)
+        raise
+
+
+def _unpack_with_nested(
+    archive: Path, staging: Path, nested: tuple[str, ...], cap: int, progress: Progress | None
+) -> None:
+    _unpack_into(archive, staging, cap, progress)
+    for inner in sorted(path for name in nested for path in staging.rglob(name) if path.is_file()):
+        _unpack_into(inner, inner.parent, cap, progress)
+        inner.unlink()
+
+
+def unpacked_from(folder: Path) -> dict[str, int] | None:
+    """The archives that `folder` was unpacked from, and their sizes in bytes; None if it does not say.
+
+    Version 0.1.0 wrote them beside the folder.
+    """
+    for marker in (folder / MARKER, folder.with_name(f"{folder.name}.json")):
+        found = read_json(marker)
+        if found is not None:
+            return {str(name): int(size) for name, size in found.items()}
+    return None
 
 
 def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | None = None) -> None:
@@ -58,7 +87,7 @@ def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | Non
     for name in names:
         inner = folder / name
         if inner.is_file():
-            with _told(inner):
+            with _said_plainly(inner):
                 _unpack_into(inner, folder, _cap(inner), progress)
 
 
@@ -66,7 +95,7 @@ def unpacked_size(archive: Path) -> int | None:
     """Bytes that a zip says it expands to; None for a tar, which does not say."""
     if not zipfile.is_zipfile(archive):
         return None
-    with _told(archive), zipfile.ZipFile(archive) as file:
+    with _said_plainly(archive), zipfile.ZipFile(archive) as file:
         return sum(member.file_size for member in file.infolist())
 
 
@@ -93,6 +122,8 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
         members = _tar_members(archive)
     else:
         raise DataError(f"{archive}: neither a zip nor a tar archive")
+    # one name for all members, so that a kill leaves nothing that the next run does not overwrite
+    temporary = folder / ".member.tmp"
     done, total = 0, unpacked_size(archive)
     for path, size, write in members:
         done += size
@@ -103,7 +134,6 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
         target = folder / path
         if not (target.is_file() and target.stat().st_size == size):
             target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f"{target.name}.part")
             write(temporary)
             temporary.replace(target)
         if progress:
@@ -168,8 +198,12 @@ def _copy(
         raise DataError(f"{archive}: member {name!r} has {copied:,} bytes; its header says {size:,}")
 
 
+class _DamagedError(DataError):
+    """The archive is not what was packed, so neither is what came out of it."""
+
+
 @contextmanager
-def _told(archive: Path) -> Iterator[None]:
+def _said_plainly(archive: Path) -> Iterator[None]:
     """Errors of the archive libraries and of the disk, as DataError that names the archive."""
     try:
         yield
@@ -181,7 +215,9 @@ def _told(archive: Path) -> Iterator[None]:
         zlib.error,
         NotImplementedError,
     ) as error:
-        raise DataError(f"{archive}: damaged archive ({error}); delete it and download it again") from error
+        raise _DamagedError(
+            f"{archive}: damaged archive ({error}); delete it and download it again"
+        ) from error
     except RuntimeError as error:  # how zipfile says that a password is needed
         raise DataError(f"{archive}: {error}") from error
     except OSError as error:
@@ -191,11 +227,3 @@ def _told(archive: Path) -> Iterator[None]:
             f"far "
             "is kept, run again to go on)"
         ) from error
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder: it loses its name first, so that an interruption leaves no half folder."""
-    if folder.exists():
-        away = folder.with_name(f".{folder.name}.{os.getpid()}.deleted")
-        folder.rename(away)
-        shutil.rmtree(away)

@@ -4,22 +4,24 @@ What came, from where and with which SHA-256 stands in RAW/NAME/downloads.json; 
 the one recorded at the first download is what later ones are held to.
 """
 
-import json
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock
 
-from sqa_data.atomic import atomic_write
+from sqa_data.atomic import atomic_path
 from sqa_data.corpus import Corpus, get_corpus
 from sqa_data.errors import DataError
-from sqa_data.sources.archives import safe_path
-from sqa_data.sources.http import Fetched, Patience, Progress, Source, check_file, fetch
+from sqa_data.sources.answers import RemoteFile
+from sqa_data.sources.archives import safe_path, unpacked_from
+from sqa_data.sources.http import FileRecord, Patience, Progress, check_file, download_file
+from sqa_data.sources.licences import require_licences
+from sqa_data.sources.records import read_records, remember
 
 if TYPE_CHECKING:  # 0.6 s of imports that only a download needs
     from sqa_data.sources.hub import HubFile
@@ -40,6 +42,16 @@ class Wanted:
     ways: "tuple[str | HubFile, ...]"
     size: int | None = None
     checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """How files are brought, the same for all of one `download`."""
+
+    check: bool
+    patience: Patience | None
+    progress: Progress | None
+    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,11 @@ def download(
         for item in wanted_files(corpus, prefer, base_url=base_url, optional=optional)
     ]
     _require_space(wanted, raw)
-    stop = threading.Event()
+    manner = _Manner(check, patience, progress, threading.Event())
     done: list[Downloaded] = []
     failed: list[str] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        tasks = [pool.submit(_bring, item, raw, check, patience, progress, stop) for item in wanted]
+        tasks = [pool.submit(_bring, item, raw, manner) for item in wanted]
         try:
             for task in as_completed(tasks):
                 try:
@@ -98,7 +110,7 @@ def download(
                 except DataError as error:
                     failed.append(str(error))
         except BaseException:
-            stop.set()  # each download ends at its next chunk, its part kept
+            manner.stop.set()  # each download ends at its next chunk, its part kept
             pool.shutdown(cancel_futures=True)
             raise
     if failed:
@@ -133,96 +145,75 @@ def wanted_files(
     return found
 
 
-def state(corpus: Corpus, raw: str | Path) -> str:
-    """What is here of a corpus: "", "part", "downloaded" or "unpacked"."""
-    folder = Path(raw) / corpus.name
-    if (folder / "unpacked").is_dir() or any(folder.glob("audio/*/.*.done")):
-        return "unpacked"
-    names = [archive.name for archive in corpus.archives] or list(_records(folder))
-    here = [name for name in names if (folder / name).is_file()]
-    if names and len(here) == len(names):
-        return "downloaded"
-    return "part" if here or any(folder.glob("*.part")) or any(folder.glob("*/*.part")) else ""
-
-
-def _bring(
-    item: Wanted,
-    raw: Path,
-    check: bool,
-    patience: Patience | None,
-    progress: Progress | None,
-    stop: threading.Event,
-) -> Downloaded:
+def _bring(item: Wanted, raw: Path, manner: _Manner) -> Downloaded:
     folder = raw / item.corpus.name
     if safe_path(item.name, folder) is None:
         raise DataError(f"{item.corpus.name}: {item.name!r} is no file name")
     path = folder / item.name
-    record = _records(folder).get(item.name)
-    checksum = item.checksum or (f"sha256:{record['sha256']}" if record else None)
+    before = read_records(folder).get(item.name)
+    checksum = item.checksum or (f"sha256:{before.sha256}" if before else None)
     if path.is_file():
-        if record and not check and path.stat().st_size == record["size"]:
-            fetched = Fetched(record["url"], record["size"], record["sha256"], record.get("etag"))
-        else:
-            # put here by hand, or asked to be looked at again
-            fetched = check_file(path, Source(record["url"] if record else str(path), item.size, checksum))
-            _remember(folder, item.name, fetched)
-        return Downloaded(item.corpus.name, path, fetched.size, fetched.sha256, fetched.url, fresh=False)
-
-    if record and (_read(folder / "unpacked.json") or {}).get(item.name) == record["size"]:
+        if before and not manner.check and path.stat().st_size == before.size:
+            return _downloaded(item, path, before, fresh=False)
+        # put here by hand, or asked to be looked at again
+        found = check_file(path, RemoteFile(before.url if before else str(path), item.size, checksum))
+        remember(folder, item.name, found)
+        return _downloaded(item, path, found, fresh=False)
+    if before and (unpacked_from(folder / "unpacked") or {}).get(item.name) == before.size:
         # unpacked, and the archive dropped since
-        return Downloaded(
-            item.corpus.name, path, record["size"], record["sha256"], record["url"], fresh=False
-        )
-
-    def told(_: str, done: int, total: int | None) -> None:
-        if progress:
-            progress(f"{item.corpus.name}/{item.name}", done, total)
+        return _downloaded(item, path, before, fresh=False)
 
     reasons = []
     for way in item.ways:
         try:
-            fetched = _by(resolve(way), item, checksum, path, patience, told, stop)
+            found = _bring_from(resolve(way), item, checksum, path, manner)
         except DataError as error:
             reasons.append(str(error))
             continue
-        _remember(folder, item.name, fetched)
-        return Downloaded(item.corpus.name, path, fetched.size, fetched.sha256, fetched.url, fresh=True)
+        remember(folder, item.name, found)
+        return _downloaded(item, path, found, fresh=True)
     raise DataError("\n  then ".join(reasons))
 
 
-def _by(
-    way: "Source | HubFile",
-    item: Wanted,
-    checksum: str | None,
-    path: Path,
-    patience: Patience | None,
-    progress: Progress | None,
-    stop: threading.Event,
-) -> Fetched:
-    cached = None if isinstance(way, Source) else way.cached
-    source = way if isinstance(way, Source) else way.source
-    source = Source(source.url, source.size or item.size, checksum or source.checksum, source.headers)
+def _downloaded(item: Wanted, path: Path, record: FileRecord, fresh: bool) -> Downloaded:
+    return Downloaded(item.corpus.name, path, record.size, record.sha256, record.url, fresh)
+
+
+def _bring_from(
+    way: "RemoteFile | HubFile", item: Wanted, checksum: str | None, path: Path, manner: _Manner
+) -> FileRecord:
+    cached = None if isinstance(way, RemoteFile) else way.cached
+    remote = way if isinstance(way, RemoteFile) else way.remote
+    remote = RemoteFile(remote.url, remote.size or item.size, checksum or remote.checksum, remote.headers)
     if cached is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
-            if path.exists():
-                return check_file(path, source)
-            temporary = path.with_name(f"{path.name}.copy")
+        return _copy(cached, path, remote)
+
+    def report(_: str, done: int, total: int | None) -> None:
+        if manner.progress:
+            manner.progress(f"{item.corpus.name}/{item.name}", done, total)
+
+    return download_file(remote, path, patience=manner.patience, progress=report, stop=manner.stop)
+
+
+def _copy(cached: Path, path: Path, remote: RemoteFile) -> FileRecord:
+    """Take a file out of the user's Hugging Face cache."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return check_file(path, remote)
+        with atomic_path(path) as temporary:
             shutil.copyfile(cached, temporary)
-            fetched = check_file(temporary, source)
-            temporary.replace(path)
-            return fetched
-    return fetch(source, path, patience=patience, progress=progress, stop=stop)
+            return check_file(temporary, remote, name=path.name)
 
 
-def resolve(way: "str | HubFile") -> "Source | HubFile":
+def resolve(way: "str | HubFile") -> "RemoteFile | HubFile":
     """Ask the hub about an `hf://` address; others are sources as they are."""
     if not isinstance(way, str):
         return way
     from sqa_data.sources.hub import hub_file
 
     if not way.startswith(HUB):
-        return Source(way)
+        return RemoteFile(way)
     owner, name, path = way.removeprefix(HUB).split("/", 2)
     return hub_file(f"{owner}/{name}", path)
 
@@ -237,40 +228,6 @@ def _is_of(path: str, parts: set[str]) -> bool:
     return place.suffix == ".parquet" and bool({place.stem.split("-")[0], place.parent.name} & parts)
 
 
-def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpus]:
-    """Those whose licence asks for consent that has not been given for this `raw` yet."""
-    return [
-        corpus
-        for corpus in corpora
-        if corpus.licence.ask and _read(_licence_file(corpus, raw)) != _accepted(corpus)
-    ]
-
-
-def require_licences(corpora: Iterable[Corpus], raw: str | Path, licence_ok: Iterable[str]) -> None:
-    """Remember what is accepted; DataError that shows what is not yet."""
-    accepted, still_open = set(licence_ok), []
-    for corpus in licences_to_accept(corpora, raw):
-        if accepted & {corpus.name, "all"}:
-            with atomic_write(_licence_file(corpus, raw)) as out:
-                out.write(json.dumps(_accepted(corpus)).encode())
-        else:
-            still_open.append(corpus)
-    if still_open:
-        lines = [f"  {c.name}: {c.licence.name}, {c.licence.note} ({c.licence.url})" for c in still_open]
-        names = " ".join(f"--licence-ok {corpus.name}" for corpus in still_open)
-        raise DataError(
-            "these licences must be accepted once:\n" + "\n".join(lines) + f"\nTo accept: {names}"
-        )
-
-
-def _licence_file(corpus: Corpus, raw: str | Path) -> Path:
-    return Path(raw) / corpus.name / "licence.json"
-
-
-def _accepted(corpus: Corpus) -> dict[str, str]:
-    return {"accepted": corpus.licence.name, "url": corpus.licence.url}
-
-
 def _require_space(wanted: list[Wanted], raw: Path) -> None:
     missing = 0
     for item in wanted:
@@ -282,20 +239,5 @@ def _require_space(wanted: list[Wanted], raw: Path) -> None:
     free = shutil.disk_usage(raw).free
     if missing and missing + MARGIN > free:
         raise DataError(
-            f"{raw}: {missing:,} bytes are to come, but only {free:,} are free; nothing was fetched"
+            f"{raw}: {missing:,} bytes are to come, but only {free:,} are free; nothing was record_now"
         )
-
-
-def _records(folder: Path) -> dict[str, dict[str, Any]]:
-    return _read(folder / "downloads.json") or {}
-
-
-def _read(file: Path) -> Any:
-    return json.loads(file.read_text()) if file.is_file() else None
-
-
-def _remember(folder: Path, name: str, fetched: Fetched) -> None:
-    with FileLock(folder / ".downloads.lock"):
-        records = _records(folder) | {name: asdict(fetched)}
-        with atomic_write(folder / "downloads.json") as file:
-            file.write(json.dumps(records, indent=1, sort_keys=True).encode() + b"\n")

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2 as httpx
-from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, get_token, hf_hub_url, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
-from huggingface_hub.utils import build_hf_headers
 
 from sqa_data.errors import DataError
-from sqa_data.sources.http import Source
+from sqa_data.sources.answers import RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +26,16 @@ class HubFile:
     sha256: str | None  # None for small files, which are not in large-file storage
 
     @property
-    def source(self) -> Source:
-        """Where to fetch it."""
-        return Source(
+    def remote(self) -> RemoteFile:
+        """Where to download it from."""
+        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+        return RemoteFile(
             hf_hub_url(
                 self.repo, self.path, repo_type="dataset", revision=self.revision, endpoint=_endpoint()
             ),
             self.size,
             f"sha256:{self.sha256}" if self.sha256 else None,
-            {k: v for k, v in build_hf_headers().items() if k.lower() == "authorization"},
+            {"authorization": f"Bearer {token}"} if token else {},
         )
 
     @property
@@ -74,7 +74,7 @@ def _cached_files(repo: str) -> tuple[HubFile, ...]:
         folder = Path(snapshot_download(repo, repo_type="dataset", local_files_only=True))
     except LocalEntryNotFoundError as error:
         raise DataError(
-            f"datasets/{repo}: not in the Hugging Face cache, and HF_HUB_OFFLINE forbids to fetch it"
+            f"datasets/{repo}: not in the Hugging Face cache, and HF_HUB_OFFLINE forbids to download it"
         ) from error
     return tuple(
         HubFile(repo, path.relative_to(folder).as_posix(), folder.name, path.stat().st_size, None)

@@ -17,9 +17,9 @@ import httpx2 as httpx
 from sqa_data.atomic import atomic_write
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
+from sqa_data.sources.answers import AskAgain, PartState, RemoteFile, judge
 from sqa_data.sources.archives import safe_path
 from sqa_data.sources.download import Wanted, resolve, wanted_files
-from sqa_data.sources.http import Source, State, judge
 from sqa_data.sources.hub import HubFile
 from sqa_data.sources.parquet import write_without_audio
 
@@ -62,20 +62,20 @@ class RangeFile(io.RawIOBase):
         for wait_s in RETRY_WAITS_S:
             try:
                 return self._ask(first, last)
-            except (httpx.TransportError, Busy):
+            except (httpx.TransportError, AskAgain):
                 time.sleep(wait_s)
         try:
             return self._ask(first, last)
-        except (httpx.HTTPError, Busy) as error:
+        except (httpx.HTTPError, AskAgain) as error:
             raise DataError(f"{self.url}: {type(error).__name__}: {error}") from error
 
     def _ask(self, first: int, last: int) -> bytes:
         with self.client.stream("GET", self.url, headers={"Range": f"bytes={first}-{last}"}) as response:
-            action, state, why = judge(response.status_code, response.headers, first, State(self.url))
+            action, state, why = judge(response.status_code, response.headers, first, PartState(self.url))
             if action == "restart":
                 raise DataError(f"{self.url}: the server does not serve ranges; download the whole archive")
             if action == "wait":
-                raise Busy(why)
+                raise AskAgain(why)
             if action != "append":
                 raise DataError(f"{self.url}: {why} {response.reason_phrase}".rstrip())
             if state.size is None:
@@ -85,12 +85,8 @@ class RangeFile(io.RawIOBase):
             self.size, self.etag = state.size, state.etag
             content = b"".join(response.iter_raw())
         if len(content) != last - first + 1:
-            raise Busy(f"{len(content)} of {last - first + 1} bytes came")
+            raise AskAgain(f"{len(content)} of {last - first + 1} bytes came")
         return content
-
-
-class Busy(Exception):
-    """The server may give it if asked again."""
 
 
 def download_labels(
@@ -106,8 +102,8 @@ def download_labels(
         for way in item.ways:
             try:
                 found = resolve(way)
-                source = found.source if isinstance(found, HubFile) else found
-                with remote_file(source) as file:
+                remote = found.remote if isinstance(found, HubFile) else found
+                with remote_file(remote) as file:
                     written += _members(corpus, item, file, folder)
                 break
             except DataError as error:
@@ -118,12 +114,12 @@ def download_labels(
 
 
 @contextmanager
-def remote_file(source: Source) -> Iterator[BinaryIO]:
+def remote_file(remote: RemoteFile) -> Iterator[BinaryIO]:
     """Open a remote file for reading at any place."""
     with httpx.Client(
-        follow_redirects=True, timeout=30, headers={"Accept-Encoding": "identity", **source.headers}
+        follow_redirects=True, timeout=30, headers={"Accept-Encoding": "identity", **remote.headers}
     ) as client:
-        raw = RangeFile(client, source.url)
+        raw = RangeFile(client, remote.url)
         with io.BufferedReader(raw, BUFFER) as file:
             yield cast(BinaryIO, file)
 

@@ -1,0 +1,127 @@
+"""From archives to the folder with the label files of a corpus: unpacked once, and found however it lies there."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+from filelock import FileLock
+
+from sqa_data.atomic import finish_replace
+from sqa_data.corpus import Corpus, find_corpus_folder
+from sqa_data.errors import DataError
+from sqa_data.sources import parquet
+from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
+
+
+def unpack_corpus(
+    corpus: Corpus,
+    raw: str | Path,
+    *,
+    jobs: int = 4,
+    drop_archives: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """The folder with the label files of a corpus, after unpacking what is still packed in RAW/NAME."""
+    folder = Path(raw) / corpus.name
+    if not folder.is_dir():
+        raise DataError(f"{folder}: nothing here; run `sqa-cli data download {corpus.name} --raw {raw}`")
+    # archives may lie where one can only read; what is unpacked there needs no lock
+    with FileLock(folder / ".lock") if os.access(folder, os.W_OK) else nullcontext():
+        if corpus.hub:
+            return _unpack_hub(corpus, folder, jobs, progress)
+        unpacked = folder / "unpacked"
+        finish_replace(unpacked)
+        archives = [folder / archive.name for archive in corpus.archives]
+        nested = tuple(name for archive in corpus.archives for name in archive.nested)
+        present = {path.name: path.stat().st_size for path in archives if path.is_file()}
+        before = unpacked_from(unpacked) if unpacked.is_dir() else None
+        # archives that are gone since were dropped to save room
+        if before is not None and before | present != before:
+            raise DataError(
+                f"{unpacked}: made from {before}, but now there is {present}; move it away to unpack afresh"
+            )
+        root = find_corpus_folder(corpus, folder)
+        if root is None and len(present) == len(archives) and not unpacked.exists():
+            _require_space(folder, archives)
+            unpack(archives, unpacked, nested, progress=progress)
+            root = find_corpus_folder(corpus, folder)
+        if root is None:
+            raise DataError(
+                f"{folder}: the label files of {corpus.name} are not here; expected "
+                f"{', '.join(a.name for a in corpus.archives)} or, unpacked, "
+                f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
+            )
+        if not unpacked.exists():
+            unpack_nested(root, nested, progress)
+        if drop_archives:
+            for path in archives:
+                path.unlink(missing_ok=True)
+    return root
+
+
+def label_files(corpus: Corpus, root: Path) -> list[Path]:
+    if corpus.hub:
+        return [p for names in corpus.hub.splits.values() for n in names for p in parquet.parts(root, n)]
+    return sorted(path for pattern in corpus.label_files for path in root.glob(pattern))
+
+
+def manual_steps(corpus: Corpus, raw: str | Path, root: Path | None = None) -> str:
+    """What the user must do by hand for this corpus, with its folder filled in; empty for most."""
+    top = (
+        Path(raw) / corpus.name / "unpacked" / corpus.archives[0].name.split(".")[0]
+        if corpus.manual
+        else Path()
+    )
+    # found: root is main/DATA, and the scripts lie beside DATA
+    folder = top if root is None else root.parent
+    return corpus.manual.format(name=corpus.name, folder=folder, wavs=corpus.wavs or 0)
+
+
+def require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:
+    """Stop with the manual steps where the audio that only the user can fetch is not there."""
+    if not corpus.wavs:
+        return
+    found = sum(1 for _ in (root / "wav").glob("*.wav")) if (root / "wav").is_dir() else 0
+    if found < corpus.wavs:
+        raise DataError(
+            f"{root / 'wav'}: found {found:,} of {corpus.wavs:,} clips of {corpus.name}.\n"
+            + manual_steps(corpus, raw, root)
+        )
+
+
+def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | None) -> Path:
+    assert corpus.hub is not None
+    if find_corpus_folder(corpus, folder) is None:
+        raise DataError(
+            f"{folder}: no parquet files here; run `sqa-cli data download {corpus.name} --raw "
+            f"{folder.parent}`"
+        )
+    files = [
+        (path, part)
+        for names in corpus.hub.splits.values()
+        for part in names
+        for path in parquet.parts(folder, part)
+    ]
+    needed = sum(path.stat().st_size for path, part in files if not parquet.is_unpacked(path, folder, part))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(f"{folder}: the audio takes about {needed:,} bytes; only {free:,} are free")
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        tasks = [pool.submit(parquet.unpack_audio, path, folder, part) for path, part in files]
+        try:
+            for done, task in enumerate(tasks, start=1):
+                task.result()
+                if progress:
+                    progress(f"{corpus.name}: unpacking", done, len(tasks))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return folder
+
+
+def _require_space(folder: Path, archives: list[Path]) -> None:
+    needed, free = sum(unpacked_size(archive) or 0 for archive in archives), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(f"{folder}: unpacking takes {needed:,} bytes; only {free:,} are free")

@@ -1,0 +1,182 @@
+"""The manifests, ratings and problems of one `prepare`: nothing gets its name before all of it is right."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from sqa_data.atomic import atomic_write
+from sqa_data.audio import AudioInfo
+from sqa_data.corpus import Corpus, Rating
+from sqa_data.errors import DataError
+from sqa_data.manifest import Utterance, to_line
+
+
+@dataclass(slots=True)
+class SplitCount:
+    """What a manifest holds."""
+
+    samples: int = 0
+    ratings: int = 0
+    hours: float = 0.0
+    systems: set[str] = field(default_factory=set)
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)  # of the manifest's lines
+
+    def add(self, line: bytes, audio: AudioInfo, system_id: str | None, ratings: int) -> None:
+        """Count one more line of the manifest."""
+        self.digest.update(line)
+        self.samples += 1
+        self.ratings += ratings
+        self.hours += audio.duration_s / 3600
+        if system_id is not None:
+            self.systems.add(system_id)
+
+
+def count_notes(corpus: Corpus, counts: dict[str, SplitCount]) -> Iterator[str]:
+    """Each split whose samples or systems are not those published."""
+    for split, published in corpus.splits.items():
+        if split not in counts:
+            continue
+        found = counts[split]
+        for what, n, expected in (
+            ("samples", found.samples, published.samples),
+            ("systems", len(found.systems), published.systems),
+        ):
+            if expected is not None and n != expected:
+                yield f"{corpus.name}/{split}: {n:,} {what}; published are {expected:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a clip cannot be used."""
+
+    kind: str  # missing, unreadable or empty
+    text: str
+
+
+class Writer:
+    """The open files of one `prepare`; nothing gets its name before the caller's block ends well."""
+
+    def __init__(self, corpus: Corpus, target: Path, files: ExitStack, relative: bool) -> None:
+        self.corpus, self.target, self.files, self.relative = corpus, target, files, relative
+        self.seen = 0
+        self.counts: dict[str, SplitCount] = {}
+        self.problems: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = {}
+        self._manifests: dict[str, tuple[BinaryIO, str | None]] = {}
+        self._ratings: dict[str, BinaryIO] = {}
+        self._listed: BinaryIO | None = None
+        self._listing = ExitStack()  # ends before the other files do, and also where they are given up
+        files.push(self._listing)
+
+    def add(self, utterance: Utterance, ratings: Sequence[Rating], audio: AudioInfo | Fault) -> None:
+        """Write one clip and its ratings, or say what is wrong with it."""
+        self.seen += 1
+        if isinstance(audio, Fault):
+            self._problem(audio, utterance)
+            return
+        if not audio.frames:
+            self._problem(Fault("empty", "no samples"), utterance)
+            return
+        rates = self.corpus.sample_rates
+        if rates and audio.sample_rate not in rates:  # listed, but the clip can be used
+            published = ", ".join(map(str, rates))
+            self._problem(Fault("rate", f"{audio.sample_rate} Hz; published: {published} Hz"), utterance)
+        split = utterance.split or ""
+        if split not in self._manifests:
+            path = self.target / split / "data.jsonl"
+            base = os.path.abspath(path.parent) if self.relative else None  # noqa: PTH100
+            self._manifests[split] = (self.files.enter_context(atomic_write(path)), base)
+            self.counts[split] = SplitCount()
+        file, base = self._manifests[split]
+        line = to_line(_with_audio(utterance, audio), base)
+        file.write(line)
+        self.counts[split].add(line, audio, utterance.system_id, len(ratings))
+        if ratings:
+            self._write_ratings(split, ratings)
+
+    def finish(self, partial: bool) -> None:
+        """DataError for problems that `partial` does not allow, or a split that is not there at all."""
+        lost = [s for s, f in self.corpus.splits.items() if s not in self.counts and not f.optional]
+        if not self.counts or (lost and not partial):
+            self._examples.setdefault("split", []).append(f"no usable clip of split {', '.join(lost)}")
+            self.problems["split"] += 1
+        if not self.problems:
+            (self.target / "problems.jsonl").unlink(missing_ok=True)
+            return
+        self._listing.close()
+        if partial and self.counts:
+            return
+        summary = ", ".join(f"{n:,} {kind}" for kind, n in self.problems.items())
+        shown = "\n".join(f"  {kind}: {text}" for kind, texts in self._examples.items() for text in texts)
+        raise DataError(
+            f"{self.corpus.name}: labels and audio do not fit together ({summary} of {self.seen:,} clips):\n{shown}\n"
+            f"All are listed in {self.target / 'problems.jsonl'}; --partial prepares the others."
+        )
+
+    def record(self, partial: bool, source: Mapping[str, object]) -> dict[str, Any]:
+        """What prepared.json says: nothing that differs between two runs on the same files."""
+        return {
+            "corpus": self.corpus.name,
+            "partial": partial,
+            "source": source,
+            "problems": dict(self.problems),
+            "splits": {
+                split: {
+                    "samples": count.samples,
+                    "systems": len(count.systems),
+                    "hours": round(count.hours, 4),
+                    "sha256": count.digest.hexdigest(),
+                }
+                for split, count in sorted(self.counts.items())
+            },
+        }
+
+    def _problem(self, fault: Fault, utterance: Utterance) -> None:
+        self.problems[fault.kind] += 1
+        examples = self._examples.setdefault(fault.kind, [])
+        if len(examples) < 3:
+            path, text = utterance.audio_path, fault.text
+            examples.append(text if path in text else f"{path}: {text}")
+        if self._listed is None:
+            self._listed = self._listing.enter_context(atomic_write(self.target / "problems.jsonl"))
+        row = {"problem": fault.kind, "split": utterance.split, "sample_id": utterance.sample_id}
+        row |= {"audio_path": utterance.audio_path, "found": fault.text}
+        self._listed.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+    def _write_ratings(self, split: str, ratings: Sequence[Rating]) -> None:
+        if split not in self._ratings:
+            path = self.target / split / "ratings.jsonl"
+            self._ratings[split] = self.files.enter_context(atomic_write(path))
+        file = self._ratings[split]
+        for rating in ratings:
+            row = {
+                "sample_id": rating.sample_id,
+                "system_id": rating.system_id,
+                "listener_id": rating.listener_id,
+                "label": rating.label,
+                "rating": rating.value,
+            }
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _with_audio(utterance: Utterance, info: AudioInfo) -> Utterance:
+    # dataclasses.replace costs three times as much
+    return Utterance(
+        utterance.audio_path,
+        utterance.sample_id,
+        info.duration_s,
+        utterance.metrics,
+        utterance.system_id,
+        utterance.corpus,
+        utterance.split,
+        info.sample_rate,
+        utterance.votes,
+        utterance.mos_std,
+    )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from loopback import Loopback
+from sqa_data import get_corpus
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,18 @@ def build(name: str, folder: Path) -> Expected:
     """Write corpus `name` into `folder` as published."""
     folder.mkdir(parents=True, exist_ok=True)
     return BUILDERS[name](folder)
+
+
+def publish(name: str, server: Loopback, folder: Path) -> Expected:
+    """Build a corpus and put its files on a server, where `--from` or the Hub's address finds them."""
+    expected = build(name, folder)
+    files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    hub = get_corpus(name).hub
+    if hub:
+        server.repos[hub.repo] = files
+    else:
+        server.files |= {f"/{name}/{file}": content for file, content in files.items()}
+    return expected
 
 
 def _voicemos(folder: Path, top: str, archive: str, suffix: str) -> Expected:

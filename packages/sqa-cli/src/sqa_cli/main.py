@@ -4,18 +4,17 @@
 """
 
 import contextlib
-import errno
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import click
 from sqa_data.errors import DataError
 from sqa_metrics.errors import MetricsError
 from sqa_model.errors import ModelError
 
-from sqa_cli.terminal import printable
+from sqa_cli.terminal import note
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
@@ -52,36 +51,29 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            message = _message(error)
-            if message is None:
-                raise
-            raise click.ClickException("\n".join(map(printable, message.split("\n")))) from error
-
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _open_standard_streams()
         try:
             return super().main(*args, **kwargs)
+        except (MetricsError, DataError, ModelError) as error:
+            _tell(str(error))
+        except OSError as error:
+            # a full disk, a folder that may not be written: the machine's state, not our mistake
+            if error.strerror is None:
+                raise
+            _tell(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
         finally:
-            # what is left in the buffers is lost and was told; Python would tell it again at exit
-            _lost(sys.stdout, 1)
-            _lost(sys.stderr, 2)
+            # what a stream could not write was told; Python would tell it again at exit
+            _give_up_unwritten(sys.stdout, 1)
+            _give_up_unwritten(sys.stderr, 2)
 
 
-def _message(error: Exception) -> str | None:
-    """What to tell people of an error; None for a mistake of ours, which is worth a traceback."""
-    if isinstance(error, OSError):
-        # a full disk, a folder that may not be written: the machine's state
-        if error.strerror is None or error.errno == errno.EPIPE:
-            return None
-        where = error.filename or ("standard output" if _lost(sys.stdout, 1) else None)
-        return f"{where}: {error.strerror}" if where else error.strerror
-    return str(error) if isinstance(error, MetricsError | DataError | ModelError) else None
+def _tell(message: str) -> NoReturn:
+    """Print an error for people, and end with exit code 1."""
+    first, *more = message.split("\n")
+    for line in (f"Error: {first}", *more):
+        note(line)
+    sys.exit(1)
 
 
 def _open_standard_streams() -> None:
@@ -101,16 +93,14 @@ def _open_standard_streams() -> None:
             getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def _lost(stream: Any, number: int) -> bool:
-    """Whether a stream cannot write what is in its buffer; if so, that is given up."""
+def _give_up_unwritten(stream: TextIO, number: int) -> None:
+    """Write what is in the buffer of a stream, or forget it."""
     try:
         stream.flush()
     except OSError:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, number)
         os.close(nothing)
-        return True
-    return False
 
 
 @click.group(cls=LazyGroup, context_settings=CONTEXT)

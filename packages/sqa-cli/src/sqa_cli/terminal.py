@@ -47,14 +47,22 @@ def printable(text: str) -> str:
 def say(*lines: str) -> None:
     """Print results on stdout."""
     if lines:
-        click.echo("\n".join(map(printable, lines)))
+        _write("\n".join(map(printable, lines)))
 
 
 def say_json(record: object) -> None:
     """Print a record on stdout as one line of JSON, in UTF-8 whatever the locale is."""
     text = json.dumps(record, ensure_ascii=False)
     text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    click.echo(text.encode("utf-8"))
+    _write(text.encode("utf-8"))
+
+
+def _write(content: str | bytes) -> None:
+    try:
+        click.echo(content)
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def note(line: str) -> None:
@@ -157,7 +165,7 @@ def _blocks(widths: Sequence[int], keys: int) -> list[list[int]]:
     blocks: list[list[int]] = [first]
     for column in range(keys, len(widths)):
         used = sum(widths[i] + 2 for i in blocks[-1])
-        last_text = column == len(widths) - 1 and used + 16 <= width()
+        last_text = column == len(widths) - 1 and used + 24 <= width()
         if len(blocks[-1]) > keys and used + widths[column] > width() and not last_text:
             blocks.append(first)
         blocks[-1] = [*blocks[-1], column]
@@ -168,7 +176,7 @@ def _hanging(start: str, text: str) -> list[str]:
     """`start` and `text` in lines that fit, the later ones below the beginning of `text`."""
     if not text or len(start) + len(text) <= width():
         return [(start + text).rstrip()]
-    room = max(16, width() - len(start))
+    room = max(24, width() - len(start))
     pieces = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     return [start + pieces[0], *(" " * len(start) + piece for piece in pieces[1:])]
 

@@ -90,7 +90,7 @@ def show(name: str, raw: Path, as_json: bool) -> None:
         say_json(facts)
         return
     splits = [[split, *_sizes(facts), facts.note] for split, facts in corpus.splits.items()]
-    say(*entry(f"{corpus.name}:", f"{corpus.title}  ({corpus.role})"), "")
+    say(*entry("corpus", f"{corpus.name}: {corpus.title} ({corpus.role})"), "")
     say(*table(["split", "samples", "systems", "hours", ""], splits, right="samples systems hours"), "")
     say(*_facts(corpus))
     if steps:

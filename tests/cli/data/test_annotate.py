@@ -1,4 +1,4 @@
-"""`sqa-cli data annotate` and `data degrade`: what a person types, what comes out, what the exit code says."""
+"""`sqa-cli data annotate`: what a person types, what comes out, what the exit code says."""
 
 import contextlib
 import json
@@ -215,33 +215,3 @@ def test_list_says_what_is_missing() -> None:
     assert by_name["pesq"]["needs"] == "reference"
     assert all(bool(row["version"]) != bool(row["install"]) for row in rows)
     assert "distill_mos" in run("data", "annotate", "--list").output
-
-
-def test_degrade(tmp_path: Path) -> None:
-    for talker in range(5):
-        (tmp_path / "speech" / f"t{talker}").mkdir(parents=True)
-        tone = 0.1 * np.sin(np.arange(RATE) * 0.1 * (talker + 1))
-        sf.write(tmp_path / "speech" / f"t{talker}" / "a.wav", tone, RATE)
-    arguments = (
-        "data",
-        "degrade",
-        tmp_path / "speech",
-        "-o",
-        tmp_path / "out",
-        "--train",
-        "4",
-        "--dev",
-        "2",
-        "--test",
-        "2",
-    )
-    result = run(*arguments)
-    assert result.exit_code == 0, result.output
-    assert "train        4 clips" in result.output
-    assert len(read_manifest(tmp_path / "out" / "train.jsonl")) == 4
-    again = run(*arguments, "--json")
-    assert set(json.loads(again.stdout)) == {"train", "dev", "test"}
-    assert run(*arguments, "--seed", "2").exit_code == 1
-    assert (
-        run("data", "degrade", tmp_path / "speech", "-o", tmp_path / "x", "--held-out", "nope").exit_code == 1
-    )

@@ -1,0 +1,27 @@
+"""`sqa-cli data degrade`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from commands import run
+from sqa_data import read_manifest
+
+RATE = 16_000
+
+
+def test_degrade(tmp_path: Path) -> None:
+    for talker in range(5):
+        (tmp_path / "speech" / f"t{talker}").mkdir(parents=True)
+        tone = 0.1 * np.sin(np.arange(RATE) * 0.1 * (talker + 1))
+        sf.write(tmp_path / "speech" / f"t{talker}" / "a.wav", tone, RATE)
+    arguments = ("data", "degrade", tmp_path / "speech", "-o", tmp_path / "out")
+    arguments += ("--train", 4, "--dev", 2, "--test", 2)
+    assert "train        4 clips" in run(*arguments)
+    assert len(read_manifest(tmp_path / "out" / "train.jsonl")) == 4
+    assert set(json.loads(run(*arguments, "--json"))) == {"train", "dev", "test"}
+    run(*arguments, "--seed", 2, code=1)  # the folder was made from another plan
+    assert "unknown degradation ['nope']" in run(
+        *("data", "degrade", tmp_path / "speech", "-o", tmp_path / "other", "--held-out", "nope"), code=1
+    )

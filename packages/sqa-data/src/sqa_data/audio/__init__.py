@@ -6,7 +6,7 @@ All raise `AudioError`, and for nothing but the source that they were given.
 """
 
 from sqa_data.audio.facts import Fact, mixed, signal_facts
-from sqa_data.audio.hear import RATES, AudioInfo, Heard, digest, hear, look
+from sqa_data.audio.reading import RATES, AudioInfo, Heard, digest, hear, look
 from sqa_data.audio.source import Source
 from sqa_data.errors import AudioError
 

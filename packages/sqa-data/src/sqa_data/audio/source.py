@@ -5,10 +5,10 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 import soundfile
 
@@ -35,70 +35,84 @@ class Seekable(Protocol):
     def tell(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
-    """An open source whose size is known."""
+    """An open source whose size is known; leaving it closes the file, or puts a file object where it stood."""
 
     where: str  # what a message about it starts with: "a.wav: ", or nothing for a file object
     file: Seekable
     size: int  # bytes
     head: bytes  # its first `HEAD` bytes
     descriptor: int | None  # of a regular file that libsndfile can read by itself
+    leave: Callable[[], object]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.leave()
 
     def read_at(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset`, fewer at the end."""
         if offset + size <= len(self.head):
             return self.head[offset : offset + size]
-        self.file.seek(offset)
-        return self.file.read(size) or b""
-
-
-@contextmanager
-def opened(source: Source) -> Iterator[Opened]:
-    """Open a source and close what was opened; a file object is read from its start and left where it stood."""
-    if isinstance(source, str | os.PathLike):
-        with _regular_file(os.fspath(source)) as file:
-            head = file.read(HEAD)
-            size = file.seek(0, os.SEEK_END)
-            # on Windows libsndfile has file numbers of its own, so Python reads for it there
-            number = None if sys.platform == "win32" else file.fileno()
-            yield _filled(Opened(f"{source}: ", file, size, head, number))
-    elif hasattr(source, "read"):
-        stream = _in_memory(source) if _is_stream(source) else source
-        position = stream.tell()
         try:
-            stream.seek(0, os.SEEK_END)
-            size = stream.tell()
-            stream.seek(0)
-            head = stream.read(HEAD)
-            if not isinstance(head, bytes):
-                raise AudioError("the file object gives text; open it with mode 'rb'")
-            yield _filled(Opened("", stream, size, head, None))
+            self.file.seek(offset)
+            return self.file.read(size) or b""
         except (OSError, EOFError) as error:
-            raise AudioError(f"the file object cannot be read: {error}") from error
-        finally:
-            stream.seek(position)
+            raise AudioError(f"{self.where}cannot be read: {error}") from error
+
+
+def opened(source: Source) -> Opened:
+    """Open a source, for a `with` statement; a file object is read from its start."""
+    if isinstance(source, str | os.PathLike):
+        sound = _open_path(os.fspath(source))
+    elif hasattr(source, "read"):
+        sound = _open_object(_in_memory(source) if _is_stream(source) else source)
     else:
         raise AudioError(f"cannot hear {type(source).__name__}; expected a path or a file object")
-
-
-def _filled(sound: Opened) -> Opened:
     if not sound.size:
+        sound.leave()
         raise AudioError(f"{sound.where}the file is empty (0 bytes)")
     return sound
 
 
-def _regular_file(path: str) -> io.FileIO:
-    """The file at `path`, without waiting: to open a pipe that nobody writes to would hang."""
+def _open_path(path: str) -> Opened:
+    """A regular file, opened without waiting: to open a pipe that nobody writes to would hang."""
     try:
         file = io.FileIO(path, "r", opener=_without_waiting)
     except (OSError, ValueError) as error:
         raise AudioError(f"{path}: {_reason(path, error)}") from error
-    mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISREG(mode):
-        return file
-    file.close()
-    raise AudioError(f"{path}: is {_kind(mode)}; expected a regular file")
+    try:
+        descriptor = file.fileno()
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioError(f"{path}: is {_kind(status.st_mode)}; expected a regular file")
+        head = file.read(HEAD)
+    except OSError as error:
+        file.close()
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from error
+    except AudioError:
+        file.close()
+        raise
+    # on Windows libsndfile has file numbers of its own, so Python reads for it there
+    own = None if sys.platform == "win32" else descriptor
+    return Opened(f"{path}: ", file, status.st_size, head, own, file.close)
+
+
+def _open_object(file: Seekable) -> Opened:
+    try:
+        stood = file.tell()
+        file.seek(0, os.SEEK_END)
+        size = file.tell()
+        file.seek(0)
+        head = file.read(HEAD)
+    except (OSError, EOFError, ValueError) as error:
+        raise AudioError(f"the file object cannot be read: {error}") from error
+    if isinstance(head, bytes):
+        return Opened("", file, size, head, None, lambda: file.seek(stood))
+    file.seek(stood)
+    raise AudioError("the file object gives text; open it with mode 'rb'")
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -56,6 +56,8 @@ class Opened:
         """`size` bytes from `offset`, fewer at the end."""
         if offset + size <= len(self.head):
             return self.head[offset : offset + size]
+        if offset >= self.size:
+            return b""
         try:
             self.file.seek(offset)
             return self.file.read(size) or b""

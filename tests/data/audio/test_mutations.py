@@ -1,0 +1,121 @@
+"""Thousands of damaged files: each gives samples or an `AudioError`, in little memory, and facts that are true."""
+
+import io
+import struct
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from sqa_data.audio import AudioError, Heard, digest, hear, look, mixed, signal_facts
+
+FRAMES = 6_000
+KINDS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("WAV", "GSM610"),
+    ("WAVEX", "PCM_24"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("AU", "FLOAT"),
+    ("CAF", "PCM_16"),
+    ("CAF", "ALAC_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+    ("NIST", "PCM_16"),
+]
+EXACT = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"}  # hold each sample in bytes of its own
+NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+def original(kind: tuple[str, str]) -> bytes:
+    rng = np.random.default_rng(KINDS.index(kind))
+    channels = 1 if kind[1] == "GSM610" else int(rng.integers(1, 3))
+    file = io.BytesIO()
+    rate = 8_000 if kind[1] == "GSM610" else 16_000
+    soundfile.write(file, rng.normal(0, 0.1, (FRAMES, channels)), rate, format=kind[0], subtype=kind[1])
+    return file.getvalue()
+
+
+def mutated(content: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
+    """(how, bytes): flipped, cut, or with a hostile number in the header."""
+    how = str(rng.choice(["flip", "cut", "number", "number", "flip header"]))
+    damaged = bytearray(content)
+    header = min(len(content), 5000 if content[:4] == b"caff" else 200)
+    if how == "cut":
+        del damaged[int(rng.integers(1, len(content))) :]
+    elif how == "number":
+        order, code = str(rng.choice(["<", ">"])), str(rng.choice(["H", "I", "I", "Q"]))
+        at = int(rng.integers(4, header - 8))
+        value = int(rng.choice(NUMBERS)) if rng.random() < 0.7 else int(rng.integers(1 << 32))
+        struct.pack_into(order + code, damaged, at, value % (1 << 8 * struct.calcsize(code)))
+    else:
+        end = header if how == "flip header" else len(content)
+        for at in rng.integers(0, end, int(rng.integers(1, 6))).tolist():
+            damaged[at] ^= 1 << int(rng.integers(8))
+    return how, bytes(damaged)
+
+
+def check(heard: Heard, whole: np.ndarray, kind: tuple[str, str], how: str) -> None:
+    """What must hold of anything that was heard."""
+    samples = heard.samples
+    assert samples.dtype == np.float32
+    assert samples.flags.c_contiguous
+    assert len(samples)
+    assert np.isfinite(samples).all()
+    assert all(fact.code in {"short_of_header"} for fact in heard.facts)
+    signal_facts(samples, heard.sample_rate)
+    assert np.isfinite(mixed(samples)).all()
+    if how == "cut":
+        short = len(samples) < len(whole)
+        assert [fact.code for fact in heard.facts] == ["short_of_header"] * short
+        # a cut block of a codec decodes to something else
+        sure = len(samples) if kind[0] in EXACT and kind[1][:3] in {"PCM", "FLO"} else len(samples) - 4096
+        if sure > 0:
+            np.testing.assert_allclose(samples[:sure], whole[:sure], atol=1e-6)
+
+
+def survey(path: Path, count: int, seed: int) -> Counter[str]:
+    rng = np.random.default_rng(seed)
+    contents = {kind: original(kind) for kind in KINDS}
+    wholes = {kind: hear(io.BytesIO(content)).samples for kind, content in contents.items()}
+    seen: Counter[str] = Counter()
+    for number in range(count):
+        kind = KINDS[number % len(KINDS)]
+        how, damaged = mutated(contents[kind], rng)
+        path.write_bytes(damaged)
+        tracemalloc.start()
+        try:
+            heard = hear(path)
+        except AudioError as error:
+            assert str(error).startswith(f"{path}: ")
+            seen["AudioError"] += 1
+        else:
+            check(heard, wholes[kind], kind, how)
+            seen["short_of_header" if heard.facts else "heard"] += 1
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 12 << 20, (kind, how, peak)  # three blocks
+        seen["peak"] = max(seen["peak"], peak)
+        for read in (look, digest):
+            try:
+                read(path)
+            except AudioError:
+                pass
+    return seen
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    seen = survey(tmp_path / "a", 300, 0)
+    assert min(seen["AudioError"], seen["heard"], seen["short_of_header"]) > 20
+
+
+@pytest.mark.slow
+def test_many_damaged_files(tmp_path: Path) -> None:
+    seen = survey(tmp_path / "a", 6_000, 1)
+    assert min(seen["AudioError"], seen["heard"], seen["short_of_header"]) > 500

@@ -62,6 +62,6 @@ def test_inference_needs_no_training_extra() -> None:
         for path in files("sqa_model")
         if path.name not in TRAINING
         for line, module in imports(path.read_text(encoding="utf-8"))
-        if module in {"sqa_data", "sqa_metrics", "tensorboard"}
+        if module in {"sqa_metrics", "tensorboard"}
     ]
     assert not wrong, "\n".join(wrong)

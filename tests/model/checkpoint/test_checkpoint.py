@@ -1,10 +1,15 @@
 """Checkpoints: published ones give the published numbers, ours survive a round trip, nothing is executed."""
 
+import itertools
+import json
+import math
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,8 +20,11 @@ import torch
 import torchaudio
 import transformers
 from published import METRICS, SMALL, Reference, publish, reference
+from safetensors.torch import load_file, save_file
 from sqa_model import CheckpointError, ModelConfig, MosModel, load, save
-from sqa_model.checkpoint.ours import load_backbone, push_to_hub, read_hyperpyyaml
+from sqa_model.checkpoint.hyperpyyaml import read_hyperpyyaml
+from sqa_model.checkpoint.locate import push_to_hub
+from sqa_model.checkpoint.ours import load_backbone
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLM, WavLMConfig
 
@@ -165,6 +173,22 @@ def damaged(published: Path, folder: Path, change: str) -> None:
         text = text.replace("wavlm-base-plus", "hubert-base")
     elif change == "activation":
         text = text.replace('"relu"', '"gelu"')
+    elif change in ("null rate", "rate"):
+        text = re.sub("sample_rate: .*", f"sample_rate: {'null' if change == 'null rate' else 0}", text)
+    elif change == "null heads":
+        text = re.sub("nhead: .*", "nhead: null", text)
+    elif change == "dropout":
+        text = re.sub("dropout: .*", "dropout: 2", text)
+    elif change == "no bound":
+        del weights["metric2act.mos.max_value"]
+    elif change == "layer":
+        weights["encoder.layers.999999999.x"] = torch.zeros(1)
+    elif change == "claims":
+        weights["encoder.layers.0.linear1.weight"] = torch.zeros(1).expand(10**6, 10**6)
+    elif change == "flat":
+        weights["feature_extractor.model.feature_projection.projection.weight"] = torch.zeros(9)
+    elif change == "nan":
+        weights["metric_proj.weight"][0, 0] = math.nan
     elif change == "shape":
         weights["metric_proj.weight"] = weights["metric_proj.weight"][:, :100]
     elif change == "missing":
@@ -184,6 +208,15 @@ def damaged(published: Path, folder: Path, change: str) -> None:
         ("backbone", "hubert-base'; expected a WavLM"),
         ("activation", "post-norm with relu"),
         ("shape", r"do not fit the configuration.*metrics.weight.*\[8, 100\]"),
+        ("null rate", "sample_rate must be a whole number"),
+        ("rate", "sample_rate is 0"),
+        ("null heads", "attention_heads must be a whole number"),
+        ("dropout", "dropout is 2"),
+        ("no bound", "no 'metric2act.mos.max_value'"),
+        ("layer", "layers is 1000000000"),
+        ("claims", "linear1.weight claims .* numbers, more than the file holds"),
+        ("flat", "do not fit the configuration"),
+        ("nan", "1 of the .* numbers of metrics.weight are NaN"),
         ("missing", "layers.2.attention.k_proj.weight"),
         ("no model", "under 'model'"),
     ],
@@ -223,6 +256,121 @@ def test_missing_and_broken_models_are_told(tiny: MosModel, tmp_path: Path) -> N
         load(tmp_path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tiny: MosModel, value: float, tmp_path: Path) -> None:
+    with torch.no_grad():
+        tiny.norm.weight[3] = value
+    save(tiny, tmp_path)
+    with pytest.raises(CheckpointError, match=r"1 of the 32 numbers of norm.weight are NaN or infinite"):
+        load(tmp_path)
+
+
+def test_weights_that_do_not_fit_are_named(tiny: MosModel, tmp_path: Path) -> None:
+    save(tiny, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    changed = {**weights, "more": torch.zeros(1), "norm.bias": torch.zeros(5)}
+    del changed["mix"]
+    save_file(changed, tmp_path / "model.safetensors")
+    with pytest.raises(
+        CheckpointError,
+        match=r"1 differ in shape: norm.bias is \[5\], expected \[32\]; 1 are missing, such as mix; "
+        "1 are unknown, such as more",
+    ):
+        load(tmp_path)
+    save_file({**weights, "mix": torch.zeros(1, dtype=torch.int64)}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"mix holds torch.int64; expected floating-point"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("layers", 10**9, "layers is 1000000000; expected"),
+        ("dim", 10**12, "dim is 1000000000000; expected"),
+        ("dim", 0, "dim is 0"),
+        ("attention_heads", 10**5, "attention_heads is 100000"),
+        ("dim", 16_384, "norm.weight|weights do not fit"),
+        ("layers", 256, "3060 are missing|are missing, such as"),
+    ],
+)
+def test_hostile_sizes_cost_nothing(
+    tiny: MosModel, name: str, value: int, message: str, tmp_path: Path
+) -> None:
+    save(tiny, tmp_path)
+    config = tmp_path / "config.json"
+    record = json.loads(config.read_text())
+    record[name] = value
+    config.write_text(json.dumps(record))
+    began = time.process_time()
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path)
+    assert time.process_time() - began < 10  # minutes and gigabytes before
+    record[name] = "x" * 2_000_000
+    config.write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="expected a configuration of at most"):
+        load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_pipes_are_not_waited_for(tiny: MosModel, name: str, tmp_path: Path) -> None:
+    save(tiny, tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"not a regular file|no model in this folder"):
+        load(tmp_path)
+    with pytest.raises(CheckpointError, match=r"not a regular file|no such file"):
+        load(tmp_path / "model.safetensors")
+
+
+def test_files_of_a_checkpoint_follow_the_umask(tiny: MosModel, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save(tiny, tmp_path)
+    finally:
+        os.umask(before)
+    if os.name == "posix":
+        assert {p.stat().st_mode & 0o777 for p in tmp_path.iterdir()} == {0o644}
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{y}: &{y} [{','.join(['*' + x] * 9)}]\n" for x, y in itertools.pairwise("abcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "aliases expand to more than 100,000 values"),
+        (BOMB.replace("i: ", "metrics: "), "aliases expand"),
+        ("a: &a [*a]", "aliases expand to more"),
+        ("a: &a {b: *a}", "aliases expand to more"),
+        ("a: " + "[" * 20_000, "nested too deep|cannot be read"),
+        ("[1, 2]", "expected names and values, found list"),
+        ("a: [", "cannot be read"),
+        ("a: 2026-13-45", "cannot be read"),
+        ("x" * 1_100_000, "expected a configuration of at most"),
+    ],
+)
+def test_hostile_yaml_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        read_hyperpyyaml(path)
+
+
+def test_references_that_multiply_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    lines = ["a: [" + ",".join("x" * 9) + "]"]
+    path.write_text("\n".join([*lines, "b: [" + ",".join(["!ref <a>"] * 3) + "]"]))
+    assert read_hyperpyyaml(path)["b"] == [["x"] * 9] * 3
+    rows = [f"a{i}: [" + ",".join(["x"] * 900) + "]" for i in range(2)]
+    rows.append("b: [" + ",".join(["!ref <a0>"] * 200) + "]")
+    path.write_text("\n".join(rows))
+    with pytest.raises(CheckpointError, match="aliases expand"):
+        read_hyperpyyaml(path)
+
+
 def test_loading_imports_and_initialises_nothing(published: Path) -> None:
     code = (
         "import sys, sqa_model.inference.predictor, torch\n"
@@ -234,7 +382,7 @@ def test_loading_imports_and_initialises_nothing(published: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, str(published)], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) < 20  # normal numbers on the meta device would import 900
+    assert int(done.stdout) < 40  # YAML's; normal numbers on the meta device would import 900
 
 
 # --- the encoder alone ---

@@ -13,7 +13,7 @@ import soundfile as sf
 import sqa_model
 from safetensors import safe_open
 from scipy.stats import pearsonr
-from sqa_model.checkpoint.ours import DEFAULT
+from sqa_model.checkpoint.locate import DEFAULT
 
 # the clips here are clipped, quiet and loud on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sqa_model.inference.predictor.InputWarning")

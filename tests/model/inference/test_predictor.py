@@ -287,7 +287,7 @@ def test_cuda_equals_cpu(wavlm: MosModel) -> None:
 
 
 def test_no_model_in_the_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sqa_model.checkpoint.ours, "DEFAULT", tmp_path)
+    monkeypatch.setattr(sqa_model.checkpoint.locate, "DEFAULT", tmp_path)
     with pytest.raises(ModelError, match="no default model; pass model="):
         predict(CLIPS[0], sample_rate=16_000)
 
@@ -296,7 +296,7 @@ def test_the_model_in_the_package_is_used(
     model: MosModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        sqa_model.checkpoint.ours, "DEFAULT", sqa_model.save(model, tmp_path, dtype="float16")
+        sqa_model.checkpoint.locate, "DEFAULT", sqa_model.save(model, tmp_path, dtype="float16")
     )
     default = predict(CLIPS[0], sample_rate=16_000)
     assert default == pytest.approx(predict(CLIPS[0], model, 16_000), abs=1e-2)

@@ -136,37 +136,3 @@ def test_wrong_batches_are_told(waves: list[torch.Tensor], message: str) -> None
     model = MosModel(ModelConfig(TINY["logmel"], dim=64, layers=1, attention_heads=4, feedforward=96))
     with pytest.raises(ModelError, match=message):
         model(waves)
-
-
-@pytest.mark.parametrize("name", list(TINY))
-def test_config_survives_json(name: str) -> None:
-    config = ModelConfig(TINY[name], HEADS, extra={"trained_on": "nothing"})
-    assert ModelConfig.from_json(config.to_json()) == config
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "not JSON"),
-        ("[]", "JSON object"),
-        ('{"heads": []}', "at least one head"),
-        ('{"heads": [["mos", 5, 1]]}', "below max"),
-        ('{"heads": [["mos", 1, 5], ["mos", 1, 5]]}', "more than once: mos"),
-        ('{"heads": [["pesq_std", 0, null]]}', "no head 'pesq'"),
-        ('{"heads": ["mos"]}', "a head is"),
-        ('{"backbone": "hubert"}', "unknown backbone 'hubert'"),
-        ('{"backbone": {"kind": "exec"}}', "unknown backbone kind"),
-        ('{"backbone": {"kind": "logmel", "dims": 3}}', "backbone: unknown dims"),
-        ('{"backbone": {"kind": "logmel", "dim": "3"}}', "backbone: dim must be int"),
-        ('{"backbone": {"kind": "logmel", "context": 8}}', r"context is 8; expected 0 \(none\) or 3"),
-        ('{"backbone": {"kind": "logmel", "channels": 4, "stride": 1}}', "stride 2, 4 or 8; found 80 and 1"),
-        ('{"backbone": {"kind": "logmel", "channels": -4}}', "blocks and channels of 0 or more"),
-        ('{"attention_heads": 0}', "not a multiple"),
-        ('{"pooling": "max"}', "pooling is 'max'; expected 'mean' or 'attention'"),
-        ('{"layers": 2.5}', "layers must be int"),
-        ('{"dim": 100}', "not a multiple"),
-    ],
-)
-def test_wrong_configs_are_told(text: str, message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        ModelConfig.from_json(text)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import transformers
-from sqa_model.checkpoint.ours import wavlm_weights
+from sqa_model.checkpoint.names import wavlm_weights
 from sqa_model.network.wavlm import WavLM, WavLMConfig
 
 SMALL = {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128}

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from sqa_model.checkpoint.ours import load, save
     from sqa_model.inference.predictor import InputWarning, Prediction, Predictor, predict
     from sqa_model.network.backbones import BACKBONES
-    from sqa_model.network.model import Features, Head, ModelConfig, MosModel
+    from sqa_model.network.config import Head, ModelConfig
+    from sqa_model.network.model import Features, MosModel
     from sqa_model.training.config import TrainConfig, load_config
     from sqa_model.training.loop import train
 
 _HOMES = {  # public name -> module that defines it
     "BACKBONES": "network.backbones",
     "Features": "network.model",
-    "Head": "network.model",
+    "Head": "network.config",
     "InputWarning": "inference.predictor",
-    "ModelConfig": "network.model",
+    "ModelConfig": "network.config",
     "MosModel": "network.model",
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",

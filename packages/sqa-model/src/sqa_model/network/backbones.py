@@ -1,9 +1,17 @@
-"""The speech encoders by name: each turns waveforms into the states of its layers."""
+"""The speech encoders by name: each turns waveforms into the states of its layers.
 
-from sqa_model.network.logmel import LogMel, LogMelConfig
-from sqa_model.network.wavlm import WavLM, WavLMConfig
+To add one, write a file beside this one with a `BackboneConfig` and the `Backbone` that it builds, and add one row
+to `BACKBONES`. Names, configuration files, checkpoints, training and the command line take it from there.
+"""
 
-BackboneConfig = LogMelConfig | WavLMConfig
+from collections.abc import Mapping
+from typing import Any
+
+from sqa_model.errors import ModelError
+from sqa_model.network.backbone import BackboneConfig
+from sqa_model.network.fields import from_record
+from sqa_model.network.logmel import LogMelConfig
+from sqa_model.network.wavlm import WavLMConfig
 
 BACKBONES: dict[str, BackboneConfig] = {
     "logmel": LogMelConfig(),
@@ -12,12 +20,25 @@ BACKBONES: dict[str, BackboneConfig] = {
     "wavlm-large": WavLMConfig(dim=1024, layers=24, heads=16, feedforward=4096, pre_norm=True),
 }
 
-KINDS: dict[str, tuple[type[BackboneConfig], type[LogMel] | type[WavLM]]] = {
-    "logmel": (LogMelConfig, LogMel),
-    "wavlm": (WavLMConfig, WavLM),
-}
+
+def named(name: str) -> BackboneConfig:
+    """The sizes of a backbone of the table."""
+    if name not in BACKBONES:
+        raise ModelError(f"unknown backbone {name!r}; expected one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]
 
 
-def build(config: BackboneConfig) -> LogMel | WavLM:
-    """The encoder of a configuration, with random weights."""
-    return KINDS[config.kind][1](config)  # type: ignore[arg-type]
+def read_backbone(record: object) -> BackboneConfig:
+    """A backbone's sizes from a configuration file: a name of the table, or an object with its `kind`."""
+    if isinstance(record, str):
+        return named(record)
+    if not isinstance(record, Mapping):
+        raise ModelError(f"model configuration: backbone must be a name or an object, found {record!r:.50}")
+    kinds = {config.kind: type(config) for config in BACKBONES.values()}
+    sizes: dict[str, Any] = dict(record)
+    kind = sizes.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ModelError(
+            f"model configuration: unknown backbone kind {kind!r:.50}; expected one of {sorted(kinds)}"
+        )
+    return from_record(kinds[kind], sizes, "model configuration: backbone")

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import ROWS
+from sqa_model.network.backbone import Backbone, BackboneConfig
+from sqa_model.network.fields import between
 
 WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
 KERNEL = 7  # frames that a depthwise convolution sees
@@ -24,35 +26,41 @@ GAP = 4  # silent frames between clips: more than any convolution reaches, and a
 
 
 @dataclass(frozen=True)
-class LogMelConfig:
+class LogMelConfig(BackboneConfig):
     """Sizes of the log-mel encoder: 16 kHz speech, one frame every `hop * stride` samples."""
 
     kind: ClassVar[str] = "logmel"
-    mels: int = 80
-    hop: int = 160  # samples between spectra: 10 ms
-    stride: int = 2  # spectra in a frame: 20 ms
-    dim: int = 160
-    blocks: int = 6
+    mels: int = between(80, 1, 1_024)
+    hop: int = between(160, 1, WINDOW)  # samples between spectra: 10 ms
+    stride: int = between(2, 1, 64)  # spectra in a frame: 20 ms
+    dim: int = between(160, 1, 16_384)
+    blocks: int = between(6, 0, 256)
     context: int = 0  # 3: tell every frame three statistics of each band over the whole clip
-    channels: int = 0  # of the first of three small convolutions, doubled by each of the others; 0: none
+    # of the first of three small convolutions, doubled by each of the others; 0: none
+    channels: int = between(0, 0, 1_024)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.context not in (0, 3):
             raise ModelError(f"context is {self.context}; expected 0 (none) or 3 statistics")
-        if min(self.mels, self.hop, self.stride, self.dim) < 1 or min(self.blocks, self.channels) < 0:
-            raise ModelError(f"{self}: expected blocks and channels of 0 or more, all else of 1 or more")
         if self.channels and (self.mels % 8 or self.stride not in (2, 4, 8)):
             raise ModelError(
                 f"with convolutions mels is a multiple of 8, stride 2, 4 or 8; found {self.mels} and {self.stride}"
             )
+        if GAP * self.hop * self.stride < WINDOW:  # or a clip's spectra would reach into its neighbour
+            raise ModelError(f"hop * stride is {self.hop * self.stride}; expected at least {WINDOW // GAP}")
 
     @property
     def states(self) -> int:
         """Layers whose output the encoder yields."""
         return 1
 
+    def build(self) -> "LogMel":
+        """The encoder, with random weights."""
+        return LogMel(self)
 
-class LogMel(nn.Module):
+
+class LogMel(Backbone):
     """Waveforms -> one state of (frames, dim), clips packed."""
 
     window: Tensor

@@ -7,13 +7,10 @@
 Training splits the same computation, to keep a frozen encoder's states: `model.head(model.features(waves))`.
 """
 
-import dataclasses
-import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,92 +18,8 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import ROWS, SelfAttention
-from sqa_model.network.backbones import BACKBONES, KINDS, BackboneConfig, build
+from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.dropout import Dropout
-
-STD = "_std"  # a head called `mos_std` predicts the standard deviation of the error of head `mos`
-
-
-class Head(NamedTuple):
-    """One predicted metric and its range; None is an open end."""
-
-    name: str
-    min: float | None = None
-    max: float | None = None
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything needed to build a model; saved beside its weights as JSON.
-
-    >>> config = ModelConfig(backbone="logmel", heads=[("mos", 1, 5), ("mos_std", 0, None)])
-    >>> ModelConfig.from_json(config.to_json()) == config
-    True
-    """
-
-    backbone: BackboneConfig = BACKBONES["wavlm-base-plus"]  # or a name of BACKBONES
-    heads: tuple[Head, ...] = (Head("mos", 1.0, 5.0),)  # in output order
-    sample_rate: int = 16_000  # Hz
-    normalize: bool = False  # shift and scale each waveform to mean 0 and variance 1
-    dim: int = 768  # of the transformer above the backbone
-    layers: int = 6
-    attention_heads: int = 8
-    feedforward: int = 2048
-    dropout: float = 0.1
-    pooling: str = "mean"  # over time; or "attention": learned weights of the frames
-    extra: Mapping[str, Any] = field(
-        default_factory=dict, hash=False
-    )  # kept, not read: origin, training notes
-
-    def __post_init__(self) -> None:
-        if isinstance(self.backbone, str):
-            object.__setattr__(self, "backbone", _named_backbone(self.backbone))
-        object.__setattr__(self, "heads", tuple(_head(h) for h in self.heads))
-        if not self.heads:
-            raise ModelError("a model needs at least one head, such as ('mos', 1, 5)")
-        twice = sorted({n for n in self.names if self.names.count(n) > 1})
-        if twice:
-            raise ModelError(f"head names must differ; found more than once: {', '.join(twice)}")
-        for name in self.names:
-            if name.endswith(STD) and name.removesuffix(STD) not in self.names:
-                raise ModelError(
-                    f"head {name!r} is an uncertainty, but there is no head {name.removesuffix(STD)!r}"
-                )
-        if self.pooling not in ("mean", "attention"):
-            raise ModelError(f"pooling is {self.pooling!r}; expected 'mean' or 'attention'")
-        if self.attention_heads < 1 or self.dim % self.attention_heads:
-            raise ModelError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the heads, in output order."""
-        return tuple(h.name for h in self.heads)
-
-    def to_json(self) -> str:
-        """The configuration as indented JSON."""
-        record = dataclasses.asdict(self)
-        record["backbone"] = {"kind": self.backbone.kind} | dataclasses.asdict(self.backbone)
-        record["heads"] = [list(h) for h in self.heads]
-        return json.dumps(record, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelConfig":
-        """Read `to_json`'s text; ModelError where it is not such a text."""
-        try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelError(f"model configuration is not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ModelError(f"model configuration must be a JSON object, found {type(record).__name__}")
-        if isinstance(record.get("backbone"), dict):
-            kind = record["backbone"].pop("kind", None)
-            if kind not in KINDS:
-                raise ModelError(
-                    f"model configuration: unknown backbone kind {kind!r}; expected one of {sorted(KINDS)}"
-                )
-            record["backbone"] = _build(KINDS[kind][0], record["backbone"], "backbone: ")
-        config: ModelConfig = _build(cls, record, "")
-        return config
 
 
 class Features(NamedTuple):
@@ -134,7 +47,7 @@ class MosModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = build(config.backbone)
+        self.backbone = config.backbone.build()
         self.mix = nn.Parameter(torch.zeros(config.backbone.states))  # softmax -> weight of each layer
         self.projection = nn.Linear(config.backbone.dim, config.dim)
         self.norm = nn.LayerNorm(config.dim)
@@ -290,42 +203,3 @@ def _clips(waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None) -> l
                 f"waveform {i}: expected shape (samples,) with samples >= 1, found {tuple(clip.shape)}"
             )
     return clips
-
-
-def _named_backbone(name: str) -> BackboneConfig:
-    if name not in BACKBONES:
-        raise ModelError(f"unknown backbone {name!r}; expected one of {', '.join(BACKBONES)}")
-    return BACKBONES[name]
-
-
-def _head(head: Any) -> Head:
-    """A Head from (name, min, max); ModelError where it makes no sense."""
-    try:
-        name, low, high = Head(*head)
-        low, high = (None if b is None else float(b) for b in (low, high))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"a head is (name, min, max) with None for an open end; found {head!r}") from error
-    if not isinstance(name, str) or not name:
-        raise ModelError(f"a head's name must be text; found {name!r}")
-    if low is not None and high is not None and low >= high:
-        raise ModelError(f"head {name!r}: min {low} must be below max {high}")
-    return Head(name, low, high)
-
-
-def _build(cls: type, record: dict[str, Any], where: str) -> Any:
-    """A dataclass from a JSON object; ModelError names unknown keys and wrong types."""
-    types = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(record) - set(types))
-    if unknown:
-        raise ModelError(
-            f"model configuration: {where}unknown {', '.join(unknown)}; expected {', '.join(types)}"
-        )
-    for name, value in record.items():
-        expected = types[name].type
-        if expected in (int, float, bool) and (
-            isinstance(value, bool) != (expected is bool) or not isinstance(value, (expected, int))
-        ):
-            raise ModelError(
-                f"model configuration: {where}{name} must be {expected.__name__}, found {value!r}"
-            )
-    return cls(**record)

@@ -15,7 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sqa_model.errors import ModelError
 from sqa_model.network.attention import SelfAttention
+from sqa_model.network.backbone import Backbone, BackboneConfig
+from sqa_model.network.fields import between
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)  # of the convolutions over samples
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
@@ -25,28 +28,40 @@ CHUNK = 128  # frames that the convolutions handle at a time on a CPU: what stay
 
 
 @dataclass(frozen=True)
-class WavLMConfig:
+class WavLMConfig(BackboneConfig):
     """Sizes of a WavLM; the defaults are base and base-plus."""
 
     kind: ClassVar[str] = "wavlm"
-    dim: int = 768
-    layers: int = 12
-    heads: int = 12
-    feedforward: int = 3072
-    channels: int = 512  # of the convolutions
+    dim: int = between(768, 1, 16_384)
+    layers: int = between(12, 1, 256)
+    heads: int = between(12, 1, 1_024)
+    feedforward: int = between(3_072, 1, 65_536)
+    channels: int = between(512, 1, 8_192)  # of the convolutions
     pre_norm: bool = False  # large: norms inside the skip connections, and after every convolution
-    position_kernel: int = 128
-    position_groups: int = 16
-    buckets: int = 320
-    max_distance: int = 800
+    position_kernel: int = between(128, 1, 4_096)
+    position_groups: int = between(16, 1, 16_384)
+    buckets: int = between(320, 4, 65_536)
+    max_distance: int = between(800, 2, 1_000_000)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("heads", "position_groups"):
+            if self.dim % getattr(self, name):
+                raise ModelError(f"dim {self.dim} is not a multiple of {name} {getattr(self, name)}")
+        if self.max_distance <= self.buckets // 4:
+            raise ModelError(f"max_distance is {self.max_distance}; expected over a quarter of buckets")
 
     @property
     def states(self) -> int:
         """Layers whose output the encoder yields: the input of the transformer, then each layer's output."""
         return self.layers + 1
 
+    def build(self) -> "WavLM":
+        """The encoder, with random weights."""
+        return WavLM(self)
 
-class WavLM(nn.Module):
+
+class WavLM(Backbone):
     """16 kHz waveforms -> the states (frames, dim) of every layer, clips packed.
 
     The states are the hidden states of transformers >= 5 and torchaudio: the last one of a large model is the

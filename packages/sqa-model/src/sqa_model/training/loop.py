@@ -31,7 +31,8 @@ from torch.utils.checkpoint import checkpoint
 from sqa_model.checkpoint.ours import load, load_backbone, save
 from sqa_model.errors import ModelError
 from sqa_model.network.backbones import BACKBONES
-from sqa_model.network.model import Features, Head, ModelConfig, MosModel
+from sqa_model.network.config import Head, ModelConfig
+from sqa_model.network.model import Features, MosModel
 from sqa_model.training import loss, run_folder, sampler
 from sqa_model.training.cache import FeatureCache
 from sqa_model.training.config import OptimConfig, TrainConfig, require
@@ -452,7 +453,7 @@ def build_model(config: TrainConfig) -> MosModel:
         require(name in sizes, f"model.sizes.{name}", size, f"a field of {net.backbone}: {', '.join(sizes)}")
     model = MosModel(
         ModelConfig(
-            backbone=replace(backbone, **net.sizes),  # type: ignore[arg-type]
+            backbone=replace(backbone, **net.sizes),
             heads=tuple(Head(name, *_bounds(name)) for name in net.heads),
             dim=net.dim,
             layers=net.layers,

@@ -25,7 +25,7 @@ import torch
 from sqa_data import Utterance, degrade, read_manifest, write_manifest
 from sqa_data.annotate.run import _load
 from sqa_data.labellers import Clip, adapter_of
-from sqa_metrics.scores import pair
+from sqa_metrics import pair
 from sqa_metrics.uncertainty import compare, with_uncertainty
 from sqa_model import Predictor
 

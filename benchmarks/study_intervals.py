@@ -12,8 +12,7 @@ import itertools
 from collections import Counter
 
 import numpy as np
-from sqa_metrics import METRICS, Paired, compare, evaluate, four
-from sqa_metrics.scores import Coverage
+from sqa_metrics import FIGURES, Coverage, Paired, compare, evaluate, four
 from sqa_metrics.uncertainty import Method, _interval, _jackknife, replicates
 
 METHODS: tuple[Method, ...] = ("bca", "percentile")
@@ -59,9 +58,9 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=500)
     args = parser.parse_args()
     print(
-        "| systems × utterances | level, draws, interval | " + " | ".join(m.upper() for m in METRICS) + " |"
+        "| systems × utterances | level, draws, interval | " + " | ".join(m.upper() for m in FIGURES) + " |"
     )
-    print("|---|---|" + "---|" * len(METRICS))
+    print("|---|---|" + "---|" * len(FIGURES))
     for n_systems, n_utterances in ((12, 20), (23, 20), (95, 6)):
         endless = evaluate(draw(100_000, n_utterances, np.random.default_rng(1)))
         hits: dict[tuple[str, str, str], np.ndarray] = {}
@@ -77,8 +76,8 @@ def main() -> None:
             }
             for (level, way), samples in ways.items():
                 for method in METHODS:
-                    count = hits.setdefault((level, way, method), np.zeros(len(METRICS)))
-                    for j, metric in enumerate(METRICS):
+                    count = hits.setdefault((level, way, method), np.zeros(len(FIGURES)))
+                    for j, metric in enumerate(FIGURES):
                         without = left_out[level][:, 0, j] if method == "bca" else None
                         interval = _interval(samples[:, 0, j], getattr(figures, level)[metric], 0.95, without)
                         count[j] += interval.low <= getattr(endless, level)[metric] <= interval.high
@@ -87,8 +86,8 @@ def main() -> None:
             print(f"| {n_systems} × {n_utterances} | {level}, {way}, {method} | {cells} |")
 
     print("\nShare of p < 0.05 between two predictors of equal quality (right: 5 %):\n")
-    print("| systems × utterances | level, interval | " + " | ".join(m.upper() for m in METRICS) + " |")
-    print("|---|---|" + "---|" * len(METRICS))
+    print("| systems × utterances | level, interval | " + " | ".join(m.upper() for m in FIGURES) + " |")
+    print("|---|---|" + "---|" * len(FIGURES))
     for n_systems, n_utterances in ((12, 20), (23, 20), (95, 6)):
         rng = np.random.default_rng(3)
         rejected: Counter[tuple[str, str, str]] = Counter()
@@ -98,7 +97,7 @@ def main() -> None:
                 for d in compare(paired, n_resamples=args.resamples, seed=test, method=method):
                     rejected[d.level, method, d.metric] += d.p < 0.05
         for level, method in itertools.product(("utterance", "system"), METHODS):
-            cells = " | ".join(f"{rejected[level, method, m] / args.tests:.0%}" for m in METRICS)
+            cells = " | ".join(f"{rejected[level, method, m] / args.tests:.0%}" for m in FIGURES)
             print(f"| {n_systems} × {n_utterances} | {level}, {method} | {cells} |")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from sqa_cli.main import COMMANDS, main
-from sqa_metrics._cli import main as metrics_main
+from sqa_metrics.cli import main as metrics_main
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:

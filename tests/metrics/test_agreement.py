@@ -8,12 +8,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from sqa_metrics import agreement
 from sqa_metrics.agreement import (
-    METRICS,
     ConstantInputWarning,
     OmittedWarning,
     four,
@@ -23,6 +21,10 @@ from sqa_metrics.agreement import (
     mse,
     srcc,
 )
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.kernels import arrays, plain, rank
+
+METRICS = {name: figure.function for name, figure in FIGURES.items()}
 
 SCIPY = {
     "mse": lambda x, y: np.mean((x - y) ** 2),
@@ -30,16 +32,6 @@ SCIPY = {
     "srcc": lambda x, y: stats.spearmanr(x, y)[0],
     "ktau": lambda x, y: stats.kendalltau(x, y)[0],
 }
-
-
-@pytest.fixture(params=["plain", "kernels"])
-def engine(request, monkeypatch):
-    """Every test that asks for it runs once in plain Python and once in the kernels."""
-    from sqa_metrics import _kernels
-
-    monkeypatch.setattr(agreement, "_kernels", _kernels if request.param == "kernels" else None)
-    monkeypatch.setattr(agreement, "KERNEL_PRICE", math.inf)
-    return request.param
 
 
 def sample(kind, n, rng):
@@ -188,29 +180,19 @@ scores = st.one_of(
 
 
 @given(scores)
-def test_both_ways_agree(pairs):
+@settings(deadline=None)
+def test_all_ways_agree(pairs):
     """Ranks to the last bit, sums to rounding; symmetric in the two arguments."""
-    from sqa_metrics import _kernels, _plain
-
     x, y = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
-    plain, compiled = _plain.four(x, y), _kernels.four(np.array(x), np.array(y))
-    for name in METRICS:
-        assert compiled[name] == pytest.approx(plain[name], rel=1e-9, abs=1e-9, nan_ok=True)
-    for name in ("srcc", "ktau"):
-        assert math.isnan(plain[name]) == math.isnan(compiled[name])
-        assert math.isnan(plain[name]) or plain[name] == compiled[name] == _plain.four(y, x)[name]
-
-
-def test_kernels_come_once_the_plain_way_has_cost_as_much(monkeypatch):
-    monkeypatch.setattr(agreement, "_kernels", None)
-    monkeypatch.setattr(agreement, "_spent", 0.0)
-    loaded = []
-    monkeypatch.setattr(agreement, "_load", lambda: loaded.append(agreement._spent))
-    calls = 0
-    while not loaded:
-        four([1.0, 2.0] * 320, [3.0, 4.0] * 320)
-        calls += 1
-    assert calls == math.ceil(agreement.KERNEL_PRICE / (640 * agreement.PLAIN_COST["four"]))
+    expected = plain.four(x, y)
+    for way in (arrays, rank):
+        found = way.four(np.array(x), np.array(y))
+        for name in METRICS:
+            assert found[name] == pytest.approx(expected[name], rel=1e-9, abs=1e-9, nan_ok=True)
+            assert getattr(way, name)(np.array(x), np.array(y)) == pytest.approx(found[name], nan_ok=True)
+        for name in ("srcc", "ktau"):
+            assert math.isnan(expected[name]) == math.isnan(found[name])
+            assert math.isnan(expected[name]) or expected[name] == found[name] == plain.four(y, x)[name]
 
 
 def test_cold_start_imports_nothing():

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 from sqa_metrics import MetricsError, evaluate, pair, score
-from sqa_metrics import scores as scores_module
 
 Row = tuple[str, str, str, float]
 
@@ -41,10 +40,7 @@ def test_real_predictors_equal_expected(shared: Path, predictor: str) -> None:
         score(ref, pred)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_figures_equal_pandas_and_scipy(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
-    if compiled:
-        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
+def test_figures_equal_pandas_and_scipy(road: str) -> None:
     ref, pred = rows_of("x", 9, 1) + rows_of("y", 5, 2), rows_of("x", 9, 3) + rows_of("y", 5, 4)
     report = score(lines(ref), lines(pred))
     table = pd.DataFrame(ref, columns=["c", "s", "u", "r"])
@@ -96,13 +92,8 @@ def test_table_shows_coverage_next_to_figures() -> None:
     assert "2 of 3" in table
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_systems_of_equal_scores_are_tied_in_whatever_order(
-    monkeypatch: pytest.MonkeyPatch, compiled: bool
-) -> None:
+def test_systems_of_equal_scores_are_tied_in_whatever_order(road: str) -> None:
     """Means of the same tenths summed in another order: a naive sum would tell them apart in the last bit."""
-    if compiled:
-        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
     rng = np.random.default_rng(0)
     tenths = np.array([1.1, 2.3, 3.7, 4.1, 1.9, 2.7, 3.3])
     ref = [
@@ -120,10 +111,7 @@ def test_systems_of_equal_scores_are_tied_in_whatever_order(
     assert system["ktau"] == pytest.approx(stats.kendalltau(means.r, means.p)[0], abs=1e-12)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_corpus_that_the_prediction_lacks_shows(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
-    if compiled:
-        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
+def test_a_corpus_that_the_prediction_lacks_shows(road: str) -> None:
     report = score(
         lines(rows_of("x", 4, 1) + rows_of("y", 3, 2)), lines(rows_of("x", 4, 3)), allow_missing=True
     )

@@ -17,7 +17,7 @@ from sqa_metrics import (
     intervals,
     with_uncertainty,
 )
-from sqa_metrics.scores import Coverage
+from sqa_metrics.rows.records import Coverage
 from sqa_metrics.uncertainty import replicates
 
 
@@ -156,10 +156,10 @@ def test_ceiling_is_reached_by_the_true_mean() -> None:
     top, figures = ceiling(paired), evaluate(paired)
     assert top is not None
     assert figures.system is not None
-    assert top["utterance"].mse_floor == pytest.approx(figures.utterance["mse"], rel=0.05)
-    assert top["utterance"].max_lcc == pytest.approx(figures.utterance["lcc"], abs=0.01)
-    assert top["system"].mse_floor == pytest.approx(figures.system["mse"], rel=0.3)
-    assert top["system"].max_lcc == pytest.approx(figures.system["lcc"], abs=0.01)
+    assert top["utterance"].values["mse"] == pytest.approx(figures.utterance["mse"], rel=0.05)
+    assert top["utterance"].values["lcc"] == pytest.approx(figures.utterance["lcc"], abs=0.01)
+    assert top["system"].values["mse"] == pytest.approx(figures.system["mse"], rel=0.3)
+    assert top["system"].values["lcc"] == pytest.approx(figures.system["lcc"], abs=0.01)
     assert ceiling(replace(paired, noise=None)) is None
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqa_metrics import by_corpus, score, systems_of
-from sqa_metrics import scores as scores_module
 
 Row = tuple[str, str | None, str, float]
 
@@ -41,13 +40,8 @@ def test_the_rule() -> None:
     assert systems_of(["", None], ["a", "b"]) == (["", ""], ())
 
 
-@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("named", ["both", "ref", "pred"])
-def test_a_system_called_as_its_only_clip_counts(
-    monkeypatch: pytest.MonkeyPatch, compiled: bool, named: str
-) -> None:
-    if compiled:
-        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
+def test_a_system_called_as_its_only_clip_counts(road: str, named: str) -> None:
     noisy = [(c, s, u, v + 0.1 * k) for k, (c, s, u, v) in enumerate(SOLO)]
     bare: list[Row] = [(c, None, u, v) for c, _, u, v in SOLO]
     ref, pred = (bare if named == "pred" else SOLO), noisy
@@ -64,13 +58,8 @@ def test_a_system_called_as_its_only_clip_counts(
         assert "no system level of pstn: no utterance has a system_id" in report.notes()
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_an_id_that_repeats_the_sample_is_no_part_of_the_key(
-    monkeypatch: pytest.MonkeyPatch, compiled: bool
-) -> None:
+def test_an_id_that_repeats_the_sample_is_no_part_of_the_key(road: str) -> None:
     """The reference names `clean` as a system, the prediction leaves that one out: still the same utterance."""
-    if compiled:
-        monkeypatch.setattr(scores_module, "COMPILED_FROM_BYTES", 0)
     pred = [(c, None if s == "clean" else s, u, v) for c, s, u, v in SOLO]
     assert score(nested(SOLO), nested(pred)).n_systems == 3
     assert score(nested(pred), nested(SOLO)).n_systems == 2

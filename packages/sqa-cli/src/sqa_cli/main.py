@@ -19,14 +19,14 @@ from sqa_cli.terminal import note
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
     "predict": ("sqa_cli.predict:predict", "Score speech: one row a clip."),
-    "score": ("sqa_metrics._cli:score", "Measure predictions against listeners."),
-    "compare": ("sqa_metrics._cli:compare", "Test whether predictors differ, with intervals."),
-    "rank": ("sqa_metrics._cli:rank", "Rank predictors as the challenge does."),
+    "score": ("sqa_metrics.cli:score", "Measure predictions against listeners."),
+    "compare": ("sqa_metrics.cli:compare", "Test whether predictors differ, with intervals."),
+    "rank": ("sqa_metrics.cli:rank", "Rank predictors as the challenge does."),
     "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
     "data": ("sqa_cli.data.group:data", "Corpora: list, download, prepare, verify, annotate, choose."),
     "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
     "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
-    "warmup": ("sqa_metrics._cli:warmup", "Compile the kernels of scoring, once."),
+    "warmup": ("sqa_metrics.cli:warmup", "Compile the kernels of scoring, once."),
 }
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

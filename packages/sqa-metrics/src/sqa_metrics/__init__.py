@@ -10,8 +10,8 @@ from sqa_metrics.errors import MetricsError
 
 if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at run time
     from sqa_metrics.agreement import (
-        METRICS,
         ConstantInputWarning,
+        OmittedWarning,
         four,
         ktau,
         ktau_many,
@@ -21,10 +21,13 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
         srcc,
         warmup,
     )
+    from sqa_metrics.figures import FIGURES, Figure, all_figures
     from sqa_metrics.ranking import Place, dense_rank, rank
     from sqa_metrics.report import Report, by_corpus, evaluate, score
+    from sqa_metrics.rows.join import join, pair
+    from sqa_metrics.rows.read import read_scores, read_utt2sys
+    from sqa_metrics.rows.records import Coverage, Paired, Scores
     from sqa_metrics.rows.systems import systems_of
-    from sqa_metrics.scores import Coverage, Paired, Scores, join, pair, read_scores, read_utt2sys
     from sqa_metrics.uncertainty import (
         Ceiling,
         Difference,
@@ -38,17 +41,20 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     )
 
 __all__ = [
-    "METRICS",
+    "FIGURES",
     "Ceiling",
     "ConstantInputWarning",
     "Coverage",
     "Difference",
+    "Figure",
     "Interval",
     "MetricsError",
+    "OmittedWarning",
     "Paired",
     "Place",
     "Report",
     "Scores",
+    "all_figures",
     "by_corpus",
     "ceiling",
     "compare",
@@ -75,7 +81,11 @@ __all__ = [
     "with_uncertainty",
 ]
 
-_MODULES = ("rows.systems", "agreement", "scores", "report", "uncertainty", "ranking")  # cheapest first
+# Where the public names are, the cheapest first.
+_MODULES = (
+    *("rows.systems", "rows.records", "rows.read", "rows.join"),
+    *("agreement", "figures", "report", "uncertainty", "ranking"),
+)
 
 
 def __getattr__(name: str) -> object:

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.report import METRIC_NAMES, Report, evaluate
-from sqa_metrics.scores import Paired
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.report import Report, evaluate
+from sqa_metrics.rows.records import Paired
 from sqa_metrics.tables import Style, figure, render
 from sqa_metrics.uncertainty import replicates
 
-CATEGORIES = {"Error": ("mse",), "Linear": ("lcc",), "Rank": ("srcc", "ktau")}
 DIGITS = 9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
-HIGHER_IS_BETTER = {"mse": False, "lcc": True, "srcc": True, "ktau": True}
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
 
 def table(places: list[Place], level: float = 0.95, style: Style = "text") -> str:
     """The ranking as a table, best first."""
-    header = ["predictor", "n", "place", f"{100 * level:g} % places", "P(first)", "score", *CATEGORIES]
+    header = ["predictor", "n", "place", f"{100 * level:g} % places", "P(first)", "score", *_categories()]
     rows = [
         [
             p.name,
@@ -130,24 +129,33 @@ def dense_rank(values: np.ndarray, higher_is_better: bool = False) -> np.ndarray
 def _challenge(
     figures: dict[str, np.ndarray],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
-    """Ranks, category means and score, each (r, n_predictors), from level -> (r, n_predictors, 4) figures."""
+    """Ranks, category means and score, each (r, n_predictors), from level -> (r, n_predictors, figures)."""
     ranks = {
-        f"{lvl}_{metric}": dense_rank(values[..., j], HIGHER_IS_BETTER[metric])
+        f"{lvl}_{metric}": dense_rank(values[..., j], FIGURES[metric].better == "higher")
         for lvl, values in figures.items()
-        for j, metric in enumerate(METRIC_NAMES)
+        for j, metric in enumerate(FIGURES)
     }
     categories = {
         name: np.mean([ranks[f"{lvl}_{m}"] for lvl in figures for m in metrics], axis=0)
-        for name, metrics in CATEGORIES.items()
+        for name, metrics in _categories().items()
     }
     return ranks, categories, np.mean(list(categories.values()), axis=0)
+
+
+def _categories() -> dict[str, list[str]]:
+    """The figures of each category of the challenge, in the order of the table."""
+    categories: dict[str, list[str]] = {}
+    for name, figure_ in FIGURES.items():
+        categories.setdefault(figure_.category, []).append(name)
+    return categories
 
 
 def _places(score: np.ndarray) -> np.ndarray:
     """Competition places ("1224") from scores (r, n_predictors), lower is better; equal up to rounding is equal."""
     score = np.round(score, DIGITS)
-    return 1 + (score[:, :, None] > score[:, None, :]).sum(axis=2)
+    places: np.ndarray = 1 + (score[:, :, None] > score[:, None, :]).sum(axis=2)
+    return places
 
 
 def _values(reports: list[Report], level: str) -> np.ndarray:
-    return np.array([[getattr(r, level)[m] for m in METRIC_NAMES] for r in reports])
+    return np.array([[r.level(level)[m] for m in FIGURES] for r in reports])

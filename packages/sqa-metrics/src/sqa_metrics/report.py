@@ -8,14 +8,14 @@ level needs at least two systems, also if each has one clip (then it equals the 
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqa_metrics.agreement import four
+from sqa_metrics.figures import FIGURES, all_figures
+from sqa_metrics.rows.join import pair
+from sqa_metrics.rows.records import Coverage, Paired, Source
 from sqa_metrics.rows.systems import systems_of
-from sqa_metrics.scores import Coverage, Paired, Source, pair
 from sqa_metrics.tables import Style, figure, render
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from sqa_metrics.uncertainty import Ceiling, Interval
 
-METRIC_NAMES = ("mse", "lcc", "srcc", "ktau")
 LEVELS = ("utterance", "system")
 MIN_SYSTEMS = 2  # a correlation needs two points
 SELF_NAMED = "every system_id is the utterance's own sample_id"
@@ -46,6 +45,7 @@ class Report:
     corpora: dict[str, "Report"] = field(default_factory=dict)  # filled when there are several
     intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
+    remarks: tuple[str, ...] = ()  # what was left out in reading the files
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON types; an undefined figure is None."""
@@ -77,6 +77,10 @@ class Report:
             result["corpora"] = {name: part.as_dict() for name, part in self.corpora.items()}
         return result
 
+    def level(self, name: str) -> dict[str, float]:
+        """The figures of the utterance or the system level; none if there is no such level."""
+        return self.utterance if name == "utterance" else self.system or {}
+
     def rows(self, label: str = "") -> list[list[str]]:
         """Table rows: level, count, then a figure (with its interval, if there is one) a metric."""
         rows = [
@@ -87,30 +91,25 @@ class Report:
         return rows
 
     def _cells(self, level: str) -> list[str]:
-        values = self.utterance if level == "utterance" else self.system or {}
         intervals = (self.intervals or {}).get(level, {})
         return [
             figure(value) + (f" [{intervals[m].text()}]" if m in intervals else "")
-            for m, value in values.items()
+            for m, value in self.level(level).items()
         ]
 
     def notes(self) -> list[str]:
         """What the figures leave out, one sentence each."""
-        notes = [] if not self.system_absent else [f"no system level: {self.system_absent}"]
-        levels = (
-            ("utterance", self.utterance, self.n_utterances),
-            ("system", self.system or {}, self.n_systems),
-        )
-        for level, values, n in levels:
-            undefined = [m.upper() for m, v in values.items() if math.isnan(v)]
+        notes = list(self.remarks)
+        if self.system_absent:
+            notes.append(f"no system level: {self.system_absent}")
+        for level, n in (("utterance", self.n_utterances), ("system", self.n_systems)):
+            undefined = [m for m, v in self.level(level).items() if math.isnan(v)]
             if undefined:
                 why = "constant scores" if n > 1 else f"{n} of them"
-                notes.append(f"{', '.join(undefined)} undefined at the {level} level: {why}")
-            if any(
-                math.isnan(i.low)
-                for m, i in (self.intervals or {}).get(level, {}).items()
-                if m not in undefined
-            ):
+                names = ", ".join(m.upper() for m in undefined)
+                notes.append(f"{names} undefined at the {level} level: {why}")
+            intervals = (self.intervals or {}).get(level, {})
+            if any(math.isnan(i.low) for m, i in intervals.items() if m not in undefined):
                 notes.append(f"no interval where it is left out: {TOO_FEW}")
         c = self.coverage
         if not c.complete or self.n_utterances < self.n_ref_utterances:
@@ -132,7 +131,7 @@ class Report:
         rows = self.rows("all " if self.corpora else "")
         for name, part in self.corpora.items():
             rows += part.rows(f"{name or '(no corpus)'} ")
-        return render(["level", "n", *(m.upper() for m in METRIC_NAMES)], rows, style)
+        return render(["level", "n", *(m.upper() for m in FIGURES)], rows, style)
 
 
 def score(
@@ -146,7 +145,7 @@ def score(
 ) -> Report:
     """Read two score files and report how well `pred` agrees with `ref`.
 
-    Formats, key and coverage rules: `sqa_metrics.scores`. Raises MetricsError naming file, line and id.
+    Formats, key and coverage rules: `sqa_metrics.rows`. Raises MetricsError naming file, line and id.
 
     >>> import io
     >>> ref = io.BytesIO(b"u1,1.0\\nu2,2.0\\nu3,4.0\\n")
@@ -205,11 +204,11 @@ def by_corpus(
         codes = [number.get(systems[k], -1) for k in rows]
         scores = [[float(values[k]) for k in rows] for values in (ref, pred)]
         figures: dict[str, float | int | None] = {"clips": len(rows)}
-        figures |= {f"utterance_{m}": v for m, v in _plain(_four(*scores)).items()}
+        figures |= {f"utterance_{m}": v for m, v in _plain(all_figures(*scores)).items()}
         if len(number) >= MIN_SYSTEMS:
             means = [system_means(values, codes, len(number)) for values in scores]
             figures["systems"] = len(number)
-            figures |= {f"system_{m}": v for m, v in _plain(_four(*means)).items()}
+            figures |= {f"system_{m}": v for m, v in _plain(all_figures(*means)).items()}
         result[name] = figures
     return result
 
@@ -240,6 +239,7 @@ def select(paired: Paired, corpus: int) -> Paired:
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],
         noise=None if paired.noise is None else take(paired.noise),
+        notes=(),
         self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
     )
 
@@ -272,25 +272,19 @@ def _one(paired: Paired, predictor: int) -> Report:
         absent = f"there is only one system ({paired.systems[0][1]})"
     else:
         means = [system_means(v, paired.system, n_systems) for v in (paired.ref, pred)]
-        system = _four(*means)
+        system = all_figures(*means)
     return Report(
         name=paired.names[predictor],
         n_utterances=len(paired),
         n_systems=n_systems,
-        utterance=_four(paired.ref, pred),
+        utterance=all_figures(paired.ref, pred),
         system=system,
         system_absent=absent,
         coverage=paired.coverage[predictor],
         n_ref_utterances=sum(paired.ref_utterances),
         n_ref_systems=max(sum(paired.ref_systems), n_systems),
+        remarks=paired.notes,
     )
-
-
-def _four(ref: Any, pred: Any) -> dict[str, float]:
-    """All four metrics; constant scores give NaN here, and a note instead of a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return four(ref, pred)
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:

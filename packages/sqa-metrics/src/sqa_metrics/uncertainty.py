@@ -18,16 +18,17 @@ from typing import Any, Literal
 import numpy as np
 
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.report import METRIC_NAMES, MIN_SYSTEMS, Report, evaluate, system_means
-from sqa_metrics.scores import Paired
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.kernels import bootstrap
+from sqa_metrics.report import MIN_SYSTEMS, Report, evaluate, system_means
+from sqa_metrics.rows.records import Paired
 from sqa_metrics.tables import figure
 
 Method = Literal["bca", "percentile"]
 NORMAL = NormalDist()
 JACKKNIFE_GROUPS = 100  # at most so many leave-one-group-out figures go into BCa's acceleration
-MIN_CLUSTERS = (
-    5  # resamples of fewer are the same few over and over: two systems would always correlate perfectly
-)
+# Resamples of fewer are the same few over and over: two systems would always correlate perfectly.
+MIN_CLUSTERS = 5
 
 
 @dataclass(frozen=True)
@@ -72,33 +73,36 @@ class Difference:
 class Ceiling:
     """What a predictor of each item's true mean would reach, the reference being a mean of few ratings."""
 
-    mse_floor: float
-    max_lcc: float  # NaN if the ratings' spread leaves no true variance
+    values: dict[str, float]  # figure -> its best value; NaN if the ratings' spread leaves no true variance
 
     def text(self) -> str:
-        if math.isnan(self.max_lcc):
-            return f"MSE {self.mse_floor:.3f}, LCC undefined (the MOS vary no more than votes do by chance)"
-        return f"MSE {self.mse_floor:.3f}, LCC {self.max_lcc:.3f} (limited by the number of votes)"
+        known = ", ".join(f"{m.upper()} {v:.3f}" for m, v in self.values.items() if not math.isnan(v))
+        lost = ", ".join(m.upper() for m, v in self.values.items() if math.isnan(v))
+        if lost:
+            return f"{known}, {lost} undefined (the MOS vary no more than votes do by chance)"
+        return f"{known} (limited by the number of votes)"
 
     def as_dict(self) -> dict[str, float | None]:
-        return {"mse_floor": self.mse_floor, "max_lcc": None if math.isnan(self.max_lcc) else self.max_lcc}
+        """By names that say which way the figure is limited: `mse_floor`, `max_lcc`."""
+        return {
+            (f"max_{m}" if FIGURES[m].better == "higher" else f"{m}_floor"): None if math.isnan(v) else v
+            for m, v in self.values.items()
+        }
 
 
 def replicates(paired: Paired, n_resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """Bootstrap figures of every predictor: level -> (n_resamples, n_predictors, 4), in METRIC_NAMES order.
+    """Bootstrap figures of every predictor: level -> (n_resamples, n_predictors, figures), in the order of FIGURES.
 
     NaN at a level of fewer than MIN_CLUSTERS clusters.
     """
     if n_resamples < 2:
         raise MetricsError(f"{n_resamples} resamples requested; expected at least 2 (1000 is usual)")
-    from sqa_metrics import _kernels
-
     result = {}
     for level, (ref, preds, starts) in _levels(paired).items():
         if len(starts) - 1 < MIN_CLUSTERS:
-            result[level] = np.full((n_resamples, len(preds), len(METRIC_NAMES)), np.nan)
+            result[level] = np.full((n_resamples, len(preds), len(FIGURES)), np.nan)
         else:
-            result[level] = _kernels.bootstrap(ref, preds, starts, n_resamples, seed)
+            result[level] = bootstrap.bootstrap(ref, preds, starts, n_resamples, seed, _functions())
     return result
 
 
@@ -126,12 +130,12 @@ def intervals(
         figures = evaluate(paired, k)
         by_level: dict[str, dict[str, Interval]] = {}
         for lvl, samples in draws.items():
-            values = getattr(figures, lvl)
+            values = figures.level(lvl)
             by_level[lvl] = {
                 m: _interval(
                     samples[:, k, j], values[m], level, acceleration[lvl][:, k, j] if acceleration else None
                 )
-                for j, m in enumerate(METRIC_NAMES)
+                for j, m in enumerate(FIGURES)
             }
         result.append(by_level)
     return result
@@ -223,11 +227,11 @@ def _compare(
         raise MetricsError(f"{len(reports)} predictor given; expected at least two to compare")
     result = []
     for lvl, samples in draws.items():
-        for j, metric in enumerate(METRIC_NAMES):
+        for j, metric in enumerate(FIGURES):
             family = []
             for a, b in combinations(range(len(reports)), 2):
                 drawn = samples[:, a, j] - samples[:, b, j]
-                observed = float(getattr(reports[a], lvl)[metric] - getattr(reports[b], lvl)[metric])
+                observed = reports[a].level(lvl)[metric] - reports[b].level(lvl)[metric]
                 without = left_out[lvl][:, a, j] - left_out[lvl][:, b, j] if left_out else None
                 interval, p = _interval(drawn, observed, level, without), _p_value(drawn, observed, without)
                 family.append(
@@ -285,9 +289,8 @@ def holm(p_values: list[float]) -> list[float]:
 def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
     """Best figures that the reference's own noise allows, per level; None unless all its votes and spreads are known.
 
-    An observed MOS is the true mean plus an error of variance s^2 / votes. A perfect predictor still has the mean
-    of these variances as its MSE; its LCC is sqrt(1 - error variance / variance of the observed MOS), the index of
-    reliability of classical test theory (Lord & Novick 1968, section 3.6). Rating errors count as independent.
+    An observed MOS is the true mean plus an error of variance s^2 / votes. What a predictor of the true means reaches
+    is then a property of each figure (`figures.Figure.perfect`). Rating errors count as independent.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -312,10 +315,7 @@ def ceiling(paired: Paired) -> dict[str, Ceiling] | None:
 
 
 def _ceiling(noise: np.ndarray, observed: np.ndarray) -> Ceiling:
-    floor = float(noise.mean())
-    variance = float(observed.var(ddof=1)) if observed.size > 1 else 0.0
-    reliability = 1 - floor / variance if variance > 0 else -1.0
-    return Ceiling(floor, math.sqrt(reliability) if reliability >= 0 else math.nan)
+    return Ceiling({m: f.perfect(noise, observed) for m, f in FIGURES.items() if f.perfect is not None})
 
 
 def _levels(paired: Paired) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -327,9 +327,8 @@ def _levels(paired: Paired) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarra
     system, n_systems = np.asarray(paired.system), len(paired.systems)
     order = np.lexsort((*preds[::-1], ref, np.where(system < 0, n_systems, system)))
     ordered = system[order]
-    first = np.append(True, ordered[1:] != ordered[:-1]) | (
-        ordered < 0
-    )  # without a system: a cluster of its own
+    # An utterance without a system is a cluster of its own.
+    first = np.append(True, ordered[1:] != ordered[:-1]) | (ordered < 0)
     levels = {"utterance": (ref[order], preds[:, order], np.append(np.flatnonzero(first), len(order)))}
     if n_systems >= MIN_SYSTEMS:
         means = [system_means(p, system, n_systems) for p in (ref, *preds)]
@@ -338,9 +337,7 @@ def _levels(paired: Paired) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _jackknife(paired: Paired, seed: int) -> dict[str, np.ndarray]:
-    """Figures without one group of clusters at a time: level -> (groups, n_predictors, 4)."""
-    from sqa_metrics import _kernels
-
+    """Figures without one group of clusters at a time: level -> (groups, n_predictors, figures)."""
     result = {}
     for level, (ref, preds, starts) in _levels(paired).items():
         n_clusters = len(starts) - 1
@@ -348,10 +345,13 @@ def _jackknife(paired: Paired, seed: int) -> dict[str, np.ndarray]:
         if n_clusters > JACKKNIFE_GROUPS:
             group = np.random.default_rng(seed).permutation(n_clusters) % JACKKNIFE_GROUPS
         of_utterance = np.repeat(group, np.diff(starts))
-        rows = [np.flatnonzero(of_utterance != g) for g in range(int(group.max()) + 1)]
-        figures = [_kernels.resampled(ref, preds, keep[None])[0] for keep in rows if keep.size]
-        result[level] = np.stack(figures) if figures else np.full((1, len(preds), len(METRIC_NAMES)), np.nan)
+        without = np.arange(int(group.max()) + 1)[:, None] != of_utterance
+        result[level] = bootstrap.of_counts(ref, preds, without, _functions())
     return result
+
+
+def _functions() -> bootstrap.Figures:
+    return {name: figure.function for name, figure in FIGURES.items()}
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Rows of score files: read, joined, and grouped by system."""
+"""Rows of score files: read (`read`, `formats`, `ratings`), joined (`join`, `columns`), in systems (`systems`)."""

@@ -12,7 +12,7 @@ import click
 from sqa_metrics.errors import MetricsError
 
 if TYPE_CHECKING:
-    from sqa_metrics.scores import Paired
+    from sqa_metrics.rows.records import Paired
 
 Command = Callable[..., None]
 
@@ -271,7 +271,8 @@ def main() -> None:
 
 
 def _read(preds: dict[str, str], options: dict[str, Any]) -> "Paired":
-    from sqa_metrics.scores import pair, read_utt2sys
+    from sqa_metrics.rows.join import pair
+    from sqa_metrics.rows.read import read_utt2sys
 
     if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
         raise click.UsageError("standard input (-) can be only one of the files")
@@ -304,13 +305,13 @@ def _named(preds: tuple[str, ...]) -> dict[str, str]:
 
 def _once(source: str) -> Callable[[], BinaryIO]:
     """Opens the same content again and again, of a pipe too."""
-    from sqa_metrics.scores import _name, _read_bytes
+    from sqa_metrics.rows.read import content_of, name_of
 
-    content = _read_bytes(source)
+    content = content_of(source)
 
     def buffer() -> BinaryIO:
         file = io.BytesIO(content)
-        file.name = _name(source)
+        file.name = name_of(source)
         return file
 
     return buffer

@@ -1,4 +1,4 @@
-"""The compiled kernels against the plain definitions: heavy ties, every size, exact integers, resampling."""
+"""NumPy's way and the compiled kernels against the plain definitions: heavy ties, every size, exact integers."""
 
 import itertools
 import math
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
-from sqa_metrics import _jit, _kernels, _plain
+from sqa_metrics.kernels import arrays, bootstrap, inversions, packing, plain, rank, sums
+from sqa_metrics.numbers import NonFiniteError
 
 FORMS = {
     "continuous": lambda rng, n: rng.normal(size=n),
@@ -40,10 +40,11 @@ def test_ranks_agree_to_the_last_bit(n, form_x):
     for form_y in FORMS.values():
         x, y = FORMS[form_x](rng, n), form_y(rng, n)
         a, b = x.tolist(), y.tolist()
-        tau, srcc = _plain.ktau(a, b), _plain.srcc(a, b)
-        assert same(_kernels.ktau(x, y), tau)
-        assert same(_kernels.srcc(x, y), srcc)
-        general = _kernels._against(_kernels._order(x), y)  # the general way, also where another is chosen
+        tau, srcc = plain.ktau(a, b), plain.srcc(a, b)
+        for way in (arrays, rank):
+            assert same(way.ktau(x, y), tau)
+            assert same(way.srcc(x, y), srcc)
+        general = rank._against(rank._order(x), y)  # the general way, also where another is chosen
         assert same(general.tau, tau)
         assert same(general.srcc, srcc)
 
@@ -52,18 +53,19 @@ levels = st.sampled_from([0.0, -0.0, 1.0, 1.0 + 2.0**-52, 1.5, -2.0, 1e300, 5e-3
 anything = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.lists(st.tuples(levels, levels)), st.lists(st.tuples(anything, levels))))
 def test_any_floats(pairs):
     x, y = np.array(pairs, dtype=float).reshape(-1, 2).T.copy()
-    expected_tau, expected_srcc = _plain.ktau(x.tolist(), y.tolist()), _plain.srcc(x.tolist(), y.tolist())
-    assert same(_kernels.ktau(x, y), expected_tau)
-    assert same(_kernels.srcc(x, y), expected_srcc)
+    expected_tau, expected_srcc = plain.ktau(x.tolist(), y.tolist()), plain.srcc(x.tolist(), y.tolist())
+    for way in (arrays, rank):
+        assert same(way.ktau(x, y), expected_tau)
+        assert same(way.srcc(x, y), expected_srcc)
     if x.size:
-        general = _kernels._against(_kernels._order(x), y)
+        general = rank._against(rank._order(x), y)
         assert same(general.tau, expected_tau)
         assert same(general.srcc, expected_srcc)
-        discrete = _kernels._discrete(x, y, True)
+        discrete = rank._discrete(x, y, True)
         assert discrete is None or same(discrete.tau, expected_tau)
 
 
@@ -72,7 +74,9 @@ def test_inversions(n):
     """Known counts: sorted, reversed, one swap; and a random permutation against a merge count in NumPy."""
 
     def count(values):
-        return _jit.inversions(values.astype(np.uint32), np.empty(n, np.uint32))
+        found = inversions.inversions(values.astype(np.uint32), np.empty(n, np.uint32))
+        assert arrays.inversions(values) == found
+        return found
 
     identity = np.arange(n)
     assert count(identity) == 0
@@ -117,7 +121,11 @@ def test_counts_of_a_known_large_table():
 
     rank_x, rank_y = doubled_ranks(table.sum(axis=1)), doubled_ranks(table.sum(axis=0))
     products = sum(c * rank_x[i] * rank_y[j] for (i, j), c in cells.items())
-    for counts in (_kernels.pair_counts(x, y), _kernels._against(_kernels._order(x), y)):
+    for counts in (
+        arrays.pair_counts(x, y),
+        rank.pair_counts(x, y),
+        rank._against(rank._order(x), y),
+    ):
         assert counts.concordance == difference
         assert [counts.untied_x, counts.untied_y] == untied
         assert counts.rank_xy == products
@@ -131,20 +139,12 @@ def test_ten_million_distinct_rows():
     """Beyond what 32 bits, and the cubes in 64 bits, hold; not all bits of such keys can be packed."""
     n = 10_000_000
     x = np.random.default_rng(0).permutation(n) / 7.0
-    assert _kernels.pair_counts(x, x).concordance == n * (n - 1) // 2
-    counts = _kernels.pair_counts(x, -x)
+    assert rank.pair_counts(x, x).concordance == n * (n - 1) // 2
+    counts = rank.pair_counts(x, -x)
     assert counts.concordance == -n * (n - 1) // 2
     assert -counts.rank_xy == counts.rank_xx == counts.rank_yy == (n**3 - n) // 3
     rolled = np.where(x == x.max(), -1.0, x)  # one item goes from last to first: n - 1 discordant pairs
-    assert _kernels.pair_counts(x, rolled).concordance == n * (n - 1) // 2 - 2 * (n - 1)
-
-
-@pytest.mark.parametrize("n", [3, 500])
-def test_ranks(n):
-    rng = np.random.default_rng(n)
-    for form in FORMS.values():
-        x = form(rng, n)
-        assert _kernels.ranks(x).tolist() == stats.rankdata(x).tolist()
+    assert rank.pair_counts(x, rolled).concordance == n * (n - 1) // 2 - 2 * (n - 1)
 
 
 def test_sums_of_the_scores_keep_their_digits():
@@ -152,91 +152,9 @@ def test_sums_of_the_scores_keep_their_digits():
     rng = np.random.default_rng(0)
     x = 1000 + rng.normal(size=1_000_000)
     y = x + rng.normal(size=x.size)
-    assert _kernels.mse(x, y) == pytest.approx(_plain.mse(x.tolist(), y.tolist()), rel=1e-13)
-    assert _kernels.lcc(x, y) == pytest.approx(_plain.lcc(x.tolist(), y.tolist()), rel=1e-13)
-
-
-@pytest.mark.parametrize("n", [2, 30, 400])
-def test_resampled(n):
-    rng = np.random.default_rng(n)
-    ref = rng.integers(0, 5, n) / 4
-    preds = np.stack([form(rng, n) for form in FORMS.values()])
-    index = rng.integers(-1, n, (6, 2 * n))
-    index[:, 0] = 0
-    index[0] = 0  # nothing but copies of one item: undefined
-    found = _kernels.resampled(ref, preds, index)
-    assert found.shape == (6, len(preds), 4)
-    for r, row in enumerate(index):
-        kept = row[row >= 0]
-        for m, pred in enumerate(preds):
-            expected = _plain.four(ref[kept].tolist(), pred[kept].tolist())
-            assert found[r, m] == pytest.approx(list(expected.values()), rel=1e-9, abs=1e-12, nan_ok=True)
-            assert same(found[r, m, 3], expected["ktau"])
-    with pytest.raises(IndexError, match=f"index {n} is out of range for {n} items"):
-        _kernels.resampled(ref, preds, np.array([[0, n]]))
-
-
-class Stream:
-    """SplitMix64 in Python's integers, as `draw` says it uses it."""
-
-    MASK = (1 << 64) - 1
-
-    def __init__(self, state):
-        self.state = state
-
-    @classmethod
-    def mix(cls, z):
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & cls.MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & cls.MASK
-        return z ^ (z >> 31)
-
-    def below(self, k):
-        self.state = (self.state + 0x9E3779B97F4A7C15) & self.MASK
-        return ((self.mix(self.state) >> 32) * int(k)) >> 32
-
-
-def test_bootstrap_against_a_loop():
-    rng = np.random.default_rng(0)
-    starts = np.array([0, 3, 10, 40, 41, 60, 100])
-    ref, preds = rng.integers(0, 20, 100) / 4, rng.normal(size=(2, 100))
-    found = _kernels.bootstrap(ref, preds, starts, 12, seed=7)
-    for t in range(12):
-        systems = Stream(Stream.mix((Stream.mix(7) + t) & Stream.MASK))
-        utterances, drawn = Stream(Stream.mix(systems.state)), []
-        for _ in range(6):
-            c = systems.below(6)
-            begin, size = int(starts[c]), int(starts[c + 1] - starts[c])
-            drawn += [begin + utterances.below(size) for _ in range(size)]
-        for m, pred in enumerate(preds):
-            expected = list(_plain.four(ref[drawn].tolist(), pred[drawn].tolist()).values())
-            assert found[t, m] == pytest.approx(expected, rel=1e-11, abs=1e-12)
-
-
-def test_bootstrap_is_the_same_in_any_number_of_threads(monkeypatch):
-    rng = np.random.default_rng(0)
-    ref, preds, starts = rng.normal(size=200), rng.normal(size=(3, 200)), np.arange(0, 201, 20)
-    whole = _kernels.bootstrap(ref, preds, starts, 3000, seed=1)
-    monkeypatch.setattr(_kernels, "CHUNK", 200)
-    monkeypatch.setattr(_kernels.os, "cpu_count", lambda: 1)
-    single = _kernels.bootstrap(ref, preds, starts, 3000, seed=1)
-    few = _kernels.bootstrap(ref, preds, starts, 5, seed=1)
-    other = _kernels.bootstrap(ref, preds, starts, 3000, seed=2)
-    assert np.array_equal(whole, single)
-    assert np.array_equal(whole[:5], few)
-    assert not np.array_equal(whole, other)
-    with pytest.raises(ValueError, match="starts must rise"):
-        _kernels.bootstrap(ref, preds, np.array([0, 5, 5, 200]), 1, seed=1)
-
-
-def test_draws_are_uniform():
-    """Every system equally often, every utterance of it too: chi-square of 120,000 and more draws."""
-    starts = np.array([0, 5, 12, 30])
-    counts = np.zeros((40_000, 30), np.int32)
-    _jit.draw(starts, np.uint64(3), 0, counts)
-    drawn = counts.sum(axis=0)
-    assert stats.chisquare(drawn[12:]).pvalue > 1e-4
-    systems = [drawn[a:b].sum() / (b - a) for a, b in itertools.pairwise(starts)]
-    assert stats.chisquare(systems).pvalue > 1e-4
+    for way in (arrays, rank):
+        assert way.mse(x, y) == pytest.approx(plain.mse(x.tolist(), y.tolist()), rel=1e-13)
+        assert way.lcc(x, y) == pytest.approx(plain.lcc(x.tolist(), y.tolist()), rel=1e-13)
 
 
 def test_non_finite_is_refused():
@@ -245,16 +163,18 @@ def test_non_finite_is_refused():
         for bad in (math.nan, math.inf, -math.inf):
             broken = x.copy()
             broken[n - 1] = bad
-            for function in (_kernels.mse, _kernels.lcc, _kernels.srcc, _kernels.ktau, _kernels.four):
+            functions = [getattr(way, name) for way in (arrays, rank) for name in (*bootstrap.FUSED, "four")]
+            for function in functions:
                 for a, b in ((broken, x), (x, broken), (broken, y), (y, broken)):
-                    with pytest.raises(_kernels.NonFiniteError):
+                    with pytest.raises(NonFiniteError):
                         function(a, b)
 
 
 def test_warmup_reaches_every_kernel():
-    _kernels.warmup()
-    called = set(re.findall(r"jit\.([a-z_]+)\(", Path(_kernels.__file__).read_text()))
+    rank.warmup()
+    modules = {"packing": packing, "sums": sums, "inversions": inversions}
+    called = set(re.findall(r"(packing|sums|inversions)\.([a-z_]+)\(", Path(rank.__file__).read_text()))
     assert len(called) > 10
-    for name in called:
-        variants = len(getattr(_jit, name).signatures)
+    for module, name in called:
+        variants = len(getattr(modules[module], name).signatures)
         assert 1 <= variants <= 2, f"{name}: {variants} compiled variants after warmup"

@@ -1,0 +1,70 @@
+"""What rows become: one score file as columns (`Scores`), and files joined on their utterances (`Paired`)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeAlias
+
+Role: TypeAlias = Literal["ref", "pred"]
+Source: TypeAlias = str | Path | BinaryIO
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One score file as columns of equal length; `value` is NaN where the row has no finite score."""
+
+    path: str
+    metric: str
+    sample_id: list[str]
+    system_id: list[str] | None  # as the file gives them; None: it names no systems
+    corpus: list[str] | None
+    value: list[float]
+    line: list[int]  # 1-based, for messages
+    votes: list[float] | None = None  # ratings behind each value
+    std: list[float] | None = None  # sample standard deviation of those ratings
+    notes: tuple[str, ...] = ()  # what was left out in reading, a sentence each
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How the rows of one prediction file and the reference meet, in rows."""
+
+    n_ref: int
+    n_pred: int
+    n_missing: int  # in the reference, not in the prediction
+    n_extra: int  # in the prediction, not in the reference
+    n_non_finite: int  # in both, but one of the two has no finite score
+
+    @property
+    def complete(self) -> bool:
+        return self.n_missing == self.n_extra == self.n_non_finite == 0
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Reference and predictions on the same utterances, in the order of the reference.
+
+    `ref` and each of `preds` hold n values; `system[i]` indexes `systems` (sorted) and is -1 for an utterance of a
+    corpus without systems (see `rows.systems`); `corpus[i]` indexes `corpora` (all of the reference's, sorted).
+    `noise[i]` is the variance of the i-th reference MOS as the mean of its ratings (std^2 / votes), NaN where the
+    reference does not say. Plain lists for small inputs, NumPy arrays for large ones.
+    """
+
+    names: list[str]  # one a prediction
+    ref: Any  # (n,)
+    preds: list[Any]  # each (n,)
+    system: Any  # (n,) int
+    systems: list[tuple[str, str]]  # (corpus, system_id)
+    corpus: Any  # (n,) int
+    corpora: list[str]
+    coverage: list[Coverage]  # one a prediction
+    ref_utterances: list[int]  # a corpus: utterances in the whole reference, scored or not
+    ref_systems: list[int]  # a corpus: systems likewise
+    noise: Any | None = None  # (n,)
+    self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
+    notes: tuple[str, ...] = ()  # what was left out in reading the files
+
+    def __len__(self) -> int:
+        return len(self.ref)

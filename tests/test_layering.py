@@ -18,7 +18,7 @@ FORBIDDEN = {
 }
 # metrics that are torch programs of others: an extra brings torch, their functions (not the module) import it
 ON_TORCH = {"sqa_data/labellers/from_hub.py"}
-# files of sqa-model that need its `train` extra and so may import our other two packages
+# files of sqa-model that need its `train` extra and so may import sqa_metrics
 TRAINING = {"source.py", "loop.py", "evaluate.py", "run_folder.py"}
 
 

@@ -112,7 +112,7 @@ def test_anything_else_is_an_error_with_its_line(tmp_path: Path, line: object, m
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none\.jsonl: cannot read the manifest: No such file"):
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: No such file"):
         read_manifest(tmp_path / "none.jsonl")
     with pytest.raises(DataError, match="Is a directory"):
         read_manifest(tmp_path)

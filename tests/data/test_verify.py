@@ -112,5 +112,5 @@ def test_counts_unlike_the_published(tmp_path: Path) -> None:
 
 
 def test_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read the manifest"):
+    with pytest.raises(DataError, match="cannot be read"):
         validate([tmp_path / "none.jsonl"])

@@ -13,9 +13,9 @@ import soundfile
 import sqa_model
 import torch
 from published import SMALL, publish, reference
+from sqa_data.clip_list import ClipEntry
 from sqa_model import AudioError, InputWarning, ModelConfig, ModelError, MosModel, Predictor, predict
 from sqa_model.inference.predictor import cut, prepare, shares
-from sqa_model.inputs import Item
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLMConfig
 
@@ -156,7 +156,7 @@ def test_a_bad_clip_costs_only_itself(model: MosModel, files: list[Path], tmp_pa
 
 
 def test_items_are_sources(model: MosModel, files: list[Path]) -> None:
-    (result,) = Predictor(model).stream([Item(str(files[3]), "id")])
+    (result,) = Predictor(model).stream([ClipEntry(str(files[3]), "id")])
     assert result.duration_s == 9.0
     assert result.metrics == pytest.approx(predict(files[3], model), abs=1e-5)
 

@@ -13,9 +13,9 @@ from sqa_cli.options import SHARE
 from sqa_cli.terminal import bars, note, printable, say, say_json, width
 
 if TYPE_CHECKING:
+    from sqa_data.clip_list import ClipEntry
+    from sqa_data.results import Row
     from sqa_data.shares import Share
-    from sqa_model.inference.score_file import Row
-    from sqa_model.inputs import Item
 
 # columns kept for the name of a clip, which ends its line
 NAME_WIDTH = 8
@@ -69,61 +69,66 @@ def predict(
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
+    from sqa_data.clip_list import list_clips
     from sqa_data.shares import Share
-    from sqa_model.inputs import find_items
 
     share = shard or Share.of_environment()
     if out is None and (resume or scp or shard or share.count > 1):
         raise click.UsageError("--resume, --scp, --shard and several processes need --out.")
     if "-" in inputs and len(inputs) > 1:
         raise click.UsageError("- (standard input) must be the only input.")
-    audio, items = _from_stdin() if inputs == ("-",) else (None, find_items(inputs))
+    audio: bytes | None = None
+    if inputs == ("-",):
+        audio, clips = _from_stdin()
+    else:
+        listed = list_clips(inputs)
+        clips = listed.entries
+        if listed.passed_over:
+            note(str(listed.passed_over))
 
     from sqa_model.inference.predictor import Predictor
 
     predictor = Predictor(model, **options)
     try:
         if out is not None:
-            failed = _to_file(items, predictor, out, resume=resume, share=share, as_json=as_json, scp=scp)
+            failed = _to_file(clips, predictor, out, resume=resume, share=share, as_json=as_json, scp=scp)
         else:
-            rows = _rows(items, predictor, audio)
-            failed = _show(rows, items, () if as_json else predictor.names, as_json=as_json)
+            rows = _rows(clips, predictor, audio)
+            failed = _show(rows, clips, () if as_json else predictor.names, as_json=as_json)
     except KeyboardInterrupt:
         hint = f"; the rows so far are in {share.path(out)}, --resume goes on" if out is not None else ""
         raise click.ClickException(f"interrupted{hint}") from None
     if failed:
-        note(f"{failed} of {len(items)} clips could not be scored.")
+        note(f"{failed} of {len(clips)} clips could not be scored.")
         sys.exit(1)
 
 
-def _from_stdin() -> "tuple[bytes | None, list[Item]]":
-    """(audio, its item) or (None, items of a list): what comes is told apart by whether it is text."""
-    from sqa_model.errors import ModelError
-    from sqa_model.inputs import Item, read_lines
+def _from_stdin() -> "tuple[bytes | None, list[ClipEntry]]":
+    """(audio, its clip) or (None, clips of a list): what comes is told apart by whether it can be text."""
+    from sqa_data.clip_list import ClipEntry, clips_of_text
+    from sqa_data.errors import DataError
 
     content = sys.stdin.buffer.read()
-    try:
-        items = read_lines(content.decode("utf-8").splitlines()) if b"\0" not in content else None
-    except UnicodeDecodeError:
-        items = None
-    if items is None:
-        return content, [Item("-", "stdin")]
-    if not items:
-        raise ModelError("-: standard input is empty; expected audio, or a list of paths")
-    return None, items
+    # no text has a NUL, and audio in which there is none begins as MPEG frames do
+    if b"\0" in content or (content[:1] == b"\xff" and content[1:2] >= b"\xe0"):
+        return content, [ClipEntry("-", "stdin")]
+    clips = clips_of_text(content).entries
+    if not clips:
+        raise DataError("-: standard input is empty; expected audio, or a list of paths")
+    return None, clips
 
 
-def _rows(items: "Sequence[Item]", predictor: Any, audio: bytes | None) -> "Iterator[Row]":
+def _rows(clips: "Sequence[ClipEntry]", predictor: Any, audio: bytes | None) -> "Iterator[Row]":
     """The rows of clips that go to no file."""
     from sqa_model.inference.score_file import make_row
 
-    sources: Iterable[Any] = items if audio is None else [io.BytesIO(audio)]
+    sources: Iterable[Any] = clips if audio is None else [io.BytesIO(audio)]
     name = f"{predictor.fingerprint}/{predictor.dtype}"
-    return (make_row(i, p, name) for i, p in zip(items, predictor.stream(sources), strict=True))
+    return (make_row(c, p, name) for c, p in zip(clips, predictor.stream(sources), strict=True))
 
 
 def _to_file(
-    items: "Sequence[Item]",
+    clips: "Sequence[ClipEntry]",
     predictor: Any,
     out: Path,
     *,
@@ -133,20 +138,20 @@ def _to_file(
     scp: bool,
 ) -> int:
     """Score into a results file; returns how many of its rows have an error, those of earlier runs too."""
-    from sqa_model.inference.score_file import Shard, read_rows, score_to_file, write_scp
+    from sqa_data.results import read_results, write_scp
+    from sqa_model.inference.score_file import score_to_file
 
-    shard = Shard(share.index, share.count)
-    rows = score_to_file(items, predictor, out, resume=resume, shard=shard)
-    failed = _show(rows, share.of(items), (), as_json=as_json)
+    rows = score_to_file(clips, predictor, out, resume=resume, share=share)
+    failed = _show(rows, share.of(clips), (), as_json=as_json)
     if out.exists():
-        finished = read_rows(out)
+        finished = read_results(out)
         failed = sum("error" in row for row in finished)
         if scp:
             write_scp(finished, out.parent)
     return failed
 
 
-def _show(rows: "Iterator[Row]", items: "Sequence[Item]", names: Sequence[str], *, as_json: bool) -> int:
+def _show(rows: "Iterator[Row]", clips: "Sequence[ClipEntry]", names: Sequence[str], *, as_json: bool) -> int:
     """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error."""
     failed, heard, began = 0, 0.0, time.monotonic()
     # rows on the screen are progress enough
@@ -156,7 +161,7 @@ def _show(rows: "Iterator[Row]", items: "Sequence[Item]", names: Sequence[str], 
         for done, row in enumerate(rows, start=1):
             failed += "error" in row
             heard += row["duration"]
-            show("scoring", done, len(items), f"{heard / (time.monotonic() - began):.0f} audio-s/s")
+            show("scoring", done, len(clips), f"{heard / (time.monotonic() - began):.0f} audio-s/s")
             if "error" in row:
                 note(f"{row['sample_id']}: {row['error']}")
             for text in row.get("warnings", ()):

@@ -40,10 +40,10 @@ def submit(
       sqa-cli submit results.jsonl --out team.zip --team us --model-size 128 --count 6900
       sqa-cli submit results.jsonl --out team.zip --team us --model-size 2 --expected test/
     """
+    from sqa_data.clip_list import list_clips
     from sqa_model.inference.submission import write_submission
-    from sqa_model.inputs import find_items
 
-    names = [item.sample_id for item in find_items(expected)] if expected else None
+    names = [clip.sample_id for clip in list_clips(expected).entries] if expected else None
     about |= {"pretrained_models": list(pretrained)}
     written = write_submission(results, out, about, expected=names, count=count, metric=metric)
     say(f"{out}: {written} scores")

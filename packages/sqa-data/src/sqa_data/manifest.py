@@ -5,24 +5,36 @@
 
 It is the format of the URGENT 2026 baseline (`audio_path, system_id, sample_id, duration, metrics`) with more
 keys, so that its files are read here and ours are read there. A label that is null or NaN means "not
-labelled" and is left out of `metrics`; unknown keys are kept in `extra` and written back.
+labelled" and is left out of `metrics`; unknown keys are kept in `extra` and written back. Of the format's successor,
+UrgentMOS, a `uid` is read as the sample_id. A row of two `audio_paths` is a pair: it is read as its two clips, each
+once a file and without labels, since what listeners said is about the pair.
 """
 
 # ruff: noqa: PTH100, PTH117, PTH118  (strings: a Path object for each of a million lines costs more than the rest)
 
-import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from sqa_data.atomic import atomic_write
 from sqa_data.errors import DataError
+from sqa_data.ids import clip_ids
+from sqa_data.lines import (
+    JsonObject,
+    Wrong,
+    id_text,
+    json_line,
+    open_lines,
+    parse_object,
+    paths_of,
+    sample_id_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +67,37 @@ def iter_manifest(path: str | Path, audio_root: str | Path | None = None) -> Ite
 
     audio_root: where relative audio paths start, if not at the manifest's folder.
     """
-    path = Path(path)
-    base = os.path.abspath(path.parent if audio_root is None else audio_root)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if not line.isspace():
-                    yield parse_line(line, base, path, number)
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
+    for _, utterance in numbered(path, audio_root):
+        yield utterance
+
+
+def numbered(
+    path: str | Path,
+    audio_root: str | Path | None = None,
+    report: Callable[[str, int, str], object] | None = None,
+) -> Iterator[tuple[int, Utterance]]:
+    """`iter_manifest` with the number of each line.
+
+    report: is called with ("schema", number, what is wrong) instead of raising `DataError` for a line that is no
+    utterance, and with ("nan", number, what is odd) for one that is not quite JSON.
+    """
+    base = os.path.abspath(Path(path).parent if audio_root is None else audio_root)
+    pairs: dict[str, str] | None = None
+    for number, line in open_lines(path):
+        try:
+            row = parse_object(line, None if report is None else partial(report, "nan", number))
+            if "audio_paths" not in row or "audio_path" in row:
+                found = [_utterance(row, base)]
+            else:
+                pairs = _clips_of_pairs(path, base) if pairs is None else pairs
+                found = _pair(row, base, pairs)
+        except Wrong as error:
+            if report is None:
+                raise DataError(f"{path}:{number}: {error}") from None
+            report("schema", number, str(error))
+            continue
+        for utterance in found:
+            yield number, utterance
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, relative: bool = False) -> int:
@@ -113,52 +145,30 @@ def to_line(utterance: Utterance, base: str | None = None) -> bytes:
             raise DataError(
                 f"sample {utterance.sample_id!r}: {label} is {value}; leave out what is not known"
             )
-    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY)
+    return json_line(row)
 
 
 _KNOWN = frozenset(f.name for f in fields(Utterance)) - {"extra"}
 _NO_EXTRA: Mapping[str, Any] = {}
 
 
-def parse_line(line: bytes, base: str, path: Path, number: int) -> Utterance:
-    """The utterance of line `number` of `path`, whose relative audio paths start at `base`; DataError otherwise."""
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:
-            row = json.loads(line)  # the baseline writes NaN, which is not JSON but which Python reads
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"{path}:{number}: not JSON ({error}); expected one JSON object a line"
-            ) from error
-    try:
-        return _utterance(row, base)
-    except _Wrong as error:
-        raise DataError(f"{path}:{number}: {error}") from None
-
-
-class _Wrong(Exception):
-    """What was found and what was expected, without the place."""
-
-
-def _utterance(row: Any, base: str) -> Utterance:
-    if not isinstance(row, dict):
-        raise _Wrong(f"found {type(row).__name__}; expected a JSON object")
+def _utterance(row: JsonObject, base: str) -> Utterance:
+    """The utterance of a row; relative audio paths start at `base`."""
     get = row.get
     audio_path, sample_id, duration = get("audio_path"), get("sample_id"), get("duration")
-    if audio_path is None or sample_id is None or duration is None:
-        missing = next(key for key in ("audio_path", "sample_id", "duration") if get(key) is None)
-        raise _Wrong(f"no {missing!r}; expected audio_path, system_id, sample_id, duration, metrics")
-    if not isinstance(audio_path, str) or not audio_path:
-        raise _Wrong(f"audio_path is {audio_path!r}; expected a path")
-    if not os.path.isabs(audio_path):
-        audio_path = os.path.normpath(os.path.join(base, audio_path))
+    if not isinstance(audio_path, str) or not audio_path or "\0" in audio_path:
+        audio_path = paths_of(row)[0]  # says what is wrong with it
+    if not isinstance(sample_id, str) or not sample_id:
+        sample_id = sample_id_of(row)
+    if sample_id is None or duration is None:
+        missing = "sample_id" if sample_id is None else "duration"
+        raise Wrong(f"no {missing!r}; expected audio_path, system_id, sample_id, duration, metrics")
 
     metrics = get("metrics")
     if metrics is None:
         metrics = {}
     elif not isinstance(metrics, dict):
-        raise _Wrong(f'metrics is {metrics!r}; expected an object such as {{"mos": 3.5}}')
+        raise Wrong(f'metrics is {metrics!r}; expected an object such as {{"mos": 3.5}}')
     labels: dict[str, float] = {}
     for label, value in metrics.items():
         if type(value) is float and -math.inf < value < math.inf:
@@ -168,13 +178,13 @@ def _utterance(row: Any, base: str) -> Utterance:
 
     sample_rate, votes, mos_std = get("sample_rate"), get("votes"), get("mos_std")
     return Utterance(
-        audio_path,
-        _text("sample_id", sample_id) or "",
+        _below(base, audio_path),
+        sample_id,
         _number("duration", duration, 0),
         labels,
-        _text("system_id", get("system_id")),
-        _text("corpus", get("corpus")),
-        _text("split", get("split")),
+        id_text("system_id", get("system_id")),
+        id_text("corpus", get("corpus")),
+        id_text("split", get("split")),
         None if sample_rate is None else int(_number("sample_rate", sample_rate, 1)),
         None if votes is None else int(_number("votes", votes, 0)),
         None if mos_std is None or mos_std != mos_std else _number("mos_std", mos_std, 0),
@@ -182,17 +192,38 @@ def _utterance(row: Any, base: str) -> Utterance:
     )
 
 
-def _text(key: str, value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _Wrong(f"{key} is {value!r}; expected a string")
-    return str(value)
+def _clips_of_pairs(path: str | Path, base: str) -> dict[str, str]:
+    """Audio -> id, of all pairs in a manifest: such rows name no clip, so ids come from the paths together."""
+    found: dict[str, None] = {}
+    for _, line in open_lines(path):
+        with suppress(Wrong):  # reported when its turn comes
+            row = parse_object(line)
+            if "audio_paths" in row and "audio_path" not in row:
+                found.update((_below(base, audio_path), None) for audio_path in paths_of(row))
+    return dict(zip(found, clip_ids(list(found)), strict=True))
+
+
+def _pair(row: JsonObject, base: str, to_come: dict[str, str]) -> list[Utterance]:
+    """The clips of a pair that have not been met before; what is met is taken from `to_come`."""
+    paths, durations = paths_of(row), row.get("durations")
+    if not isinstance(durations, list) or len(durations) != 2:
+        raise Wrong(f"durations is {durations!r}; expected the lengths of both audio_paths")
+    corpus, split = id_text("corpus", row.get("corpus")), id_text("split", row.get("split"))
+    clips = []
+    for audio_path, duration in zip((_below(base, path) for path in paths), durations, strict=True):
+        seconds = _number("durations", duration, 0)
+        if (sample_id := to_come.pop(audio_path, None)) is not None:
+            clips.append(Utterance(audio_path, sample_id, seconds, {}, corpus=corpus, split=split))
+    return clips
+
+
+def _below(base: str, path: str) -> str:
+    return path if os.path.isabs(path) else os.path.normpath(os.path.join(base, path))
 
 
 def _number(key: str, value: Any, low: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Wrong(f"{key} is {value!r}; expected a number")
-    if not low <= value < math.inf:
-        raise _Wrong(f"{key} is {value}; expected a finite number" + (f" >= {low:g}" if low >= 0 else ""))
+        raise Wrong(f"{key} is {value!r}; expected a number")
+    if not low <= value <= sys.float_info.max:
+        raise Wrong(f"{key} is {value}; expected a finite number" + (f" >= {low:g}" if low >= 0 else ""))
     return float(value)

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import orjson
-
 from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import list_corpora
-from sqa_data.errors import DataError
 from sqa_data.labels import RANGES, in_range
-from sqa_data.manifest import Utterance, parse_line
+from sqa_data.manifest import Utterance, numbered
 from sqa_data.prepare.writer import SplitCount, count_notes
 from sqa_data.sources.archives import Progress
 
@@ -119,30 +115,12 @@ def validate(
 
 def _lines(path: Path, result: Verification) -> Iterator[tuple[str, Utterance]]:
     """(file:line, utterance) of every line that holds one; the others are findings."""
-    base = os.path.abspath(path.parent)  # noqa: PTH100
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.isspace():
-                    continue
-                try:
-                    utterance = parse_line(line.removeprefix(b"\xef\xbb\xbf"), base, path, number)
-                except DataError as error:
-                    result.add("schema", f"{path}:{number}", str(error).removeprefix(f"{path}:{number}: "))
-                    continue
-                if b"NaN" in line and not _is_json(line):
-                    result.add("nan", f"{path}:{number}", f"sample {utterance.sample_id!r} has a NaN label")
-                yield f"{path}:{number}", utterance
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the manifest: {error.strerror}") from error
 
+    def report(kind: str, number: int, text: str) -> None:
+        result.add(kind, f"{path}:{number}", text)
 
-def _is_json(line: bytes) -> bool:
-    try:
-        orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return True
+    for number, utterance in numbered(path, report=report):
+        yield f"{path}:{number}", utterance
 
 
 def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result: Verification) -> None:

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sqa_data.clip_list import ClipEntry
 from torch import Tensor
 
 from sqa_model.audio import Clip, Source, load_audio
 from sqa_model.checkpoint.ours import load
 from sqa_model.errors import AudioError, ModelError
-from sqa_model.inputs import Item
 from sqa_model.network.model import MosModel
 
 WINDOW_S = 30.0  # longest piece of speech that the model sees at once
@@ -147,7 +147,7 @@ class Predictor:
         return scores[0] if one else scores
 
     def stream(
-        self, sources: Iterable[Source | Item], sample_rate: int | None = None
+        self, sources: Iterable[Source | ClipEntry], sample_rate: int | None = None
     ) -> Iterator[Prediction]:
         """Score clips as they come, in their order; an unreadable one gives a Prediction with `error`.
 
@@ -170,7 +170,7 @@ class Predictor:
             self._score(batch)
         yield from map(self._prediction, waiting)
 
-    def _read(self, sources: Iterable[Source | Item], sample_rate: int | None) -> "Iterator[_Clip]":
+    def _read(self, sources: Iterable[Source | ClipEntry], sample_rate: int | None) -> "Iterator[_Clip]":
         """Clips cut into windows, in order; read by threads that keep a bounded number ahead."""
         ahead: deque[Future[_Clip]] = deque()
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sqa-read")
@@ -184,8 +184,8 @@ class Predictor:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _read_one(self, source: Source | Item, sample_rate: int | None) -> "_Clip":
-        audio = source.audio_path if isinstance(source, Item) else source
+    def _read_one(self, source: Source | ClipEntry, sample_rate: int | None) -> "_Clip":
+        audio = source.audio_path if isinstance(source, ClipEntry) else source
         rate = self.model.config.sample_rate
         try:
             clip = load_audio(audio, sample_rate, rate=rate, channel=self.channel)

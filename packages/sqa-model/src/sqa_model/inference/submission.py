@@ -5,14 +5,14 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import yaml
+from sqa_data.atomic import atomic_write
+from sqa_data.ids import clip_id
+from sqa_data.results import read_results
 
 from sqa_model.errors import ModelError
-from sqa_model.inference.score_file import read_rows
-
-AUDIO = (".wav", ".flac", ".ogg", ".mp3", ".opus")
 
 
 def write_submission(
@@ -36,8 +36,8 @@ def write_submission(
     """
     scores: list[tuple[str, float]] = []
     bad: list[str] = []
-    for row in read_rows(results):
-        name = stem(row["sample_id"])
+    for row in read_results(results):
+        name = clip_id(row["sample_id"])
         value = row.get("metrics", {}).get(metric)
         if not isinstance(value, int | float) or not math.isfinite(value):
             bad.append(f"{name}: {row.get('error') or f'{metric} is {value}'}")
@@ -47,7 +47,7 @@ def write_submission(
             scores.append((name, value))
     doubled = [name for name, n in Counter(name for name, _ in scores).items() if n > 1]
     found = {name for name, _ in scores}
-    wanted = {stem(name) for name in expected} if expected is not None else found
+    wanted = {clip_id(name) for name in expected} if expected is not None else found
     problems = {
         "without a finite score": bad,
         "twice": doubled,
@@ -70,18 +70,6 @@ def write_submission(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name), text)  # a fixed date: the same scores give the same bytes
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(buffer.getvalue())
-    part.replace(out)
+    with atomic_write(out) as file:
+        file.write(buffer.getvalue())
     return len(scores)
-
-
-def stem(name: str) -> str:
-    """The name of a clip without folders and audio extension.
-
-    >>> stem("test/fileid_1.wav"), stem("v1.5_a")
-    ('fileid_1', 'v1.5_a')
-    """
-    path = PurePosixPath(name)
-    return path.stem if path.suffix.lower() in AUDIO else path.name

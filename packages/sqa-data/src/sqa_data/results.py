@@ -1,0 +1,135 @@
+"""The file of results: one JSON row a clip, appended as they come, so that a stopped run loses at most one batch.
+
+    {"sample_id": "a", "system_id": "s1", "metrics": {"mos": 3.87}, "audio_path": "a.wav", "duration": 3.2,
+     "model": "1f0c9a3e/float32", "warnings": ["low_rate: ..."]}
+
+A clip that cannot be scored has `error` in place of `metrics`. While a run is under way rows may be missing at the end;
+when it ends, there is one row a clip, in input order. Several processes may share the work: each writes a part beside
+the file (`Share.path`), and the one that finds all parts complete merges them.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Required, TypedDict, cast
+
+from sqa_data.atomic import atomic_write
+from sqa_data.clip_list import Key
+from sqa_data.errors import DataError
+from sqa_data.lines import Wrong, id_text, open_lines, parse_object, sample_id_of, spaced_json_line
+from sqa_data.shares import Share
+
+
+class Span(TypedDict):
+    """The scores of a stretch of a clip."""
+
+    start: float  # seconds
+    end: float  # seconds
+    metrics: dict[str, float]
+
+
+class Row(TypedDict, total=False):
+    """What is known of one clip."""
+
+    sample_id: Required[str]
+    system_id: str | None
+    corpus: str | None
+    metrics: dict[str, float]  # head -> score; absent where there is an error
+    error: str
+    audio_path: str
+    duration: float  # seconds
+    model: str  # which weights, and in which precision
+    warnings: list[str]
+    timeline: list[Span]
+
+
+def key_of(row: Row) -> Key:
+    """What makes a row unique: the key of its clip."""
+    return row.get("corpus"), row.get("system_id"), row["sample_id"]
+
+
+def result_line(row: Row) -> bytes:
+    """The line of a row, end included; `DataError` if a score is not finite, which JSON cannot say."""
+    return spaced_json_line(cast("dict[str, object]", row))
+
+
+def read_results(path: Path, *, torn: bool = False) -> list[Row]:
+    """The rows of a results file; with `torn`, a last line that a killed run left unfinished is dropped."""
+    rows = []
+    for number, line in open_lines(path):
+        try:
+            rows.append(_row(line))
+        except Wrong as error:
+            if torn and not line.endswith(b"\n"):
+                break
+            raise DataError(f"{path}:{number}: {error}") from None
+    return rows
+
+
+def _row(line: bytes) -> Row:
+    row = parse_object(line)
+    sample_id = sample_id_of(row)
+    if sample_id is None:
+        raise Wrong("no 'sample_id'; expected an object with the results of one clip")
+    if not isinstance(row.get("metrics", {}), dict):
+        raise Wrong(f'metrics is {row["metrics"]!r}; expected an object such as {{"mos": 3.5}}')
+    names = {key: id_text(key, row[key]) for key in ("system_id", "corpus") if key in row}
+    return cast("Row", row | {"sample_id": sample_id} | names)
+
+
+def write_results(path: Path, rows: Iterable[Row]) -> None:
+    """Write a results file whole or not at all."""
+    with atomic_write(path) as file:
+        file.writelines(map(result_line, rows))
+
+
+def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
+    """The rows of an earlier run of `model` that stand, by clip: those without an error.
+
+    Raises `DataError` where `path` has rows of clips that are not among `keys`, or of another model.
+    """
+    rows = {key_of(row): row for row in (read_results(path, torn=True) if path.exists() else ())}
+    strangers = rows.keys() - set(keys)
+    if strangers:
+        name = min(key[-1] for key in strangers)
+        raise DataError(
+            f"{path}: has {len(strangers)} rows of other clips, such as {name!r}; pass another --out"
+        )
+    others = {row.get("model") for row in rows.values()} - {model}
+    if others:
+        raise DataError(f"{path}: was scored by model {others.pop()}, this is {model}; pass another --out")
+    return {key: row for key, row in rows.items() if "error" not in row}
+
+
+def merge_results(out: Path, count: int, keys: Sequence[Key]) -> None:
+    """Put the parts of `count` shares together in the order of `keys`, if all are complete.
+
+    Whoever comes first does it; the others find it done.
+    """
+    parts = [share.path(out) for share in Share(1, count).together()]
+    if not all(part.exists() for part in parts):  # another process has merged, or has not begun
+        return
+    try:
+        rows = {key_of(row): row for part in parts for row in read_results(part, torn=True)}
+    except DataError:
+        if all(part.exists() for part in parts):
+            raise
+        return  # another process has merged meanwhile
+    if rows.keys() >= set(keys):
+        write_results(out, (rows[key] for key in keys))
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def write_scp(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """One `{metric}.scp` (`sample_id value`) per metric beside the results, as the reference system writes them."""
+    scored = [row for row in rows if "metrics" in row]
+    for row in scored:
+        if any(c.isspace() for c in row["sample_id"]):
+            raise DataError(f"{row['sample_id']!r}: an scp file cannot hold a name with a blank")
+    paths = []
+    for name in scored[0]["metrics"] if scored else ():
+        paths.append(folder / f"{name}.scp")
+        lines = [f"{row['sample_id']} {row['metrics'][name]}\n" for row in scored]
+        with atomic_write(paths[-1]) as file:
+            file.write("".join(lines).encode("utf-8", "surrogateescape"))
+    return paths

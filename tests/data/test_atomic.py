@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 from sqa_data import DataError
-from sqa_data.atomic import atomic_folder, atomic_path, atomic_write, finish_replace, is_locked, lock
+from sqa_data.atomic import (
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    finish_replace,
+    is_locked,
+    lock,
+    write_small,
+)
 
 
 @pytest.fixture(params=[0o022, 0o002, 0o077])
@@ -33,6 +41,8 @@ def test_modes_follow_the_umask(tmp_path: Path, umask: int) -> None:
         other.write_bytes(b"2")
         other.chmod(0o600)
         other.replace(path)
+    write_small(str(tmp_path / "e"), b"5")
+    assert mode(tmp_path / "e") == 0o666 & ~umask
     with lock(tmp_path / "c", "busy"):
         assert mode(tmp_path / "c.lock") == 0o666 & ~umask
     with atomic_folder(tmp_path / "d") as folder:
@@ -42,7 +52,7 @@ def test_modes_follow_the_umask(tmp_path: Path, umask: int) -> None:
     )
     assert mode(tmp_path / "d") == mode(tmp_path / "deep") == 0o777 & ~umask
     assert ((tmp_path / "deep" / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"1", b"2")
-    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".lock") == ["b", "d", "deep"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".lock") == ["b", "d", "deep", "e"]
 
 
 def fill(folder: Path, error: type[BaseException], **options: bool) -> None:
@@ -76,6 +86,15 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseExceptio
         "folder",
         "folder/old",
     ]
+
+
+def test_small_files(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    (tmp_path / "a.tmp").write_bytes(b"left by a kill, and longer")
+    for content in (b"x" * 300_000, memoryview(b"new"), b""):
+        write_small(str(path), content)
+        assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_but_a_file_is_replaced(tmp_path: Path) -> None:

@@ -31,11 +31,14 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """`atomic_write` for writers that want a name instead of an open file.
 
     The name's suffix is `.tmp`. A writer may replace the file (as safetensors does): its mode becomes what the umask
     asks for, all the same.
+
+    sync: put the content on the disk before it gets its name, so that a power cut loses nothing; costs milliseconds,
+    which is too much for each of thousands of files that can be made again.
     """
     path = Path(path)
     _require_regular(path)
@@ -47,11 +50,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         if stat.S_IMODE(temporary.stat().st_mode) != mode:
             temporary.chmod(mode)
-        _sync(temporary)  # the rename must not reach the disk before the content
+        if sync:
+            _sync(temporary)
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def write_small(path: str, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all, in a quarter of the time of `Path.write_bytes`: for hundreds of thousands.
+
+    The temporary name is always the same, so that what a kill leaves is written over; one process at a time, then.
+    """
+    temporary = f"{path}.tmp"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)  # noqa: PTH105  a Path object costs more than the call
 
 
 def temporary_name(path: Path) -> Path:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
+from sqa_data.atomic import atomic_path
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, write_manifest
 
@@ -779,9 +780,8 @@ def _cut(path: str, start: float, seconds: float) -> Samples:
 
 
 def _write_audio(path: Path, samples: Samples) -> None:
-    part = path.with_suffix(".part")
-    sf.write(part, samples.clip(-1, 1 - 2**-15), RATE, format="FLAC", subtype="PCM_16")
-    part.replace(path)
+    with atomic_path(path, sync=False) as part:
+        sf.write(part, samples.clip(-1, 1 - 2**-15), RATE, format="FLAC", subtype="PCM_16")
 
 
 @functools.lru_cache(maxsize=100_000)

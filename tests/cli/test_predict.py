@@ -1,4 +1,4 @@
-"""`sqa-cli predict`, `convert` and `submit`, as a person runs them."""
+"""`sqa-cli predict`, as a person runs it."""
 
 import json
 import os
@@ -6,52 +6,21 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
-import yaml
 from click.testing import CliRunner, Result
-from published import METRICS, SMALL, publish, reference
+from commands import rows, small_model
 from sqa_cli.main import main
-from sqa_model import ModelConfig, MosModel, predict, save
-from sqa_model.network.logmel import LogMelConfig
-
-HEADS = [("mos", 1, 5), ("mos_std", 0, None)]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    config = ModelConfig(LogMelConfig(dim=32, blocks=1), HEADS, dim=32, layers=1, feedforward=64)
-    return str(save(MosModel(config), tmp_path_factory.mktemp("model")))
-
-
-@pytest.fixture
-def wavs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of clips, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "wavs"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(12):
-        wave = rng.standard_normal(16_000 + 1_600 * i) * np.linspace(0.01, 0.1, 16_000 + 1_600 * i)
-        soundfile.write(folder / f"clip {i:02} ü.wav", wave, 16_000)
-    return folder
+from sqa_model import predict
 
 
 def run(*arguments: object, stdin: bytes | str | None = None, code: int = 0) -> Result:
     result = CliRunner().invoke(main, ["predict", *map(str, arguments)], input=stdin)
     assert result.exit_code == code, result.output
     return result
-
-
-def rows(path: Path | str) -> list[dict]:
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
 def test_table_and_json(wavs: Path, model: str) -> None:
@@ -154,9 +123,7 @@ def test_existing_results_are_not_overwritten(wavs: Path, model: str, tmp_path: 
     other = "has 11 rows of other clips"
     file = sorted(wavs.iterdir())[0]
     assert other in run(file, "--model", model, "--out", "r.jsonl", "--resume", code=1).output
-    torch.manual_seed(9)
-    config = ModelConfig(LogMelConfig(dim=32, blocks=1), HEADS, dim=32, layers=1, feedforward=64)
-    second = save(MosModel(config), tmp_path / "second")
+    second = small_model(tmp_path / "second", seed=9)
     said = run("wavs", "--model", second, "--out", "r.jsonl", "--resume", code=1).output
     assert "was scored by model" in said
     assert Path("r.jsonl").read_bytes() == before
@@ -270,75 +237,3 @@ def test_help_needs_no_torch() -> None:
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_convert(tmp_path: Path, wavs: Path) -> None:
-    source = publish(reference(layers=1, **SMALL), tmp_path / "published")
-    result = CliRunner().invoke(main, ["convert", str(source), str(tmp_path / "ours")])
-    assert result.exit_code == 0, result.output
-    assert ", ".join(METRICS) in result.output
-    file = sorted(wavs.iterdir())[0]
-    assert predict(file, tmp_path / "ours", dtype="float32") == predict(file, source, dtype="float32")
-    result = CliRunner().invoke(main, ["convert", str(wavs), str(tmp_path / "none")])
-    assert result.exit_code == 1
-    assert "no model in this folder" in result.output
-
-
-# --- submit ---
-
-ABOUT = ["--team", "us", "--model-size", "2.5", "--pretrained", "wavlm-base-plus"]
-
-
-def submit(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["submit", *map(str, arguments), *ABOUT])
-
-
-def write_results(path: Path, scores: Sequence[object], **changes: dict) -> Path:
-    with path.open("w", encoding="utf-8") as file:
-        for i, score in enumerate(scores):
-            row = {"sample_id": f"fileid_{i}", "metrics": {"mos": score}, **changes.get(f"row{i}", {})}
-            file.write(json.dumps(row) + "\n")
-    return path
-
-
-def test_submission(wavs: Path, model: str) -> None:
-    for path in wavs.iterdir():
-        path.rename(path.with_name(path.name.replace(" ", "_")))
-    run("wavs", "--model", model, "--out", "r.jsonl")
-    result = submit("r.jsonl", "--out", "team.zip", "--count", 12, "--expected", "wavs")
-    assert result.exit_code == 0, result.output
-    with zipfile.ZipFile("team.zip") as archive:
-        assert archive.namelist() == ["mos.scp", "README.yaml"]
-        lines = archive.read("mos.scp").decode().splitlines()
-        about = yaml.safe_load(archive.read("README.yaml"))
-    assert lines == [f"{r['sample_id']} {r['metrics']['mos']}" for r in rows("r.jsonl")]
-    assert about["team"] == "us"
-    assert about["model_size"] == 2.5
-    assert about["pretrained_models"] == ["wavlm-base-plus"]
-
-
-@pytest.mark.parametrize(
-    ("scores", "changes", "options", "message"),
-    [
-        ([3.0, float("nan")], {}, [], "1 without a finite score, such as fileid_1"),
-        ([3.0, None], {}, [], "1 without a finite score"),
-        ([3.0, "4"], {}, [], "1 without a finite score"),
-        ([3.0, 3.1], {"row1": {"metrics": {}, "error": "no such file"}}, [], "fileid_1: no such file"),
-        ([3.0, 3.1], {"row1": {"sample_id": "a/fileid_0.wav"}}, [], "1 twice, such as fileid_0"),
-        ([3.0, 3.1], {}, ["--count", 3], "2 scores, expected 3"),
-        ([3.0], {}, ["--expected", "e.scp"], "1 missing, such as fileid_1"),
-        ([3.0, 3.1, 3.2], {}, ["--expected", "e.scp"], "1 not asked for, such as fileid_2"),
-        ([3.0], {"row0": {"sample_id": "a b"}}, [], "a name must not have blanks"),
-        ([], {}, [], "no scores"),
-    ],
-)
-def test_submission_refuses(
-    scores: list, changes: dict, options: list, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("e.scp").write_text("fileid_0 a.wav\nfileid_1 b.wav\n")
-    results = write_results(tmp_path / "r.jsonl", scores, **changes)
-    result = submit(results, "--out", "team.zip", *options)
-    assert result.exit_code == 1
-    assert message in result.output
-    assert not Path("team.zip").exists()

@@ -1,8 +1,8 @@
 """Arguments, options and ways to write a value that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,29 +11,28 @@ from sqa_cli import terminal
 if TYPE_CHECKING:
     from sqa_data.shares import Share
 
+Command = Callable[..., Any]
 
-class ShareType(click.ParamType):
-    """I/N: a share of the work."""
 
-    name = "share"
+def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> "Share | None":
+    from sqa_data.errors import DataError
+    from sqa_data.shares import Share
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "Share | None":
-        from sqa_data.errors import DataError
-        from sqa_data.shares import Share
+    try:
+        return None if value is None else Share.parse(value)
+    except DataError as error:
+        raise click.BadParameter(str(error)) from error
 
-        try:
-            return value if isinstance(value, Share) else Share.parse(str(value))
-        except DataError as error:
-            self.fail(str(error), param, ctx)
+
+def shard(help: str) -> Callable[[Command], Command]:  # noqa: A002  as click calls it
+    """The option --shard I/N, a share of the work."""
+    return click.option("--shard", metavar="I/N", callback=_share, help=help)
 
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 FILE_HERE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-SHARE = ShareType()
 
 manifests = click.argument("manifests", nargs=-1, required=True, type=FILE_HERE)
 raw = click.option("--raw", type=FOLDER, default="raw", show_default=True, help="Archives: RAW/NAME/.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqa_cli.options import SHARE
+from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, printable, say, say_json, width
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ NAME_WIDTH = 8
 )
 @click.option("--batch-seconds", type=float, help="Audio that goes through the model together.")
 @click.option("--workers", default=2, show_default=True, help="Threads that read and resample.")
-@click.option(
-    "--shard", type=SHARE, metavar="I/N", help="Score the I-th of N shares; torchrun sets this by itself."
-)
+@o.shard("Score the I-th of N shares; torchrun sets this by itself.")
 def predict(
     inputs: tuple[str, ...],
     model: str | None,

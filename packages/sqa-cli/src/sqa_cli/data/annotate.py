@@ -43,12 +43,7 @@ SHOWN = 5
 @click.option(
     "--fast", is_flag=True, help="Lower precision where a metric offers it (bfloat16; kept apart in the log)."
 )
-@click.option(
-    "--shard",
-    type=o.SHARE,
-    metavar="I/N",
-    help="Do part I (from 1) of N; the last to finish writes the manifest. Default under torchrun.",
-)
+@o.shard("Do part I (from 1) of N; the last to finish writes the manifest. Default under torchrun.")
 @click.option("--overwrite", is_flag=True, help="Also replace labels that the manifest already has.")
 @click.option("--retry-errors", is_flag=True, help="Try clips again that failed before.")
 @click.option("--relative", is_flag=True, help="Write audio paths relative to the new manifest.")

@@ -41,11 +41,11 @@ def degrade(
     as_json: bool,
     **draw: Any,
 ) -> None:
-    """Make a corpus of degraded speech from clean SPEECH (folders by talker, or a manifest.csv with path and
-    speaker).
+    """Make a corpus of degraded speech from clean SPEECH.
 
-    Rooms, noises, clipping, suppressors, codecs, packet loss and chains of them; talkers and noises are in
-    one split only. The same command gives the same samples, and goes on where an interrupted run stopped.
+    SPEECH has a folder for each talker, or a manifest.csv with path and speaker. Rooms, noises, clipping,
+    suppressors, codecs, packet loss and chains of them; talkers and noises are in one split only. The same
+    command gives the same samples, and goes on where an interrupted run stopped.
 
     \b
     Example:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from sqa_model.training.config import load_config
+from sqa_model.training.config_text import load_config
 from sqa_model.training.loop import Progress, train
 from torch import nn
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from sqa_data import read_manifest
 from sqa_model import load, save
 from sqa_model.network.model import MosModel
-from sqa_model.training.loss import SMALLEST_STD
+from sqa_model.training.error_loss import SMALLEST_STD
 from sqa_model.training.source import read_audio
 
 

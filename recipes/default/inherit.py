@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from sqa_data import read_manifest
 from sqa_model import load_config, save
 from sqa_model.network.model import MosModel, bounded
-from sqa_model.training.loop import build_model
+from sqa_model.training.build import build_model
 from sqa_model.training.source import read_audio
 from torch import Tensor, nn
 

@@ -48,7 +48,8 @@ def test_results_go_on() -> None:
 def test_a_run_goes_on(left: Path) -> None:
     """Three updates more end where the run without a stop ended (to what another processor may round)."""
     from sqa_model import train
-    from sqa_model.training.config import TrainConfig, parse
+    from sqa_model.training.config import TrainConfig
+    from sqa_model.training.config_text import parse
 
     config = parse(TrainConfig, json.loads(Path("stopped/config.json").read_text()))
     seen: list[int] = []

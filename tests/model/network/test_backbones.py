@@ -82,8 +82,8 @@ def test_its_sizes_are_checked_and_named() -> None:
 
 
 def test_training_knows_it() -> None:
+    from sqa_model.training.build import build_model
     from sqa_model.training.config import TrainConfig
-    from sqa_model.training.loop import build_model
 
     config = TrainConfig()
     assert config.model.backbone in BACKBONES

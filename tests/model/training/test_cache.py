@@ -12,7 +12,7 @@ from sqa_model import ModelConfig, MosModel
 from sqa_model.errors import ModelError
 from sqa_model.network.wavlm import WavLMConfig
 from sqa_model.training.cache import FeatureCache
-from sqa_model.training.source import Clips
+from sqa_model.training.clips import Clips
 
 
 def tiny(seed: int = 0, normalize: bool = False) -> MosModel:

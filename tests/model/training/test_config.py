@@ -1,20 +1,14 @@
 """Reading, overriding, checking and saving a training configuration."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqa_data.labels import RANGES
 from sqa_model.errors import ModelError
-from sqa_model.training.config import (
-    ConfigError,
-    RunConfig,
-    TrainConfig,
-    differences,
-    from_json,
-    load_config,
-    presets,
-    to_json,
-)
+from sqa_model.training.config import ConfigError, RunConfig, TrainConfig
+from sqa_model.training.config_text import differences, from_json, load_config, presets, to_json
 
 
 @pytest.mark.parametrize("preset", presets())
@@ -40,7 +34,9 @@ def test_the_reference_recipes() -> None:
 
 def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
-    file.write_text("epochs = 7\n[optim]\nlr = 0.5\nwarmup = 3\n[loss.weights]\npesq = 0.5\n")
+    file.write_text(
+        'epochs = 7\n[model]\nheads = ["mos", "pesq"]\n[optim]\nlr = 0.5\nwarmup = 3\n[loss.weights]\npesq = 0.5\n'
+    )
     config = load_config(
         "mini", file, ["optim.lr=1e-4", "run.device=cpu", "optim.ema=none", "loss.weights.mos=2"]
     )
@@ -68,6 +64,15 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
         ("data.max_seconds=9999", r"data\.max_seconds: found 9999.0, expected no more than batch.seconds"),
         ("optim=3", r"optim: found 3, expected a table"),
         ("loss.rank=-1", r"loss\.rank"),
+        ("loss.kind=l3", r"loss\.kind: found 'l3', expected one of mse, l1, huber, nll"),
+        ("loss.weights.pesk=1", r"loss\.weights\.pesk: found 1\.0, expected a head of the model: mos"),
+        ("eval.head=pesq", r"eval\.head: found 'pesq', expected a head of the model: mos"),
+        ('model.heads=["mos", "mos_std"]', r"'mos_std' is only learned with loss\.kind"),
+        ("run.device=tpu", r"run\.device: found 'tpu', expected auto, cpu, cuda or cuda:<number>"),
+        ("optim.unfreeze=0", r"optim\.unfreeze: found 0, but logmel has no pretrained weights"),
+        ("data.cache=x", r"data\.cache: needs a frozen backbone, found optim\.unfreeze = -1"),
+        ("seed=-1", r"seed: found -1"),
+        (f"optim.lr=1{'0' * 400}", r"optim\.lr: found 1000"),
         ("data.weights.bvcc=-1", r"data\.weights\.bvcc"),
         ("lr", r"--set lr: expected name=value"),
         ("data.train=3", r"data\.train: found 3, expected a list"),
@@ -88,6 +93,24 @@ def test_unknown_preset_and_broken_files(tmp_path: Path) -> None:
         load_config(file=tmp_path / "broken.toml")
     with pytest.raises(ConfigError, match="not JSON"):
         from_json("{")
+
+
+def test_mistakes_are_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+from sqa_model.errors import ModelError
+from sqa_model.training.config_text import load_config
+from sqa_model.training.run_folder import check_run
+try:
+    check_run(Path({str(tmp_path)!r}), load_config("mini", overrides=["data.train=nowhere.jsonl"]))
+except ModelError as error:
+    print(error)
+sys.exit("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "data.train: no file matches 'nowhere.jsonl'" in done.stdout
 
 
 def test_only_fields_that_change_the_result_count_as_differences() -> None:

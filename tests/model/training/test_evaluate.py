@@ -7,11 +7,11 @@ import pandas
 import pytest
 import torch
 from sqa_model.errors import ModelError
-from sqa_model.training.config import EvalConfig
+from sqa_model.training.clips import Clips
+from sqa_model.training.config import BatchConfig, EvalConfig
 from sqa_model.training.evaluate import agreement, merit, predictions
-from sqa_model.training.processes import Team
-from sqa_model.training.sampler import BatchConfig
-from sqa_model.training.source import Clips, Unreadable
+from sqa_model.training.processes import Processes
+from sqa_model.training.source import Unreadable
 
 
 def clips(count: int = 60, seed: int = 0) -> Clips:
@@ -79,7 +79,7 @@ def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
     merged = np.full((60, 2), math.nan)
     for rank in range(processes):
 
-        class Lone(Team):
+        class Lone(Processes):
             """One of several processes, whose peers have nothing to say here."""
 
             def gather(self, thing: object) -> list:
@@ -102,7 +102,7 @@ def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
 
 def test_unreadable_clips_are_reported_and_strange_scores_stop() -> None:
     table = clips()
-    alone = Team(0, 1, torch.device("cpu"))
+    alone = Processes(0, 1, torch.device("cpu"))
 
     def load(i: int) -> float:
         if i == 4:

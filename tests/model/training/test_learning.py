@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sqa_model.training.config import load_config
+from sqa_model.training.config_text import load_config
 from sqa_model.training.loop import train
 
 RATE = 16_000

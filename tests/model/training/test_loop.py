@@ -19,8 +19,10 @@ import torch
 from safetensors.torch import load_file
 from sqa_model.errors import ModelError
 from sqa_model.network.model import Features, MosModel
-from sqa_model.training.config import TrainConfig, load_config
-from sqa_model.training.loop import Progress, build_model, lr_factor, train
+from sqa_model.training.build import build_model, lr_factor
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.config_text import load_config
+from sqa_model.training.loop import Progress, train
 
 TINY = [
     "model.dim=16",
@@ -140,7 +142,9 @@ def test_a_run_leaves_everything_that_was_promised(configure: Configure, tmp_pat
     assert result.updates == seen[-1].update == seen[-1].total == len(seen)
     folder = tmp_path / "run"
     names = {p.name.split(".")[0] if "events" in p.name else p.name for p in folder.iterdir()}
-    assert names == {"best", "last", "config.json", "environment.json", "events", "log.txt", "metrics.jsonl"}
+    assert names - {".run.lock"} == {
+        *("best", "last", "config.json", "environment.json", "events", "log.txt", "metrics.jsonl")
+    }
     for name in ("best", "last"):
         assert {"config.json", "model.safetensors"} <= {p.name for p in (folder / name).iterdir()}
     rows = lines(folder)

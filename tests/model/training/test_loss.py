@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from sqa_model.errors import ModelError
+from sqa_model.training.config import LossConfig
 from sqa_model.training.loss import (
     CorpusScale,
-    LossConfig,
     head_weights,
     label_counts,
     pair_counts,
@@ -270,8 +270,3 @@ def test_an_untrained_corpus_scale_changes_nothing() -> None:
     pred, _, corpus = batch(5, 3)
     scale = CorpusScale(2, 3, torch.full((3,), 3.0)).double()
     assert torch.allclose(scale(pred, corpus), pred)
-
-
-def test_a_weight_for_an_unknown_head_is_an_error() -> None:
-    with pytest.raises(ModelError, match=r"loss.weights.*'pesk'.*mos, pesq"):
-        head_weights(LossConfig(weights={"pesk": 1.0}), ("mos", "pesq"))

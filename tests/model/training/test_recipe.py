@@ -11,7 +11,7 @@ import torch
 from sqa_data import Utterance, write_manifest
 from sqa_model import load_config
 from sqa_model.network.model import MosModel, bounded
-from sqa_model.training.loop import build_model
+from sqa_model.training.build import build_model
 
 pytest.importorskip("distillmos")
 RECIPE = Path(__file__).parents[3] / "recipes" / "default"

@@ -1,86 +1,136 @@
-"""The run folder: whole at any moment, whoever kills the writer and when."""
+"""The run folder: one run, one config, one training at a time; a checkpoint is replaced whole or not at all."""
 
-import contextlib
-import itertools
 import json
+import multiprocessing
+import os
+import stat
 from pathlib import Path
 
 import pytest
+from sqa_data.atomic import lock
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
-from sqa_model.training.config import ConfigError, TrainConfig, load_config
+from sqa_model.training.config import ConfigError, TrainConfig
+from sqa_model.training.config_text import load_config
 
 
-class Killed(BaseException):
-    """Stands for the process ending at this very line."""
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
+    return configured(tmp_path)
 
 
-def fill(text: str):
-    def write(folder: Path) -> None:
-        (folder / "a").write_text(text)
-        (folder / "b").write_text(text)
-
-    return write
-
-
-def test_a_replacement_killed_anywhere_leaves_one_whole_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Die at every step (rename, removal, sync) in turn; then the old or the new one is there, whole."""
-    folder = tmp_path / "last"
-    seen = set()
-    for deadly in itertools.count():
-        run_folder.replace_folder(folder, fill("old"))
-        steps = 0
-
-        def dying(original):
-            def step(*arguments, **options):
-                nonlocal steps
-                steps += 1
-                if steps > deadly:  # noqa: B023
-                    raise Killed
-                return original(*arguments, **options)
-
-            return step
-
-        finished = False
-        with monkeypatch.context() as patch, contextlib.suppress(Killed):
-            patch.setattr(Path, "rename", dying(Path.rename))
-            patch.setattr(run_folder.shutil, "rmtree", dying(run_folder.shutil.rmtree))
-            patch.setattr(run_folder, "_sync", dying(run_folder._sync))
-            run_folder.replace_folder(folder, fill("new"))
-            finished = True
-        run_folder.finish_replace(folder)
-        contents = {(folder / name).read_text() for name in "ab"}
-        assert contents in ({"old"}, {"new"})
-        assert [p.name for p in tmp_path.iterdir()] == ["last"]
-        seen |= contents
-        if finished:
-            break
-    assert contents == {"new"}
-    assert seen == {"old", "new"}
-    assert deadly > 8  # there were many places to die at
+def configured(folder: Path, *overrides: str) -> TrainConfig:
+    """A config whose manifests are there."""
+    (folder / "data.jsonl").touch()
+    data = [f"data.{which}={folder}/data.jsonl" for which in ("train", "dev")]
+    return load_config(overrides=[*data, *overrides])
 
 
 def test_a_run_of_another_config_is_refused_with_the_difference(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    run_folder.open_run(folder, TrainConfig())
-    run_folder.open_run(folder, load_config(overrides=["run.workers=5"]))  # the machine may change
+    with run_folder.open_run(folder, configured(tmp_path)):
+        pass
+    with run_folder.open_run(folder, configured(tmp_path, "run.workers=5")):  # the machine may change
+        pass
     with pytest.raises(ConfigError, match=r"(?s)another config.*optim\.lr: 3e-05 -> 0\.1.*another folder"):
-        run_folder.open_run(folder, load_config(overrides=["optim.lr=0.1"]))
+        run_folder.check_run(folder, configured(tmp_path, "optim.lr=0.1"))
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("important")
-    with pytest.raises(ModelError, match="no run folder"):
-        run_folder.open_run(tmp_path, TrainConfig())
-    with pytest.raises(ModelError, match="no run folder"):
-        run_folder.open_run(tmp_path / "thesis.tex", TrainConfig())
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, config: TrainConfig) -> None:
+    folder = tmp_path / "writing"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("important")
+    for place in (folder, folder / "thesis.tex"):
+        with pytest.raises(ModelError, match="no run folder"):
+            run_folder.check_run(place, config)
+    assert [p.name for p in folder.iterdir()] == ["thesis.tex"]
 
 
-def test_rewinding_drops_later_and_torn_lines(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"update": u}) + "\n" for u in (1, 2, 3)) + '{"upd')
-    run_folder.rewind_metrics(path, 2)
-    assert [json.loads(line)["update"] for line in path.read_text().splitlines()] == [1, 2]
-    run_folder.rewind_metrics(tmp_path / "absent.jsonl", 2)
+def test_what_a_kill_left_before_the_config_was_written_is_no_obstacle(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".config.json.123-0.tmp").write_text("{")
+    (folder / ".run.lock").touch()
+    with run_folder.open_run(folder, config):
+        assert (folder / "config.json").exists()
+
+
+def test_missing_manifests_are_told_before_the_folder_is_made(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ModelError, match=r"data\.train: no file matches 'nowhere'"),
+        run_folder.open_run(tmp_path / "run", load_config(overrides=["data.train=nowhere"])),
+    ):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def _hold(
+    folder: str, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event"
+) -> None:
+    with lock(Path(folder) / ".run", "busy"):
+        ready.set()
+        done.wait(60)
+
+
+def test_a_second_training_is_told_in_one_sentence(tmp_path: Path, config: TrainConfig) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=_hold, args=(str(tmp_path / "run"), ready, done))
+    other.start()
+    try:
+        assert ready.wait(60)
+        with (
+            pytest.raises(ModelError, match=r"run: another process trains in this folder; wait"),
+            run_folder.open_run(tmp_path / "run", config),
+        ):
+            pass
+    finally:
+        done.set()
+        other.join()
+    with run_folder.open_run(tmp_path / "run", config):
+        pass
+
+
+def test_everything_follows_the_umask(tmp_path: Path, config: TrainConfig) -> None:
+    before = os.umask(0o027)
+    try:
+        with run_folder.open_run(tmp_path / "run", config):
+            run_folder.replace(tmp_path / "run" / "last", lambda part: (part / "a").write_text("a"))
+    finally:
+        os.umask(before)
+    for name in ("config.json", "environment.json", "last/a"):
+        assert stat.S_IMODE((tmp_path / "run" / name).stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "run" / "last").stat().st_mode) == 0o750
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "last"
+    run_folder.replace(folder, lambda part: (part / "a").write_text("old"))
+
+    def full(part: Path) -> None:
+        (part / "a").write_text("new")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(
+        ModelError, match=r"last: cannot write the checkpoint: No space left.*before it is intact"
+    ):
+        run_folder.replace(folder, full)
+    assert (folder / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["last"]
+
+
+def test_what_0_1_0_left_half_written_is_cleared_away(tmp_path: Path, config: TrainConfig) -> None:
+    folder = tmp_path / "run"
+    for name in (".last.part", ".last.new", ".best.old"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "a").write_text(name)
+    with run_folder.open_run(folder, config):
+        assert (folder / "last" / "a").read_text() == ".last.new"
+    assert not {p.name for p in folder.iterdir()} & {".last.part", ".last.new", ".best.old"}
+
+
+def test_the_environment_is_json(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(run_folder.environment()))
+    assert {"command", "python", "torch", "git_commit", "processes"} <= found.keys()

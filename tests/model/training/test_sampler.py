@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_model.errors import ModelError
-from sqa_model.training.sampler import BatchConfig, epoch_clips, micro_batches, shares, updates
+from sqa_model.training.config import BatchConfig
+from sqa_model.training.sampler import epoch_clips, micro_batches, shares, updates
 
 
 def lengths(count: int, seed: int = 0) -> np.ndarray:

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 import torch
 from sqa_model.errors import ModelError
+from sqa_model.training.clips import read_clips
 from sqa_model.training.config import DataConfig
-from sqa_model.training.source import Unreadable, read_ahead, read_audio, read_clips
+from sqa_model.training.source import Unreadable, read_ahead, read_audio
 
 
 def manifest(path: Path, *rows: dict) -> str:
@@ -90,7 +91,7 @@ def test_a_window_is_the_stated_piece(tmp_path: Path, suffix: str) -> None:
     soundfile.write(tmp_path / f"a.{suffix}", ramp, 16_000)
     path = str(tmp_path / f"a.{suffix}")
     for place, start in ((0.0, 0), (0.5, 12_000), (1.0, 24_000)):
-        window = read_audio(path, 16_000, most_s=0.5, place=place)
+        window = read_audio(path, 16_000, most_s=0.5, crop_at=place)
         assert np.allclose(window, ramp[start : start + 8_000], atol=1e-4)
     assert len(read_audio(path, 16_000, most_s=2.0)) == 32_000
 
@@ -121,10 +122,9 @@ def test_reading_ahead_keeps_the_order_and_the_distance() -> None:
         return item * 10
 
     jobs = [[2 * i, 2 * i + 1] for i in range(20)]
-    reader = read_ahead(jobs, load, workers=3, ahead=2)
-    first = next(reader)
-    assert first == [0, 10]
-    rest = list(reader)
+    reader = read_ahead(jobs, list[int], load, workers=3, ahead=2)
+    assert next(reader) == ([0, 1], [0, 10])
+    rest = [loaded for _, loaded in reader]
     assert [len(job) for job in rest] == [2] * 19
     assert isinstance(rest[1][1], Unreadable)
     assert rest[-1] == [380, 390]
@@ -135,12 +135,13 @@ def test_other_errors_in_a_reader_are_not_swallowed() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(read_ahead([[1]], load, workers=1, ahead=1))
+        list(read_ahead([[1]], list[int], load, workers=1, ahead=1))
 
 
 def test_a_reader_closed_early_stops_reading() -> None:
     asked: list[int] = []
-    reader = read_ahead(([i] for i in range(1000)), lambda i: asked.append(i) or i, workers=1, ahead=2)
+    jobs = ([i] for i in range(1000))
+    reader = read_ahead(jobs, list[int], asked.append, workers=1, ahead=2)
     next(reader)
     reader.close()
     assert len(asked) < 10

@@ -50,7 +50,7 @@ def train(
     Ctrl-C saves and stops. The run folder holds best/ and last/ (both for
     predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
     """
-    from sqa_model.training.config import load_config, to_json
+    from sqa_model.training.config_text import load_config, to_json
 
     for name, patterns in (("data.train", train_data), ("data.dev", dev_data)):
         overrides += (f"{name}={json.dumps(patterns)}",) if patterns else ()
@@ -59,6 +59,9 @@ def train(
         say(*to_json(config).splitlines())
         return
 
+    from sqa_model.training.run_folder import check_run
+
+    check_run(out, config)  # before the seconds that torch takes to load
     from sqa_model.training.loop import train as run
 
     # of torchrun's processes only one talks

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from sqa_model.network.backbones import BACKBONES
     from sqa_model.network.config import Head, ModelConfig
     from sqa_model.network.model import Features, MosModel
-    from sqa_model.training.config import TrainConfig, load_config
+    from sqa_model.training.config import TrainConfig
+    from sqa_model.training.config_text import load_config
     from sqa_model.training.loop import train
 
 _HOMES = {  # public name -> module that defines it
@@ -32,7 +33,7 @@ _HOMES = {  # public name -> module that defines it
     "Predictor": "inference.predictor",
     "TrainConfig": "training.config",
     "load": "checkpoint.ours",
-    "load_config": "training.config",
+    "load_config": "training.config_text",
     "predict": "inference.predictor",
     "save": "checkpoint.ours",
     "train": "training.loop",

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from sqa_model.errors import ModelError
 from sqa_model.network.model import MosModel
-from sqa_model.training.source import Clips
+from sqa_model.training.clips import Clips
 
 HALF = 65504.0  # largest number of half precision
 

@@ -1,25 +1,18 @@
-"""TrainConfig: every number of a run as typed dataclasses, read from TOML, overridden by `name=value`.
+"""TrainConfig: every number of a run as typed dataclasses, checked when they are made.
 
-Nothing in a config is executable. Whatever is wrong is reported with the dotted name of its field. The resolved
-config is saved as JSON in the run folder and reads back equal.
+What does not fit together is found here, before torch is loaded; `config_text` reads and writes them.
 """
 
-import dataclasses
-import difflib
-import json
-import math
-import tomllib
-import types
-import typing
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from sqa_data.labels import is_uncertainty
+from sqa_metrics.figures import FIGURES
 
 from sqa_model.errors import ModelError
-from sqa_model.training.loss import LossConfig
-from sqa_model.training.sampler import BatchConfig
+from sqa_model.training.error_loss import LOSSES
 
 
 class ConfigError(ModelError):
@@ -65,6 +58,28 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class BatchConfig:
+    """How clips are grouped.
+
+    seconds: at most this many padded seconds (clips x longest) in one update, over all processes.
+    clips: at most this many clips in one update.
+    micro_seconds: at most this many padded seconds in one process's memory at once; none: the whole of its
+        share. Lower it when memory runs out: it changes speed, not the result (but for the pairs of
+        `loss.rank`).
+    """
+
+    seconds: float = 600.0
+    clips: int = 128
+    micro_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.seconds > 0, "batch.seconds", self.seconds, "a number above 0")
+        require(self.clips >= 1, "batch.clips", self.clips, "1 or more")
+        micro = self.micro_seconds
+        require(micro is None or micro > 0, "batch.micro_seconds", micro, "a number above 0, or none")
+
+
+@dataclass(frozen=True)
 class OptimConfig:
     """AdamW and its schedule, counted in updates (so neither processes nor accumulation change it).
 
@@ -102,6 +117,35 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What is minimised.
+
+    kind: per-head regression loss, a name in `error_loss.LOSSES`. "mse" is the reference's; "nll" also trains the
+        head's predicted deviation, the head called `<name>_std`, where there is one (and is "mse" on the others).
+    huber_delta: where "huber" turns from squared to linear, in label units.
+    weights: weight per head (default 1); the loss is the weighted mean over the heads labelled in the update.
+    rank: weight of the pairwise ranking term added to each head's loss; 0 leaves it out.
+    rank_margin: pairs whose labels differ by no more than this are not ranked, in label units.
+    corpus_scale: learn an offset and a scale per corpus between prediction and label, used in training only.
+    """
+
+    kind: str = "mse"
+    huber_delta: float = 0.5
+    weights: dict[str, float] = field(default_factory=dict)
+    rank: float = 0.0
+    rank_margin: float = 0.1
+    corpus_scale: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.kind in LOSSES, "loss.kind", self.kind, f"one of {', '.join(LOSSES)}")
+        require(self.huber_delta > 0, "loss.huber_delta", self.huber_delta, "a number above 0")
+        require(self.rank >= 0, "loss.rank", self.rank, "0 (off) or more")
+        require(self.rank_margin >= 0, "loss.rank_margin", self.rank_margin, "0 or more")
+        for name, weight in self.weights.items():
+            require(weight >= 0, f"loss.weights.{name}", weight, "0 or more")
+
+
+@dataclass(frozen=True)
 class EvalConfig:
     """When the development set is measured and which checkpoint is the best one.
 
@@ -119,7 +163,7 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         require(self.every is None or self.every >= 1, "eval.every", self.every, "1 or more updates, or none")
-        known = [f"{level}_{m}" for level in ("system", "utterance") for m in ("mse", "lcc", "srcc", "ktau")]
+        known = [f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES]
         require(self.metric in known, "eval.metric", self.metric, f"one of {', '.join(known)}")
         require(
             self.patience is None or self.patience >= 1, "eval.patience", self.patience, "1 or more, or none"
@@ -147,6 +191,8 @@ class RunConfig:
     tensorboard: bool = True
 
     def __post_init__(self) -> None:
+        known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device)
+        require(known is not None, "run.device", self.device, "auto, cpu, cuda or cuda:<number>")
         require(self.threads is None or self.threads >= 1, "run.threads", self.threads, "1 or more, or none")
         require(self.workers >= 1, "run.workers", self.workers, "1 or more")
         require(self.ahead >= 1, "run.ahead", self.ahead, "1 or more")
@@ -210,178 +256,33 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "0 or more, below 2^63")
         require(
             self.data.max_seconds <= (self.batch.micro_seconds or self.batch.seconds),
             "data.max_seconds",
             self.data.max_seconds,
             "no more than batch.seconds and batch.micro_seconds, so that every clip fits a batch",
         )
+        if self.data.cache is not None and self.optim.unfreeze != 0:
+            raise ConfigError(
+                f"data.cache: needs a frozen backbone, found optim.unfreeze = {self.optim.unfreeze}; "
+                "set it to 0, or data.cache to none"
+            )
+        if self.model.init is None:
+            if self.optim.unfreeze == 0 and self.model.backbone == "logmel":
+                raise ConfigError(
+                    "optim.unfreeze: found 0, but logmel has no pretrained weights; expected -1 (all of it)"
+                )
+            self.check_heads(self.model.heads)
 
-
-def presets() -> tuple[str, ...]:
-    """Names of the presets in the package.
-
-    >>> presets()
-    ('mini', 'universa-ext-22metric', 'universa-ext-5metric', 'universa-ext-mos-only')
-    """
-    files = resources.files("sqa_model").joinpath("presets").iterdir()
-    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
-
-
-def load_config(
-    preset: str | None = None, file: str | Path | None = None, overrides: Iterable[str] = ()
-) -> TrainConfig:
-    """A preset, changed by a TOML file, changed by `name=value` overrides; each may be left out.
-
-    A value is written as in TOML (`3e-4`, `true`, `["a.jsonl"]`), a bare word is a string, `none` switches an
-    optional field off. Raises `ConfigError` naming the field.
-
-    >>> load_config("mini", overrides=["optim.lr=1e-4", "run.device=cpu"]).optim.lr
-    0.0001
-    """
-    table: dict[str, Any] = {}
-    if preset is not None:
-        require(preset in presets(), "preset", preset, f"one of {', '.join(presets())}")
-        table = tomllib.loads(
-            resources.files("sqa_model").joinpath(f"presets/{preset}.toml").read_text("utf-8")
-        )
-    if file is not None:
-        _merge(table, _read_toml(Path(file)))
-    for override in overrides:
-        _merge(table, _override(override))
-    config: TrainConfig = parse(TrainConfig, table)
-    return config
-
-
-def parse(kind: Any, value: Any, name: str = "") -> Any:
-    """`value` (from TOML or JSON) as the type `kind`, checked all the way down; `name` is its dotted place.
-
-    >>> parse(BatchConfig, {"seconds": 60, "micro_seconds": "none"})
-    BatchConfig(seconds=60.0, clips=128, micro_seconds=None)
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, Mapping):
-            raise _wrong(name, value, "a table")
-        hints = typing.get_type_hints(kind)
-        names = [f.name for f in dataclasses.fields(kind)]
-        for key in value:
-            if key not in names:
-                close = difflib.get_close_matches(key, names, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
-                raise ConfigError(f"{_join(name, key)}: no such field; {hint}")
-        return kind(**{key: parse(hints[key], item, _join(name, key)) for key, item in value.items()})
-    if origin in (types.UnionType, typing.Union):  # X | None, the only union there is
-        inner = next(a for a in arguments if a is not type(None))
-        return None if value is None or value == "none" else parse(inner, value, name)
-    if origin is Literal:
-        if value not in arguments:
-            raise _wrong(name, value, f"one of {', '.join(arguments)}")
-        return value
-    if origin is tuple:
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            raise _wrong(name, value, "a list")
-        if arguments[-1] is not Ellipsis and len(items) != len(arguments):
-            raise _wrong(name, value, f"a list of {len(arguments)}")
-        return tuple(parse(arguments[0], item, f"{name}[{i}]") for i, item in enumerate(items))
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise _wrong(name, value, "a table of name = value")
-        return {str(key): parse(arguments[1], item, _join(name, str(key))) for key, item in value.items()}
-    if (
-        kind is float
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    ):
-        return float(value)
-    if kind in (int, str, bool) and type(value) is kind:
-        return value
-    expected = {float: "a finite number", int: "a whole number", str: "a string", bool: "true or false"}
-    raise _wrong(name, value, expected[kind])
-
-
-def to_json(config: TrainConfig) -> str:
-    """The config as JSON text, every field written out; `from_json` gives it back equal.
-
-    >>> from_json(to_json(TrainConfig())) == TrainConfig()
-    True
-    """
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def from_json(text: str, source: str = "config.json") -> TrainConfig:
-    """Read what `to_json` wrote; `source` is named in errors."""
-    try:
-        config: TrainConfig = parse(TrainConfig, json.loads(text))
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"{source}: not JSON ({error}); the run folder is damaged, start in a new one"
-        ) from error
-    return config
-
-
-def differences(old: TrainConfig, new: TrainConfig) -> list[str]:
-    """The fields in which two configs differ, `run` left out: `name: old -> new`.
-
-    >>> differences(TrainConfig(), TrainConfig(seed=7, run=RunConfig(workers=4)))
-    ['seed: 42 -> 7']
-    """
-    one, other = _flat(dataclasses.asdict(old)), _flat(dataclasses.asdict(new))
-    return [
-        f"{name}: {one.get(name)} -> {other.get(name)}"
-        for name in sorted(one.keys() | other.keys())
-        if one.get(name) != other.get(name) and not name.startswith("run.")
-    ]
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the config: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from error
-
-
-def _override(text: str) -> dict[str, Any]:
-    """`optim.lr=1e-4` -> {"optim": {"lr": 1e-4}}."""
-    name, equals, raw = text.partition("=")
-    if not equals or not name.strip():
-        raise ConfigError(f"--set {text}: expected name=value, for example optim.lr=1e-4")
-    try:
-        value = tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = raw.strip()  # a bare word
-    for part in reversed(name.strip().split(".")):
-        value = {part: value}
-    return typing.cast(dict[str, Any], value)
-
-
-def _merge(table: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Put `over` onto `table`, going into tables that both have."""
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
-            _merge(table[key], value)
-        else:
-            table[key] = value
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _join(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
-
-
-def _wrong(name: str, found: object, expected: str) -> ConfigError:
-    return ConfigError(f"{name or 'config'}: found {found!r}, expected {expected}")
+    def check_heads(self, heads: Sequence[str]) -> None:
+        """Refuse what does not fit a model with these heads (those of `model.init` are only known once it is read)."""
+        known = f"a head of the model: {', '.join(heads)}"
+        require(self.eval.head in heads, "eval.head", self.eval.head, known)
+        for name in self.loss.weights:
+            require(name in heads, f"loss.weights.{name}", self.loss.weights[name], known)
+        uncertain = [name for name in heads if is_uncertainty(name)]
+        if uncertain and self.loss.kind != "nll":
+            raise ConfigError(
+                f'model.heads: {uncertain[0]!r} is only learned with loss.kind = "nll"; set it, or leave it out'
+            )

@@ -1,50 +1,51 @@
-"""Measure a model on a development set: every clip once, per corpus, at the utterance and system level."""
+"""Measure a model on a development set: every clip once, per corpus, with the figures that `sqa-cli score` gives."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-from sqa_metrics.agreement import ConstantInputWarning, ktau, lcc, mse, srcc
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.report import by_corpus
 from torch import Tensor
 
 from sqa_model.errors import ModelError
-from sqa_model.training.config import EvalConfig
-from sqa_model.training.processes import Team
-from sqa_model.training.sampler import BatchConfig, micro_batches
-from sqa_model.training.source import Clips, Unreadable, read_ahead
-
-METRICS = {"mse": mse, "lcc": lcc, "srcc": srcc, "ktau": ktau}
+from sqa_model.training.clips import Clips
+from sqa_model.training.config import BatchConfig, EvalConfig
+from sqa_model.training.processes import Processes
+from sqa_model.training.sampler import micro_batches
+from sqa_model.training.source import Unreadable, read_ahead
 
 # corpus -> head -> {"clips": 640, "systems": 5, "utterance_mse": 0.31, ...}; None: undefined
 Results = dict[str, dict[str, dict[str, float | int | None]]]
+Loaded = TypeVar("Loaded")
 
 
 def predictions(
-    score: Callable[[list[int], list[Any]], Tensor],
-    load: Callable[[int], Any],
+    score: Callable[[list[int], list[Loaded]], Tensor],
+    load: Callable[[int], Loaded],
     clips: Clips,
     heads: int,
     batch: BatchConfig,
-    team: Team,
+    group: Processes,
     *,
     workers: int,
 ) -> tuple[np.ndarray, list[str]]:
     """The model's scores of all clips, (clips, heads), equal on every process; and what could not be read.
 
     Clips are dealt over the processes in batches of similar length. `load(i)` reads clip i (in threads),
-    `score` turns a batch of what was loaded into (batch, heads). An unreadable clip keeps NaN.
+    `score` turns a batch of what was loaded into (batch, heads). An unreadable clip keeps NaN. Raises `ModelError`
+    for a score that is no number.
     """
     batch = replace(batch, micro_seconds=batch.micro_seconds or batch.seconds)  # here nothing is one update
-    everything = np.argsort(-clips.seconds, kind="stable")
-    share = micro_batches(everything, clips.seconds, batch, processes=team.size)[team.rank]
+    by_length = np.argsort(-clips.seconds, kind="stable")
+    share = micro_batches(by_length, clips.seconds, batch, processes=group.size)[group.rank]
     indices: list[int] = []
     rows: list[np.ndarray] = []
     unreadable: list[str] = []
     jobs = [[int(i) for i in job] for job in share]
-    for job, loaded in zip(jobs, read_ahead(jobs, load, workers=workers, ahead=2), strict=True):
+    for job, loaded in read_ahead(jobs, list[int], load, workers=workers, ahead=2):
         good = [(i, item) for i, item in zip(job, loaded, strict=True) if not isinstance(item, Unreadable)]
         unreadable += [str(item) for item in loaded if isinstance(item, Unreadable)]
         if good:
@@ -52,55 +53,38 @@ def predictions(
             rows += list(score(chosen, [item for _, item in good]).float().cpu().numpy())
             indices += chosen
     scores = np.full((len(clips), heads), math.nan, dtype=np.float32)
-    for their_indices, their_rows, _ in (gathered := team.gather((indices, rows, unreadable))):
-        if their_indices:
-            scores[their_indices] = their_rows
-            for i, row in zip(their_indices, their_rows, strict=True):
-                if not np.isfinite(row).all():
-                    raise ModelError(
-                        f"{clips.paths[i]}: the model's score is not a number; training has diverged"
-                    )
+    for their_indices, their_rows, _ in (gathered := group.gather((indices, rows, unreadable))):
+        for i, row in zip(their_indices, their_rows, strict=True):
+            if not np.isfinite(row).all():
+                raise ModelError(
+                    f"{clips.paths[i]}: the model's score is not a number; training has diverged"
+                )
+            scores[i] = row
     return scores, [line for *_, theirs in gathered for line in theirs]
 
 
 def agreement(clips: Clips, scores: np.ndarray, heads: Sequence[str]) -> Results:
-    """Agreement of `scores` (clips, heads) with the labels, for every corpus and labelled head.
-
-    A system's score is the mean over its labelled clips. There is no system level where clips name no
-    system, or each a system of its own (the baseline's way to say the same).
-    """
-    results: Results = {}
-    for number, corpus in enumerate(clips.corpora):
-        results[corpus] = {}
-        for column, head in enumerate(heads):
-            usable = (
-                (clips.corpus == number)
-                & np.isfinite(clips.labels[:, column])
-                & np.isfinite(scores[:, column])
-            )
-            rows = np.flatnonzero(usable)
-            if len(rows) == 0:
-                continue
-            ref, pred = clips.labels[rows, column].astype(float), scores[rows, column].astype(float)
-            figures: dict[str, float | int | None] = {"clips": len(rows)}
-            figures |= {f"utterance_{name}": value for name, value in _four(ref, pred).items()}
-            named = [i for i, row in enumerate(rows) if clips.system_ids[row] is not None]
-            systems, member = np.unique([clips.system_ids[rows[i]] for i in named], return_inverse=True)
-            if 2 <= len(systems) < len(named):
-                count = np.bincount(member)
-                means = [np.bincount(member, values[named]) / count for values in (ref, pred)]
-                figures["systems"] = len(systems)
-                figures |= {f"system_{name}": value for name, value in _four(*means).items()}
-            results[corpus][head] = figures
+    """Agreement of `scores` (clips, heads) with the labels, for every corpus and labelled head."""
+    results: Results = {name: {} for name in clips.corpora}
+    for column, head in enumerate(heads):
+        rows = np.flatnonzero(np.isfinite(clips.labels[:, column]) & np.isfinite(scores[:, column]))
+        figures = by_corpus(
+            clips.labels[rows, column].astype(np.float64),
+            scores[rows, column].astype(np.float64),
+            [clips.system_ids[i] for i in rows],
+            [clips.corpora[clips.corpus[i]] for i in rows],
+            [clips.sample_ids[i] for i in rows],
+        )
+        for name, values in figures.items():
+            results[name][head] = values
     return results
 
 
 def merit(results: Results, config: EvalConfig) -> tuple[float, float]:
-    """What the best checkpoint has most of: (the chosen metric, utterance SRCC), each the mean over the
-    corpora.
+    """What the best checkpoint has most of: (the chosen metric, utterance SRCC), each the mean over the corpora.
 
-    An error counts negative, so more is always better. Corpora where the chosen metric is undefined do not
-    count; if it is undefined everywhere, the first number is -inf and utterance SRCC decides.
+    A figure that is better when lower counts negative, so more is always better. Corpora where the chosen metric is
+    undefined do not count; if it is undefined everywhere, the first number is -inf and utterance SRCC decides.
 
     >>> figures = {"clips": 9, "utterance_mse": 0.5, "utterance_srcc": 0.7}
     >>> merit({"a": {"mos": figures}}, EvalConfig(metric="system_srcc"))
@@ -110,15 +94,22 @@ def merit(results: Results, config: EvalConfig) -> tuple[float, float]:
     def mean(metric: str) -> float:
         values = [corpus[config.head].get(metric) for corpus in results.values() if config.head in corpus]
         known = [float(value) for value in values if value is not None]
-        sign = -1 if metric.endswith("_mse") else 1
+        sign = 1 if FIGURES[metric.partition("_")[2]].better == "higher" else -1
         return sign * sum(known) / len(known) if known else -math.inf
 
     return mean(config.metric), mean("utterance_srcc")
 
 
-def _four(ref: np.ndarray, pred: np.ndarray) -> dict[str, float | None]:
-    """The four metrics; None where undefined (constant scores, as of an untrained model)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantInputWarning)
-        values = {name: float(metric(ref, pred)) for name, metric in METRICS.items()}
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+def summary(results: Results, head: str) -> str:
+    """One line for the log: the choosing head's rank correlations, corpus by corpus.
+
+    >>> summary({"bvcc": {"mos": {"utterance_srcc": 0.5, "system_srcc": None}}, "x": {}}, "mos")
+    'bvcc utterance_srcc 0.500, x undefined'
+    """
+    parts = []
+    for corpus, by_head in results.items():
+        figures = by_head.get(head, {})
+        found = [(name, figures.get(name)) for name in ("utterance_srcc", "system_srcc")]
+        shown = " ".join(f"{name} {value:.3f}" for name, value in found if value is not None)
+        parts.append(f"{corpus} {shown or 'undefined'}")
+    return ", ".join(parts)

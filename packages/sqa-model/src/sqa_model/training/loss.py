@@ -5,48 +5,12 @@ counts of the entire update (all its micro-batches on all processes). The sum of
 of the one big batch, so gradient accumulation and several processes change nothing. A missing label is NaN.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sqa_model.errors import ModelError
-
-SMALLEST_STD = 0.05  # label units; keeps a perfectly fitted sample from an endless reward
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is minimised.
-
-    kind: per-head regression loss. "mse" is the reference's; "nll" also trains the head's predicted
-        deviation, the head called `<name>_std`, where there is one (and is "mse" on the others).
-    huber_delta: where "huber" turns from squared to linear, in label units.
-    weights: weight per head (default 1); the loss is the weighted mean over the heads labelled in the update.
-    rank: weight of the pairwise ranking term added to each head's loss; 0 leaves it out.
-    rank_margin: pairs whose labels differ by no more than this are not ranked, in label units.
-    corpus_scale: learn an offset and a scale per corpus between prediction and label, used in training only.
-    """
-
-    kind: Literal["mse", "l1", "huber", "nll"] = "mse"
-    huber_delta: float = 0.5
-    weights: dict[str, float] = field(default_factory=dict)
-    rank: float = 0.0
-    rank_margin: float = 0.1
-    corpus_scale: bool = False
-
-    def __post_init__(self) -> None:
-        if self.huber_delta <= 0:
-            raise ModelError(f"loss.huber_delta: found {self.huber_delta}, expected a number above 0")
-        if self.rank < 0:
-            raise ModelError(f"loss.rank: found {self.rank}, expected 0 (off) or more")
-        if self.rank_margin < 0:
-            raise ModelError(f"loss.rank_margin: found {self.rank_margin}, expected 0 or more")
-        for name, weight in self.weights.items():
-            if weight < 0:
-                raise ModelError(f"loss.weights.{name}: found {weight}, expected 0 or more")
+from sqa_model.training.config import LossConfig
+from sqa_model.training.error_loss import LOSSES
 
 
 def head_weights(config: LossConfig, heads: tuple[str, ...]) -> Tensor:
@@ -55,9 +19,6 @@ def head_weights(config: LossConfig, heads: tuple[str, ...]) -> Tensor:
     >>> head_weights(LossConfig(weights={"mos": 2.0}), ("mos", "pesq")).tolist()
     [2.0, 1.0]
     """
-    unknown = sorted(set(config.weights) - set(heads))
-    if unknown:
-        raise ModelError(f"loss.weights: the model has no head {unknown[0]!r}; its heads: {', '.join(heads)}")
     return torch.tensor([config.weights.get(name, 1.0) for name in heads])
 
 
@@ -83,10 +44,6 @@ def regression(
     pred, labels: (batch, heads). totals: labels in the whole update, (heads,). std: the predicted standard
     deviation of each prediction's error, (batch, heads), NaN on heads that have none; only "nll" uses it.
 
-    "mse" is the reference's masked multi-metric loss (Uni-VERSA); "huber" after Huber, "Robust estimation of
-    a location parameter", 1964; "nll" is the Gaussian negative log-likelihood of Nix and Weigend,
-    "Estimating the mean and variance of the target probability distribution", 1994, without its constant.
-
     >>> nan = float("nan")
     >>> pred, labels = torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([[2.0, nan], [4.0, nan]])
     >>> regression(pred, labels, label_counts(labels), LossConfig()).tolist()
@@ -94,17 +51,7 @@ def regression(
     """
     labelled = labels.isfinite()
     target = torch.where(labelled, labels, pred.detach())  # a missing label costs 0 and stays in the graph
-    if config.kind == "l1":
-        loss = (pred - target).abs()
-    elif config.kind == "huber":
-        loss = F.huber_loss(pred, target, reduction="none", delta=config.huber_delta)
-    else:
-        loss = (pred - target).square()
-    if config.kind == "nll" and std is not None:
-        known = std.isfinite()
-        log_variance = 2 * torch.where(known, std, torch.ones_like(std)).clamp_min(SMALLEST_STD).log()
-        likelihood = 0.5 * (log_variance + loss * torch.exp(-log_variance))
-        loss = torch.where(known, likelihood, loss)
+    loss = LOSSES[config.kind](pred - target, std, config)
     return torch.where(labelled, loss, torch.zeros_like(loss)).sum(0) / totals.clamp(min=1)
 
 

@@ -1,14 +1,16 @@
-"""The processes of one training run, as few verbs as it needs; alone they all cost nothing.
+"""The processes of one training run, as few verbs as it needs; and the signals that end it.
 
 torchrun starts the processes and says who is who (RANK, WORLD_SIZE, LOCAL_RANK); NCCL joins GPUs, gloo joins
-CPUs.
+CPUs. Alone they all cost nothing.
 """
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -16,9 +18,11 @@ from torch import Tensor
 
 from sqa_model.errors import ModelError
 
+Thing = TypeVar("Thing")
+
 
 @dataclass(frozen=True)
-class Team:
+class Processes:
     """This process among its peers."""
 
     rank: int
@@ -31,11 +35,16 @@ class Team:
             dist.all_reduce(values)
         return values
 
-    def gather(self, thing: Any) -> list[Any]:
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and talks."""
+        return self.rank == 0
+
+    def gather(self, thing: Thing) -> list[Thing]:
         """Everyone's `thing`, by rank, on every process."""
         if self.size == 1:
             return [thing]
-        things: list[Any] = [None] * self.size
+        things: list[Thing] = [thing] * self.size
         dist.all_gather_object(things, thing)
         return things
 
@@ -46,17 +55,12 @@ class Team:
 
 
 @contextmanager
-def team(device: str) -> Iterator[Team]:
+def processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did; `device` is "auto", "cpu", "cuda", "cuda:1"."""
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(
-            f"run.device: found {device!r}, expected auto, cpu, cuda or cuda:<number>"
-        ) from error
+    chosen = torch.device(device)
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
             raise ModelError(
@@ -69,7 +73,28 @@ def team(device: str) -> Iterator[Team]:
     if joined:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Team(rank, size, chosen)
+        yield Processes(rank, size, chosen)
     finally:
         if joined:
             dist.destroy_process_group()
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets; a second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread may handle signals
+        return
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,8 +5,8 @@ run/environment.json    versions, machine, git state, command
 run/metrics.jsonl       one line per logged update and per evaluation
 run/events.*            the same for TensorBoard
 run/log.txt             what was printed
-run/best/, run/last/    config.json + model.safetensors (loadable by predict) and, in last/, the training
-state
+run/best/, run/last/    config.json + model.safetensors (loadable by predict) and, in last/, the training state
+run/.run.lock           held while a process trains here
 """
 
 import json
@@ -15,23 +15,30 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqa_data.atomic import atomic_write
+from safetensors import SafetensorError
+from sqa_data.atomic import atomic_folder, atomic_write, finish_replace, lock
+from sqa_data.errors import DataError
 
 from sqa_model.errors import ModelError
-from sqa_model.training.config import ConfigError, TrainConfig, differences, from_json, to_json
+from sqa_model.training.clips import find_manifests
+from sqa_model.training.config import ConfigError, TrainConfig
+from sqa_model.training.config_text import differences, from_json, to_json
 
 
-def open_run(folder: Path, config: TrainConfig) -> None:
-    """Make `folder` the run of `config`, or accept the run that is there if its config is the same.
+def check_run(folder: Path, config: TrainConfig) -> None:
+    """What can be known of a run before torch is loaded: its manifests are there, and so is room for it at `folder`.
 
-    Raises `ConfigError` with the differences if it is another one's, and `ModelError` if it is no run folder.
+    Raises `ConfigError` with the differences if `folder` holds another run, and `ModelError` if it is no run folder.
     """
+    find_manifests(config.data.train, "data.train")
+    find_manifests(config.data.dev, "data.dev")
     saved = folder / "config.json"
-    if saved.exists():
+    if saved.is_file():
         changed = differences(from_json(saved.read_text("utf-8"), str(saved)), config)
         if changed:
             raise ConfigError(
@@ -39,14 +46,33 @@ def open_run(folder: Path, config: TrainConfig) -> None:
                 + "\n  ".join(changed)
                 + "\nuse the same config to resume it, or another folder for this one"
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # hidden files are ours: the lock, and what a kill left while config.json was written
+    elif folder.exists() and (not folder.is_dir() or any(p.name[0] != "." for p in folder.iterdir())):
         raise ModelError(
             f"{folder}: found something that is no run folder; expected a new, empty or run folder"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(saved, to_json(config))
-    for name in ("best", "last"):
-        finish_replace(folder / name)
+
+
+@contextmanager
+def open_run(folder: Path, config: TrainConfig) -> Iterator[None]:
+    """Make `folder` the run of `config`, or go on with the run that is there; locked against a second training.
+
+    Raises as `check_run` does, and `ModelError` if another process trains there.
+    """
+    check_run(folder, config)
+    busy = "another process trains in this folder; wait for it to end, or choose another folder"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock(folder / ".run", busy))
+        except DataError as error:
+            raise ModelError(str(error)) from error
+        check_run(folder, config)  # again: the other one may just have made it
+        write_text(folder / "config.json", to_json(config))
+        write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        for name in ("best", "last"):
+            finish_replace(folder / name)
+            shutil.rmtree(folder / f".{name}.part", ignore_errors=True)  # of 0.1.0
+        yield
 
 
 def write_text(path: Path, text: str) -> None:
@@ -55,49 +81,20 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
-    """Replace `folder` by what `fill` writes into the path it is given; killed at any moment, one of both
-    remains.
+def replace(folder: Path, fill: Callable[[Path], object]) -> None:
+    """Replace a checkpoint's folder by what `fill` writes into the path it is given, whole or not at all.
 
-    Folders cannot be renamed over one another, so there is a moment without `folder`: then `<folder>.new` is
-    whole, and `finish_replace` (called when a run is opened) puts it in its place.
+    Raises `ModelError` where it cannot be written; what was there before is then untouched.
     """
-    part, new = _beside(folder, "part"), _beside(folder, "new")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    fill(part)
-    for path in [*part.rglob("*"), part]:
-        _sync(path)
-    part.rename(new)
-    finish_replace(folder)
-
-
-def finish_replace(folder: Path) -> None:
-    """Complete a replacement that was cut short; do nothing if there was none."""
-    new, old = _beside(folder, "new"), _beside(folder, "old")
-    if new.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(_beside(folder, "part"), ignore_errors=True)
-
-
-def rewind_metrics(path: Path, update: int) -> None:
-    """Drop the lines of metrics.jsonl after `update`: a killed run wrote them, the resumed one will again."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # the kill tore the last line
-        if row["update"] <= update:
-            kept.append(line + "\n")
-    write_text(path, "".join(kept))
+    try:
+        with atomic_folder(folder) as part:
+            fill(part)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        before = "the checkpoint before it is intact; " if folder.exists() else ""
+        raise ModelError(
+            f"{folder}: cannot write the checkpoint: {why}; {before}make room and run the same command again"
+        ) from error
 
 
 def environment() -> dict[str, Any]:
@@ -127,16 +124,3 @@ def environment() -> dict[str, Any]:
         "git_commit": git("rev-parse", "HEAD"),
         "git_changes": changes.splitlines() if changes is not None else None,
     }
-
-
-def _beside(folder: Path, suffix: str) -> Path:
-    return folder.with_name(f".{folder.name}.{suffix}")
-
-
-def _sync(path: Path) -> None:
-    """Put a file or folder on the disk before anything is renamed onto it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,37 +7,12 @@ here knows about audio, and nothing has state: resuming is asking for the same e
 further in.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sqa_model.errors import ModelError
+from sqa_model.training.config import BatchConfig
 
 POOL = 32  # updates sorted by length together: enough to pad little, few enough to mix lengths over the epoch
-
-
-@dataclass(frozen=True)
-class BatchConfig:
-    """How clips are grouped.
-
-    seconds: at most this many padded seconds (clips x longest) in one update, over all processes.
-    clips: at most this many clips in one update.
-    micro_seconds: at most this many padded seconds in one process's memory at once; none: the whole of its
-        share. Lower it when memory runs out: it changes speed, not the result (but for the pairs of
-        `loss.rank`).
-    """
-
-    seconds: float = 600.0
-    clips: int = 128
-    micro_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise ModelError(f"batch.seconds: found {self.seconds}, expected a number above 0")
-        if self.clips < 1:
-            raise ModelError(f"batch.clips: found {self.clips}, expected 1 or more")
-        if self.micro_seconds is not None and not self.micro_seconds > 0:
-            raise ModelError(f"batch.micro_seconds: found {self.micro_seconds}, expected a number above 0")
 
 
 def shares(

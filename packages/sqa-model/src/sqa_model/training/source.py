@@ -1,10 +1,10 @@
-"""From manifests to waveforms: a table of clips with labels, and a reader that stays ahead of the loop."""
+"""What an update reads: audio, or a frozen backbone's cached states, by threads that stay ahead of the loop."""
 
-import glob
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,78 +12,42 @@ from typing import TypeVar
 import numpy as np
 import soundfile
 import torch
-from sqa_data.labels import RANGES
-from sqa_data.manifest import Utterance, iter_manifest
 from torch import Tensor
 
 from sqa_model.audio import resample
 from sqa_model.errors import ModelError
-from sqa_model.training.config import DataConfig
-
-STD = "_std"  # a head with this ending is an uncertainty: no manifest labels it
-SHOWN = 5  # offending lines that an error lists
+from sqa_model.network.model import Features, MosModel
+from sqa_model.training.cache import FeatureCache
+from sqa_model.training.clips import Clips
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.plan import Crop, Work
 
 Job = TypeVar("Job")
+Part = TypeVar("Part")
 Loaded = TypeVar("Loaded")
-
-
-@dataclass(frozen=True)
-class Clips:
-    """The utterances of some manifests, by column; row i of each is clip i."""
-
-    paths: list[str]
-    sample_ids: list[str]
-    system_ids: list[str | None]
-    corpora: tuple[str, ...]
-    corpus: np.ndarray  # (clips,) int: index into corpora
-    seconds: np.ndarray  # (clips,) as the manifest says
-    labels: np.ndarray  # (clips, heads) float32; NaN: no label
-
-    def __len__(self) -> int:
-        return len(self.paths)
 
 
 class Unreadable(Exception):
     """An audio file that cannot be used; the message names it and says why."""
 
 
-def read_clips(patterns: Sequence[str], heads: Sequence[str], data: DataConfig, *, name: str) -> Clips:
-    """The clips of every manifest that the paths or globs name, each manifest once, in sorted order.
+@dataclass(frozen=True)
+class MicroBatch:
+    """Clips that go through the model together, and what was read of each."""
 
-    `name` is the config field ("data.train") that errors name. Raises `ModelError` for a pattern without a
-    file, an empty manifest, a head that no line labels, and (unless `data.out_of_range` says otherwise)
-    labels out of range.
-    """
-    rows: list[Utterance] = []
-    corpora: list[str] = []
-    for path in _manifests(patterns, name):
-        found = list(iter_manifest(path))
-        if not found:
-            raise ModelError(
-                f"{path}: found no utterance; expected at least one line. Prepare the corpus again"
-            )
-        rows += found
-        corpora += [row.corpus or _corpus_of(path) for row in found]
-    names = tuple(sorted(set(corpora)))
-    number = {corpus: i for i, corpus in enumerate(names)}
-    labels = np.array([[row.metrics.get(head, math.nan) for head in heads] for row in rows], dtype=np.float32)
-    labels[:, [head.endswith(STD) for head in heads]] = math.nan
-    _check_present(labels, heads, rows, name)
-    return Clips(
-        paths=[row.audio_path for row in rows],
-        sample_ids=[row.sample_id for row in rows],
-        system_ids=[row.system_id for row in rows],
-        corpora=names,
-        corpus=np.array([number[corpus] for corpus in corpora]),
-        seconds=np.array([row.duration for row in rows], dtype=np.float64),
-        labels=_in_range(labels, heads, rows, data.out_of_range, name),
-    )
+    crops: list[Crop]
+    items: list[Tensor]  # audio (samples,) or cached states (layers, frames, dim)
+
+    @property
+    def clips(self) -> list[int]:
+        """Their indices."""
+        return [crop.clip for crop in self.crops]
 
 
-def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, place: float = 0.5) -> Tensor:
+def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, crop_at: float = 0.5) -> Tensor:
     """A clip as mono fp32 at `sample_rate`, (samples,); of one longer than `most_s`, that long a window.
 
-    `place` in [0, 1] says where the window lies, from the start of the file to its end. Only the window is
+    `crop_at` in [0, 1] says where the window lies, from the start of the file to its end. Only the window is
     decoded where the format can seek. Raises `Unreadable`.
     """
     try:
@@ -91,7 +55,7 @@ def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, place: 
             rate, length = file.samplerate, file.frames
             if math.isfinite(most_s) and length > most_s * rate:
                 wanted = int(most_s * rate)
-                file.seek(int(place * (length - wanted)))
+                file.seek(int(crop_at * (length - wanted)))
             else:
                 wanted = -1
             samples = file.read(wanted, dtype="float32", always_2d=True)
@@ -107,81 +71,109 @@ def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, place: 
 
 
 def read_ahead(
-    jobs: Iterable[Sequence[Job]], load: Callable[[Job], Loaded], *, workers: int, ahead: int
-) -> Generator[list[Loaded | Unreadable], None, None]:
-    """`[load(j) for j in job]` for each job in order, computed by threads up to `ahead` jobs early.
+    jobs: Iterable[Job],
+    parts: Callable[[Job], Sequence[Part]],
+    load: Callable[[Part], Loaded],
+    *,
+    workers: int,
+    ahead: int,
+) -> Generator[tuple[Job, list[Loaded | Unreadable]], None, None]:
+    """Each job with `[load(part) for part in parts(job)]`, in order, computed by threads up to `ahead` jobs early.
 
     Reading and decoding release the interpreter lock, so threads do it, without copies and without pickling.
     An `Unreadable` is returned in its place; any other error is raised where its job is yielded.
     """
 
-    def attempt(job: Job) -> Loaded | Unreadable:
+    def attempt(part: Part) -> Loaded | Unreadable:
         try:
-            return load(job)
+            return load(part)
         except Unreadable as error:
             return error
 
     with ThreadPoolExecutor(workers, thread_name_prefix="read") as pool:
-        waiting: deque[list[Future[Loaded | Unreadable]]] = deque()
+        waiting: deque[tuple[Job, list[Future[Loaded | Unreadable]]]] = deque()
         try:
             for job in jobs:
-                waiting.append([pool.submit(attempt, item) for item in job])
+                waiting.append((job, [pool.submit(attempt, part) for part in parts(job)]))
                 if len(waiting) > ahead:
-                    yield [future.result() for future in waiting.popleft()]
+                    first, futures = waiting.popleft()
+                    yield first, [future.result() for future in futures]
             while waiting:
-                yield [future.result() for future in waiting.popleft()]
+                first, futures = waiting.popleft()
+                yield first, [future.result() for future in futures]
         finally:  # the caller stopped early or an error is on its way: do not read what nobody wants
-            for future in (f for job in waiting for f in job):
+            for future in (f for _, futures in waiting for f in futures):
                 future.cancel()
 
 
-def _manifests(patterns: Sequence[str], name: str) -> list[str]:
-    if not patterns:
+class ClipReader:
+    """Reads the clips of one set: audio or, once they are known, a frozen backbone's states."""
+
+    def __init__(self, config: TrainConfig, clips: Clips, model: MosModel, most_s: float) -> None:
+        self.config, self.clips, self.model, self.most_s = config, clips, model, most_s
+        self.unreadable: dict[str, None] = {}  # what could not be read so far, in order, each once
+        self.cache = None
+        if config.data.cache is not None:
+            key = {"precision": config.precision, "windows": config.seed if math.isfinite(most_s) else None}
+            self.cache = FeatureCache(Path(config.data.cache), clips, model, most_s, key)
+
+    def batches(self, works: Iterable[Work]) -> Generator[tuple[Work, list[MicroBatch]], None, None]:
+        """Every work and its micro-batches, read ahead; unreadable clips drop out, and so does what then is empty."""
+        run = self.config.run
+        reading = read_ahead(works, Work.crops, self.load, workers=run.workers, ahead=run.ahead)
+        with closing(reading):
+            for work, loaded in reading:
+                self.unreadable |= {str(item): None for item in loaded if isinstance(item, Unreadable)}
+                items = iter(loaded)
+                paired = [[(crop, next(items)) for crop in micro_batch] for micro_batch in work.micro_batches]
+                good = [[(c, item) for c, item in pairs if isinstance(item, Tensor)] for pairs in paired]
+                yield (
+                    work,
+                    [MicroBatch([c for c, _ in pairs], [i for _, i in pairs]) for pairs in good if pairs],
+                )
+
+    def load(self, crop: Crop) -> Tensor:
+        """States (layers, frames, dim) if they are cached, else audio (samples,). Runs in reader threads."""
+        states = self.cache.get(crop.clip) if self.cache else None
+        return self._audio(crop) if states is None else states
+
+    def features(self, batch: MicroBatch, dtype: torch.dtype) -> Features:
+        """The backbone's states of clips that `load` gave as audio or as states.
+
+        A micro-batch is computed whole if any of its clips is not cached yet, so its numbers are the same whenever a
+        run was killed and the cache was filled.
+        """
+        device, items = self.model.mix.device, batch.items
+        if any(item.dim() == 1 for item in items):
+            waves = [
+                self._audio(c) if item.dim() == 3 else item
+                for c, item in zip(batch.crops, items, strict=True)
+            ]
+            with torch.no_grad():
+                computed = self.model.features([wave.to(device, non_blocking=True) for wave in waves])
+            if self.cache is None:
+                return computed
+            parts = zip(batch.crops, computed.split(), strict=True)
+            items = [self.cache.put(crop.clip, part.states) for crop, part in parts]
+        with torch.autocast(device.type, enabled=False):  # which on CPUs refuses half precision
+            states = torch.cat(items, dim=1).to(device, non_blocking=True).to(dtype)
+        return Features(states, [item.shape[1] for item in items])
+
+    def close(self) -> None:
+        """Put the cache on the disk."""
+        if self.cache:
+            self.cache.flush()
+
+    def _audio(self, crop: Crop) -> Tensor:
+        path = self.clips.paths[crop.clip]
+        return read_audio(path, self.model.config.sample_rate, most_s=self.most_s, crop_at=crop.crop_at)
+
+
+def check_unreadable(lines: Sequence[str], most: int, name: str) -> None:
+    """Raise `ModelError` with the first `lines` if there are more than `most` of them."""
+    if len(lines) > most:
+        shown = "".join(f"\n  {line}" for line in list(dict.fromkeys(lines))[:20])
         raise ModelError(
-            f"{name}: found no manifest, expected at least one path or glob, data/*/train/data.jsonl"
+            f"{name}: {len(lines)} audio files could not be read, more than data.max_unreadable = {most}:"
+            f"{shown}\nrestore them, take them out of the manifests, or raise data.max_unreadable"
         )
-    paths: set[str] = set()
-    for pattern in patterns:
-        matches = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)  # noqa: PTH207  absolute patterns too
-        if not matches:
-            raise ModelError(f"{name}: no file matches {pattern!r}; looked from {Path.cwd()}")
-        paths.update(str(Path(match)) for match in matches)
-    return sorted(paths)
-
-
-def _corpus_of(path: str) -> str:
-    """The corpus of a manifest that does not say; the baseline has data/<corpus>/<split>/data.jsonl."""
-    file = Path(path)
-    return (file.resolve().parent.parent.name if file.name == "data.jsonl" else file.stem) or "unnamed"
-
-
-def _check_present(labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], name: str) -> None:
-    for column, head in enumerate(heads):
-        if not head.endswith(STD) and np.isnan(labels[:, column]).all():
-            known = sorted({label for row in rows for label in row.metrics})
-            raise ModelError(
-                f"{name}: no utterance has the label {head!r} that model.heads asks for; found: "
-                f"{', '.join(known) or 'no labels'}. Leave it out of model.heads, or add it to the manifests"
-            )
-
-
-def _in_range(
-    labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], out_of_range: str, name: str
-) -> np.ndarray:
-    low, high = np.array([RANGES.get(head, (-math.inf, math.inf)) for head in heads], dtype=np.float32).T
-    outside = (labels < low) | (labels > high)  # NaN compares false
-    if not outside.any():
-        return labels
-    if out_of_range == "mask":
-        return np.where(outside, np.float32(math.nan), labels)
-    if out_of_range == "clip":
-        return np.clip(labels, low, high)
-    wrong = [
-        f"{rows[i].audio_path}: {heads[k]} is {labels[i, k]:g}, expected {low[k]:g} to {high[k]:g}"
-        for i, k in np.argwhere(outside)[:SHOWN]
-    ]
-    raise ModelError(
-        f"{name}: {int(outside.sum())} labels out of range, the first:\n  "
-        + "\n  ".join(wrong)
-        + '\ncorrect them, or set data.out_of_range to "mask" (ignore them) or "clip"'
-    )

@@ -1,0 +1,127 @@
+"""From manifests to a table of clips with their labels, by column."""
+
+import glob
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqa_data.labels import RANGES, is_uncertainty
+from sqa_data.manifest import Utterance, iter_manifest
+
+from sqa_model.errors import ModelError
+from sqa_model.training.config import DataConfig
+
+SHOWN = 5  # offending lines that an error lists
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The utterances of some manifests, by column; row i of each is clip i."""
+
+    paths: list[str]
+    sample_ids: list[str]
+    system_ids: list[str | None]
+    corpora: tuple[str, ...]
+    corpus: np.ndarray  # (clips,) int: index into corpora
+    seconds: np.ndarray  # (clips,) as the manifest says
+    labels: np.ndarray  # (clips, heads) float32; NaN: no label
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def read_clips(
+    patterns: Sequence[str],
+    heads: Sequence[str],
+    data: DataConfig,
+    *,
+    name: str,
+    needed: Sequence[str] | None = None,
+) -> Clips:
+    """The clips of every manifest that the paths or globs name, each manifest once, in sorted order.
+
+    `name` is the config field ("data.train") that errors name; `needed` are the heads that some line must label
+    (default: all). Raises `ModelError` for a pattern without a file, an empty manifest, a needed head that no line
+    labels, and (unless `data.out_of_range` says otherwise) labels out of range; `DataError` for a line that is wrong.
+    """
+    rows: list[Utterance] = []
+    corpora: list[str] = []
+    for path in find_manifests(patterns, name):
+        found = list(iter_manifest(path))
+        if not found:
+            raise ModelError(
+                f"{path}: found no utterance; expected at least one line. Prepare the corpus again"
+            )
+        rows += found
+        corpora += [row.corpus or _corpus_of(path) for row in found]
+    names = tuple(sorted(set(corpora)))
+    number = {corpus: i for i, corpus in enumerate(names)}
+    labels = np.array([[row.metrics.get(head, math.nan) for head in heads] for row in rows], dtype=np.float32)
+    labels[:, [is_uncertainty(head) for head in heads]] = math.nan
+    _check_present(labels, heads, heads if needed is None else needed, rows, name)
+    return Clips(
+        paths=[row.audio_path for row in rows],
+        sample_ids=[row.sample_id for row in rows],
+        system_ids=[row.system_id for row in rows],
+        corpora=names,
+        corpus=np.array([number[corpus] for corpus in corpora]),
+        seconds=np.array([row.duration for row in rows], dtype=np.float64),
+        labels=_in_range(labels, heads, rows, data.out_of_range, name),
+    )
+
+
+def find_manifests(patterns: Sequence[str], name: str) -> list[str]:
+    """The files that paths and globs name, each once, sorted; `ModelError` where one names nothing."""
+    if not patterns:
+        raise ModelError(
+            f"{name}: found no manifest, expected at least one path or glob, data/*/train/data.jsonl"
+        )
+    paths: set[str] = set()
+    for pattern in patterns:
+        matches = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)  # noqa: PTH207  absolute patterns too
+        if not matches:
+            raise ModelError(f"{name}: no file matches {pattern!r}; looked from {Path.cwd()}")
+        paths.update(str(Path(match)) for match in matches)
+    return sorted(paths)
+
+
+def _corpus_of(path: str) -> str:
+    """The corpus of a manifest that does not say; the baseline has data/<corpus>/<split>/data.jsonl."""
+    file = Path(path)
+    return (file.resolve().parent.parent.name if file.name == "data.jsonl" else file.stem) or "unnamed"
+
+
+def _check_present(
+    labels: np.ndarray, heads: Sequence[str], needed: Sequence[str], rows: Sequence[Utterance], name: str
+) -> None:
+    for column, head in enumerate(heads):
+        if head in needed and not is_uncertainty(head) and np.isnan(labels[:, column]).all():
+            known = sorted({label for row in rows for label in row.metrics})
+            raise ModelError(
+                f"{name}: no utterance has the label {head!r}; found: {', '.join(known) or 'no labels'}. "
+                "Leave it out of model.heads (eval.head), or add it to the manifests"
+            )
+
+
+def _in_range(
+    labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], out_of_range: str, name: str
+) -> np.ndarray:
+    low, high = np.array([RANGES.get(head, (-math.inf, math.inf)) for head in heads], dtype=np.float32).T
+    outside = (labels < low) | (labels > high)  # NaN compares false
+    if not outside.any():
+        return labels
+    if out_of_range == "mask":
+        return np.where(outside, np.float32(math.nan), labels)
+    if out_of_range == "clip":
+        return np.clip(labels, low, high)
+    wrong = [
+        f"{rows[i].audio_path}: {heads[k]} is {labels[i, k]:g}, expected {low[k]:g} to {high[k]:g}"
+        for i, k in np.argwhere(outside)[:SHOWN]
+    ]
+    raise ModelError(
+        f"{name}: {int(outside.sum())} labels out of range, the first:\n  "
+        + "\n  ".join(wrong)
+        + '\ncorrect them, or set data.out_of_range to "mask" (ignore them) or "clip"'
+    )

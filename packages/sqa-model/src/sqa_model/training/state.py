@@ -1,0 +1,313 @@
+"""The learner: all that a run can lose, and how one update changes it.
+
+What an update computes is a pure function of (config, update number, weights): which clips (`plan`), which window
+of them, which dropout mask (the generator is seeded anew from seed, update and micro-batch). So there is no random
+state to lose: a killed run continues bit for bit from its last checkpoint, and several processes compute what one
+would.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from sqa_data.atomic import atomic_path, atomic_write
+from sqa_data.labels import uncertainty_of
+from torch import Tensor, nn
+
+from sqa_model.checkpoint.ours import save
+from sqa_model.errors import ModelError
+from sqa_model.network.model import MosModel
+from sqa_model.training import loss
+from sqa_model.training.build import adamw, flat_gradients, lr_factor, recompute_activations, set_trainable
+from sqa_model.training.clips import SHOWN, Clips
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.evaluate import Results, merit
+from sqa_model.training.plan import Work
+from sqa_model.training.processes import Processes
+from sqa_model.training.source import ClipReader, MicroBatch
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass
+class State:
+    """What a checkpoint holds beside tensors; everything else about a run follows from its config."""
+
+    update: int = 0  # updates done
+    best_merit: tuple[float, float] = (-math.inf, -math.inf)
+    best_update: int = 0
+    best: Results = field(default_factory=dict)
+    last: Results = field(default_factory=dict)
+    stale: int = 0  # evaluations since the best one
+    scaler: dict[str, object] = field(default_factory=dict)  # of fp16
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What an update holds over all its micro-batches on all processes, known before it is computed."""
+
+    labels: Tensor  # (heads,) labels
+    pairs: Tensor  # (heads,) pairs to rank
+    seconds: float  # of audio
+    unreadable: int  # files so far
+    stop: bool  # some process was asked to
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an update came to."""
+
+    loss: float
+    head_losses: dict[str, float]  # of the heads labelled in it
+    lr: float
+    grad_norm: float
+
+
+class Learner:
+    """The model, what learns in it, the optimizer, the averaged weights and the `State`."""
+
+    def __init__(self, model: MosModel, clips: Clips, config: TrainConfig, group: Processes) -> None:
+        """`clips` are the training set's: their labels, and a scale for each of their corpora if asked for."""
+        self.model, self.clips, self.config, self.group = model.to(group.device), clips, config, group
+        self.names, self.state = model.config.names, State()
+        self.frozen = config.optim.unfreeze == 0
+        set_trainable(model, config.optim.unfreeze)
+        if config.run.checkpointing:
+            recompute_activations(model)
+        self.corpus_scale = self._corpus_scale().to(group.device)
+        self.trainable: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        self.trainable |= {f"corpus_scale.{name}": p for name, p in self.corpus_scale.named_parameters()}
+        self.gradients = flat_gradients(list(self.trainable.values()))
+        self.optimizer = adamw(self.trainable, config.optim, group.device)
+        ema = config.optim.ema is not None
+        self.averaged = {name: p.detach().clone() for name, p in self.trainable.items()} if ema else {}
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=config.precision == "fp16")
+        self.weights = loss.head_weights(config.loss, self.names).to(group.device)
+        self.labels = torch.from_numpy(clips.labels).to(group.device)  # (clips, heads)
+        self.corpus = torch.from_numpy(clips.corpus).to(group.device)
+
+    # What can be lost
+
+    def save(self, folder: Path) -> None:
+        """Write into `folder` the model as predict loads it, and what training needs to go on."""
+        self.save_model(folder)
+        tensors = {f"average.{name}": value for name, value in self.averaged.items()}
+        tensors |= {f"weight.{name}": p.detach() for name, p in self.trainable.items()}
+        for name, p in self.trainable.items():
+            tensors |= {f"{kind}.{name}": value for kind, value in self.optimizer.state[p].items()}
+        with atomic_path(folder / "training.safetensors") as path:
+            save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
+        self.state.scaler = self.scaler.state_dict()
+        with atomic_write(folder / "training.json") as file:
+            file.write((json.dumps(asdict(self.state), indent=2) + "\n").encode())
+
+    def resume(self, folder: Path) -> None:
+        """Put everything back as `save` wrote it; do nothing if there is no such folder.
+
+        Raises `ModelError` for a checkpoint that is damaged.
+        """
+        if not folder.exists():
+            return
+        try:
+            state = State(**json.loads((folder / "training.json").read_text("utf-8")))
+            if state.update == 0:
+                return  # 0.1.0 wrote this when stopped before the first update: nothing was learned
+            tensors = load_file(folder / "training.safetensors")
+            with torch.no_grad():
+                for name, p in self.trainable.items():
+                    p.copy_(tensors[f"weight.{name}"])
+                    self.optimizer.state[p] = {
+                        kind: tensors[f"{kind}.{name}"].to(p.device)
+                        for kind in ("step", "exp_avg", "exp_avg_sq")
+                    }
+                for name, average in self.averaged.items():
+                    average.copy_(tensors[f"average.{name}"])
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelError(
+                f"{folder}: damaged checkpoint ({error}); delete it to start over, or restore a copy"
+            ) from error
+        if state.scaler:
+            self.scaler.load_state_dict(state.scaler)
+        self.state = replace(
+            state, best_merit=(state.best_merit[0], state.best_merit[1])
+        )  # JSON has no tuples
+
+    def save_model(self, folder: Path) -> None:
+        """Write the model alone, as predict loads it."""
+        with self.averages_in_place():
+            save(self.model, folder)
+
+    # One update
+
+    def count(self, batch: Sequence[MicroBatch], reader: ClipReader, stop: bool) -> Totals:
+        """What all processes hold of an update: needed before any of them knows its part of the loss."""
+        counts = torch.zeros(2, len(self.names), dtype=torch.float32, device=self.group.device)
+        seconds = 0.0
+        for part in batch:
+            labels = self.labels[part.clips]
+            counts[0] += loss.label_counts(labels)
+            if self.config.loss.rank:
+                counts[1] += loss.pair_counts(labels, self.corpus[part.clips], self.config.loss.rank_margin)
+            seconds += np.minimum(self.clips.seconds[part.clips], self.config.data.max_seconds).sum()
+        flags = torch.tensor([float(stop), len(reader.unreadable), seconds]).to(counts)
+        totals = self.group.sum(torch.cat([counts.flatten(), flags]))
+        labels, pairs = totals[:-3].view(2, -1)
+        stopped, unreadable, seconds = totals[-3:].tolist()
+        return Totals(labels, pairs, seconds, int(unreadable), bool(stopped))
+
+    def step(self, work: Work, batch: Sequence[MicroBatch], reader: ClipReader, totals: Totals) -> Step:
+        """Forward and backward for each micro-batch, add up over the processes, clip, change the weights.
+
+        Raises `ModelError`, and changes nothing, where the loss or the gradient is no number.
+        """
+        self.model.train()
+        if self.frozen:
+            self.model.backbone.eval()
+        # the loss is the weighted mean over the heads that have a label anywhere in the update
+        present = (totals.labels > 0) * self.weights  # (heads,)
+        part_of_mean = present / present.sum().clamp(min=1e-12)
+        self.gradients.zero_()
+        parts = torch.zeros_like(self.weights)  # (heads,): this process's part of each head's loss
+        not_finite: list[str] = []
+        for number, micro_batch in enumerate(batch):
+            # seeded by the update and the micro-batch's place in it, whichever process computes it
+            place = self.group.rank + number * self.group.size
+            torch.manual_seed(_seed(self.config.seed, work.update, place))
+            with _explained_memory(self.config):
+                pred = self.forward(micro_batch, reader)  # (clips, heads)
+                per_head = self._losses(pred, micro_batch, totals)
+                self.scaler.scale((per_head * part_of_mean).sum()).backward()
+            parts += per_head.detach()
+            finite = pred.isfinite().all(1).tolist()
+            not_finite += [
+                self.clips.paths[i] for i, ok in zip(micro_batch.clips, finite, strict=True) if not ok
+            ]
+        self.group.sum(self.gradients)
+        self.group.sum(parts)
+        value = float((parts * part_of_mean).sum())
+        if not math.isfinite(value):
+            everyones = [path for paths in self.group.gather(not_finite) for path in paths]
+            raise ModelError(_diverged(f"the loss is {value}", work, everyones, self.config))
+        factor = lr_factor(work.update, work.total, self.config.optim)
+        norm = self._change_weights(work, factor)
+        labelled = zip(self.names, parts.tolist(), totals.labels.tolist(), strict=True)
+        head_losses = {name: part for name, part, count in labelled if count}
+        return Step(value, head_losses, self.config.optim.lr * factor, norm)
+
+    def forward(self, batch: MicroBatch, reader: ClipReader) -> Tensor:
+        """Predictions of a micro-batch, (clips, heads), in fp32."""
+        device, dtype = self.group.device, PRECISIONS[self.config.precision]
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            if self.frozen:
+                return self.model.head(reader.features(batch, dtype)).float()
+            pred: Tensor = self.model([wave.to(device, non_blocking=True) for wave in batch.items])
+            return pred.float()
+
+    def judge(self, results: Results) -> bool:
+        """Take note of an evaluation; True if there was no better one before."""
+        state = self.state
+        state.last, now = results, merit(results, self.config.eval)
+        if state.best_update and now <= state.best_merit:
+            state.stale += 1
+            return False
+        state.best, state.best_merit, state.best_update, state.stale = results, now, state.update, 0
+        return True
+
+    @contextmanager
+    def averages_in_place(self) -> Iterator[None]:
+        """The model with its averaged weights, if it has them."""
+
+        def swap() -> None:
+            for name, average in self.averaged.items():
+                self.trainable[name].data, average.data = average.data, self.trainable[name].data
+
+        swap()
+        try:
+            yield
+        finally:
+            swap()
+
+    def _losses(self, pred: Tensor, batch: MicroBatch, totals: Totals) -> Tensor:
+        """This micro-batch's part of each head's loss, (heads,)."""
+        config, labels, corpus = self.config.loss, self.labels[batch.clips], self.corpus[batch.clips]
+        scaled = self.corpus_scale(pred, corpus) if config.corpus_scale else pred
+        per_head = loss.regression(scaled, labels, totals.labels, config, std=self._deviations(pred))
+        if config.rank:
+            per_head = per_head + config.rank * loss.ranking(
+                pred, labels, corpus, totals.pairs, config.rank_margin
+            )
+        return per_head
+
+    def _deviations(self, pred: Tensor) -> Tensor | None:
+        """For each head the prediction of its uncertainty, NaN where it has none: (clips, heads)."""
+        columns = {name: pred[:, i] for i, name in enumerate(self.names)}
+        found = [columns.get(uncertainty_of(name)) for name in self.names]
+        if all(column is None for column in found):
+            return None
+        nothing = torch.full_like(pred[:, 0], math.nan)
+        return torch.stack([nothing if column is None else column for column in found], 1)
+
+    def _change_weights(self, work: Work, lr: float) -> float:
+        """Clip the gradient and let the optimizer step with `lr` of its peaks; returns the norm before clipping."""
+        optim = self.config.optim
+        self.scaler.unscale_(self.optimizer)
+        norm = self.gradients.norm()
+        if optim.clip is not None:
+            self.gradients.mul_((optim.clip / (norm + 1e-6)).clamp(max=1))
+        if not (self.scaler.is_enabled() or bool(norm.isfinite())):
+            raise ModelError(_diverged(f"the gradient norm is {float(norm)}", work, [], self.config))
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * lr
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if optim.ema is not None:
+            young = (1 + work.update) / (10 + work.update)  # an average over few updates is a short one
+            torch._foreach_lerp_(
+                list(self.averaged.values()), list(self.trainable.values()), 1 - min(optim.ema, young)
+            )
+        self.state.update = work.update
+        return float(norm)
+
+    def _corpus_scale(self) -> nn.Module:
+        heads = self.model.config.heads
+        if not self.config.loss.corpus_scale:
+            return nn.Identity()
+        ends = [(0.0 if h.min is None else h.min, 0.0 if h.max is None else h.max) for h in heads]
+        centre = torch.tensor([(low + high) / 2 for low, high in ends], dtype=torch.float32)
+        return loss.CorpusScale(len(self.clips.corpora), len(heads), centre)
+
+
+def _seed(*numbers: int) -> int:
+    """One seed of several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _diverged(what: str, work: Work, paths: Sequence[str], config: TrainConfig) -> str:
+    clips = f"; without a finite prediction: {', '.join(paths[:SHOWN])}" if paths else ""
+    return (
+        f"update {work.update} (epoch {work.epoch}): {what}{clips}. The last checkpoint is intact. "
+        f'Lower optim.lr (now {config.optim.lr:g}) or use precision = "fp32"'
+    )
+
+
+@contextmanager
+def _explained_memory(config: TrainConfig) -> Iterator[None]:
+    """Say which knob to turn when memory runs out."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not full and "can't allocate memory" not in str(error):
+            raise
+        raise ModelError(
+            f"out of memory ({str(error).splitlines()[0]}). Lower batch.micro_seconds (now "
+            f"{config.batch.micro_seconds or config.batch.seconds:g}; the result stays the same) or "
+            "data.max_seconds, or set run.checkpointing=true or precision=bf16"
+        ) from error

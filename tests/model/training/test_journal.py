@@ -1,0 +1,85 @@
+"""What is told of a run: lines of metrics.jsonl, a log, a pace."""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from sqa_model.errors import ModelError
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.config_text import load_config
+from sqa_model.training.journal import Journal, Pace, log, rewind_metrics
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return load_config(overrides=["run.tensorboard=false"])
+
+
+def test_rewinding_drops_later_and_torn_lines(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"update": u}) + "\n" for u in (1, 2, 3)) + '{"upd')
+    rewind_metrics(path, 2)
+    assert [json.loads(line)["update"] for line in path.read_text().splitlines()] == [1, 2]
+    rewind_metrics(tmp_path / "absent.jsonl", 2)
+
+
+def test_a_journal_goes_on_after_the_last_update(tmp_path: Path, config: TrainConfig) -> None:
+    for done, rows in ((0, (1, 2, 3)), (2, (3, 4))):
+        journal = Journal(tmp_path, config, done)
+        for update in rows:
+            journal.record(update, {"loss": update / 2, "dev": {"a": {"mos": None}}})
+        journal.close()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines] == [1, 2, 3, 4]
+    assert lines[0] == {"update": 1, "loss": 0.5, "dev": {"a": {"mos": None}}}
+
+
+def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
+    tmp_path: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sqa_model.training")
+    journal = Journal(tmp_path, config, 0)
+    log.info("one")
+    logging.getLogger("sqa_model.training.source").warning("two")
+    journal.close()
+    log.info("three")
+    text = (tmp_path / "log.txt").read_text()
+    assert "INFO one" in text
+    assert "WARNING two" in text
+    assert "three" not in text
+
+
+def test_other_processes_say_nothing(tmp_path: Path, config: TrainConfig) -> None:
+    journal = Journal(None, config, 0)
+    journal.record(1, {"loss": 1.0})
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line_with_the_place(tmp_path: Path, config: TrainConfig) -> None:
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    journal = Journal(tmp_path, config, 0)
+    assert journal._file is not None
+    journal._file.close()
+    journal._file = open("/dev/full", "a")  # noqa: PTH123, SIM115
+    log.warning("a line that is lost without a traceback")
+    with pytest.raises(ModelError, match=r"cannot write metrics\.jsonl.*No space left on device.*goes on"):
+        journal.record(1, {"loss": 1.0})
+    journal.close()
+
+
+def test_the_pace_tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(
+        float(t) for t in (0, 3, 10, 10, 11, 20, 30)
+    )  # asked, there, computed; asked, there, computed; asked
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    pace = Pace()
+    found = []
+    for batch in pace.over(["one", "two"]):
+        pace.computed(50.0 if batch == "one" else 100.0)
+        found.append((pace.audio_per_s, pace.wait_share, pace.left_s(2)))
+    assert found[0] == (5.0, 0.3, 20.0)
+    assert found[1] == pytest.approx((55 / 10, 2.8 / 10, 20.0))  # one tenth of the new, nine of the old

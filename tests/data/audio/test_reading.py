@@ -110,9 +110,12 @@ def test_half_a_file_is_heard_with_a_fact(tmp_path: Path, kind: tuple[str, str])
 def test_half_an_ogg_has_no_end_mark(tmp_path: Path) -> None:
     path = tmp_path / "a.ogg"
     content = encoded(("OGG", "VORBIS"), 200_000)
+    whole = hear(io.BytesIO(content)).samples
     path.write_bytes(content[: len(content) // 2])
     heard = hear(path)
-    assert 4 < heard.duration_s < 7
+    # libsndfile alone drops the page that is cut, .55 s of it here
+    np.testing.assert_array_equal(heard.samples, whole[: len(heard.samples)])
+    assert len(heard.samples) > soundfile.info(path).frames + 5000
     assert [fact.code for fact in heard.facts] == ["short_of_header"]
     assert hear(path, most_s=1.0).facts == ()  # nobody asked how it ends
     with pytest.raises(AudioError, match="without its end mark"):
@@ -233,6 +236,7 @@ def test_cases(shared: Path) -> None:
         "gsm610.wav": 1.52,
         "half_of_a_wav.wav": 0.749,
         "half_of_an_mp3.mp3": 0.51,
+        "half_of_an_ogg.ogg": 0.256,
         "length_never_written.wav": 1.5,
         "rate_15949.wav": 0.5016,
         "stereo_antiphase.wav": 1.5,

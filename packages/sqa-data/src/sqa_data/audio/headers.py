@@ -153,13 +153,3 @@ def flac_info(head: bytes) -> tuple[int, int, int] | None:
         return None
     packed = int.from_bytes(head[18:26], "big")  # 20 bits rate, 3 channels, 5 bits a sample, 36 length
     return packed & ((1 << 36) - 1), packed >> 44, (packed >> 41 & 7) + 1
-
-
-def ogg_ends(sound: Opened) -> bool:
-    """Whether the last page of an Ogg file is whole and marked as the last."""
-    tail = sound.read_at(max(0, sound.size - 65_307), 65_307)  # the size of the longest page
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
-        return False
-    laces = tail[at + 27 : at + 27 + tail[at + 26]]
-    return bool(tail[at + 5] & 4) and len(tail) >= at + 27 + len(laces) + sum(laces)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+from sqa_data.audio import ogg
 from sqa_data.audio.facts import Fact
-from sqa_data.audio.headers import Header, flac_info, ogg_ends, read_header
+from sqa_data.audio.headers import Header, flac_info, read_header
 from sqa_data.audio.source import Opened, Source, decoding, opened
 from sqa_data.errors import AudioError
 
@@ -162,7 +163,8 @@ def _at_a_glance(sound: Opened) -> AudioInfo | None:
 def _decoder(sound: Opened) -> Iterator[_Sound]:
     """A decoder whose rate and length are possible."""
     header = read_header(sound)
-    with decoding(sound, header.patch if header else None) as file:
+    patch = ogg.shortened(sound) if ogg.is_ogg(sound) else header.patch if header else None
+    with decoding(sound, patch) as file:
         rate, frames = file.samplerate, file.frames
         if not RATES[0] <= rate <= RATES[1]:
             raise AudioError(
@@ -267,11 +269,11 @@ def _facts(found: _Sound, frames: int | None, broken: str) -> tuple[Fact, ...]:
     if header is not None and header.is_short and header.there:
         whole = frames if frames is not None else found.frames or 0
         promised: float = whole * (header.promised or 0) / header.there
-    elif frames is not None and found.frames is not None and frames < found.frames:
-        whole, promised = frames, found.frames
-    elif frames is not None and found.file.format == "OGG" and not ogg_ends(found.opened):
+    elif frames is not None and ogg.is_ogg(found.opened) and not ogg.ends(found.opened):
         text = f"the stream ends after {frames / rate:.2f} s without its end mark"
         return (Fact("short_of_header", text),)
+    elif frames is not None and found.frames is not None and frames < found.frames:
+        whole, promised = frames, found.frames
     elif broken:
         return (
             Fact(

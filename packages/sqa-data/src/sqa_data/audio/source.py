@@ -25,6 +25,7 @@ class Patch(NamedTuple):
 
     offset: int
     content: bytes
+    is_end: bool = False  # nothing follows
 
 
 class Seekable(Protocol):
@@ -206,7 +207,8 @@ class _View:
     """
 
     def __init__(self, sound: Opened, patch: Patch | None) -> None:
-        self.file, self.size, self.patch = sound.file, sound.size, patch
+        self.file, self.patch = sound.file, patch
+        self.size = patch.offset + len(patch.content) if patch and patch.is_end else sound.size
         self.position = 0
         self.failure: BaseException | None = None
 
@@ -220,7 +222,7 @@ class _View:
     def read(self, size: int) -> bytes:
         try:
             self.file.seek(self.position)
-            content = self.file.read(size) or b""
+            content = self.file.read(min(size, self.size - self.position)) or b""
         except BaseException as error:
             self.failure = self.failure or error
             return b""

@@ -1,0 +1,87 @@
+"""Ogg pages: whether the last one is there, and what can be saved of one that is cut.
+
+A page is 27 bytes, a table of lengths ("laces", of which each below 255 ends a packet), and the packets. Libraries drop
+a page that is cut, which is a second of speech or all of a short file; its first packets may be whole.
+Source: RFC 3533.
+"""
+
+import functools
+from typing import NamedTuple
+
+from sqa_data.audio.source import Opened, Patch
+
+HEADER = 27  # bytes of a page before its table
+LONGEST = 65_307  # bytes of a page
+LAST = 4  # the flag of the last page of a stream
+
+
+class Page(NamedTuple):
+    """The last page of a file."""
+
+    offset: int
+    content: bytes  # header, table and as much of the packets as there is
+    laces: bytes
+
+    @property
+    def missing(self) -> int:
+        """Bytes that it should have and has not."""
+        return HEADER + len(self.laces) + sum(self.laces) - len(self.content)
+
+
+def is_ogg(sound: Opened) -> bool:
+    """Whether the file starts as Ogg does."""
+    return sound.head[:4] == b"OggS"
+
+
+def ends(sound: Opened) -> bool:
+    """Whether the last page is whole and says that it is the last."""
+    page = _last_page(sound)
+    return page is not None and page.missing <= 0 and bool(page.content[5] & LAST)
+
+
+def shortened(sound: Opened) -> Patch | None:
+    """The last page without the packets that the end of the file cuts off; None if it needs no mending."""
+    page = _last_page(sound)
+    if page is None or page.missing <= 0:
+        return None
+    room = len(page.content) - HEADER - len(page.laces)
+    kept = size = total = 0
+    for number, lace in enumerate(page.laces, start=1):
+        total += lace
+        if total <= room and lace < 255:
+            kept, size = number, total
+    packets = page.content[HEADER + len(page.laces) :][:size]
+    whole = bytearray(page.content[:26] + bytes([kept]) + page.laces[:kept] + packets)
+    whole[22:26] = bytes(4)  # the check sum is that of the page with zeros in its place
+    whole[22:26] = _check_sum(whole).to_bytes(4, "little")
+    return Patch(page.offset, bytes(whole), is_end=True)
+
+
+def _last_page(sound: Opened) -> Page | None:
+    start = max(0, sound.size - LONGEST)
+    tail = sound.read_at(start, LONGEST)
+    at = tail.rfind(b"OggS")
+    content = tail[at:]
+    if at < 0 or len(content) < HEADER or len(content) < HEADER + content[26]:
+        return None
+    return Page(start + at, content, content[HEADER : HEADER + content[26]])
+
+
+def _check_sum(content: bytes | bytearray) -> int:
+    """The CRC of a page, polynomial 0x04c11db7, most significant bit first, from zero."""
+    table, value = _check_sums(), 0
+    for byte in content:
+        value = (value << 8 & 0xFFFFFFFF) ^ table[value >> 24 ^ byte]
+    return value
+
+
+@functools.cache
+def _check_sums() -> list[int]:
+    """The check sum of each byte."""
+    table = []
+    for value in range(256):
+        value <<= 24
+        for _ in range(8):
+            value = value << 1 ^ (0x104C11DB7 if value >> 31 else 0)
+        table.append(value)
+    return table

@@ -82,6 +82,13 @@ def write_results(path: Path, rows: Iterable[Row]) -> None:
         file.writelines(map(result_line, rows))
 
 
+def require_absent(out: Path, share: Share) -> None:
+    """Raise `DataError` if there are results where new ones are to be written."""
+    for path in (share.path(out), out):
+        if path.exists():
+            raise DataError(f"{path} exists; pass --resume to go on, or another --out")
+
+
 def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
     """The rows of an earlier run of `model` that stand, by clip: those without an error.
 

@@ -11,12 +11,11 @@ from sqa_data.results import (
     key_of,
     merge_results,
     read_results,
+    require_absent,
     result_line,
     write_results,
 )
 from sqa_data.shares import Share
-
-from sqa_model.errors import ModelError
 
 if TYPE_CHECKING:
     from sqa_model.inference.predictor import Prediction, Predictor
@@ -60,14 +59,14 @@ def score_to_file(
         out: the file; with shares, where the merged rows will lie.
         resume: go on with a file that is there; its rows with an error are tried again.
 
-    Raises: ModelError where the file is there and `resume` is not set; DataError where its rows are of other
-    clips or another model.
+    Raises: DataError where the file is there and `resume` is not set, or its rows are of other clips or another
+    model.
     """
     share = share or Share()
     ours, path, model = share.of(clips), share.path(out), f"{predictor.fingerprint}/{predictor.dtype}"
     kept = kept_results(path, (clip.key for clip in ours), model) if resume else {}
-    if not resume and (path.exists() or out.exists()):
-        raise ModelError(f"{path if path.exists() else out} exists; pass --resume to go on, or another --out")
+    if not resume:
+        require_absent(out, share)
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
     write_results(path, kept.values())  # without torn and failed rows

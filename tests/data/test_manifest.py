@@ -56,7 +56,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     st.text(min_size=1, max_size=8),
     st.floats(0, 1e6),
     st.dictionaries(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False)),
-    st.none() | st.text(max_size=5),
+    st.none() | st.text(min_size=1, max_size=5),
 )
 def test_every_value_survives(tmp_path_factory, sample_id, duration, metrics, system_id) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path_factory.mktemp("m") / "m.jsonl"

@@ -136,7 +136,7 @@ def test_utt2sys(tmp_path: Path) -> None:
             r"<file>:1: sample_id is 1.23.*64-bit integer",
         ),
         (b'{"sample_id": true, "mos": 1}', r"<file>:1: sample_id is True"),
-        (b'{"sample_id": "", "mos": 1}', r"<file>:1: sample_id is ''"),
+        (b'{"sample_id": "", "mos": 1}', r"<file>:1: no sample_id"),
         (b'sample_id,mos\na,"1\n' + b"x" * 140_000, r"<file>:\d+: not valid CSV"),
         (
             b'{"sample_id": "a", "metrics": {"x": 1}}\n{"sample_id": "b", "error": "no"}',

@@ -129,13 +129,13 @@ def spaced_json_line(row: Mapping[str, object], separators: tuple[str, str] = ("
 
 
 def id_text(key: str, value: object) -> str | None:
-    """The text of an id, None where there is none; numbers are read as they are written: 15 is "15".
+    """The text of an id, None where there is none or an empty one; numbers are read as they are written.
 
     >>> id_text("system_id", 15), id_text("system_id", "015"), id_text("system_id", None)
     ('15', '015', None)
     """
     if value is None or isinstance(value, str):
-        return value
+        return value or None
     if isinstance(value, bool) or not isinstance(value, int):
         raise Wrong(f"{key} is {value!r}; expected a string")
     return str(value)
@@ -143,7 +143,7 @@ def id_text(key: str, value: object) -> str | None:
 
 def sample_id_of(row: Mapping[str, object]) -> str | None:
     """The id of the clip in a row: its `sample_id`, or its `uid` in files of UrgentMOS; None without one."""
-    return id_text("sample_id", row.get("sample_id")) or id_text("uid", row.get("uid")) or None
+    return id_text("sample_id", row.get("sample_id")) or id_text("uid", row.get("uid"))
 
 
 def paths_of(row: Mapping[str, object]) -> list[str]:

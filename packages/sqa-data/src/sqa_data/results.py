@@ -70,7 +70,9 @@ def _row(line: bytes) -> Row:
     sample_id = sample_id_of(row)
     if sample_id is None:
         raise Wrong("no 'sample_id'; expected an object with the results of one clip")
-    if not isinstance(row.get("metrics", {}), dict):
+    if row.get("metrics") is None:
+        row.pop("metrics", None)
+    elif not isinstance(row["metrics"], dict):
         raise Wrong(f'metrics is {row["metrics"]!r}; expected an object such as {{"mos": 3.5}}')
     names = {key: id_text(key, row[key]) for key in ("system_id", "corpus") if key in row}
     return cast("Row", row | {"sample_id": sample_id} | names)

@@ -88,10 +88,11 @@ def _read_jsonl(data: bytes, path: str, names: Sequence[str]) -> Iterator[Row]:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
             row = _json_with_nan(line, path, number)
-        key = next((k for k in JSON_IDS if isinstance(row, dict) and row.get(k) is not None), None)
+        key = next((k for k in JSON_IDS if isinstance(row, dict) and row.get(k) not in (None, "")), None)
         if key is None:
             raise MetricsError(f"{path}:{number}: no sample_id; expected {EXAMPLE}")
-        fields = row.get("metrics", row)
+        # null says that nothing was measured
+        fields = {} if row.get("metrics", row) is None else row.get("metrics", row)
         if not isinstance(fields, dict):
             raise MetricsError(f"{path}:{number}: 'metrics' is not an object; expected {EXAMPLE}")
         others = others or [k for k, v in fields.items() if isinstance(v, float | int)]
@@ -120,19 +121,23 @@ def _json_with_nan(line: bytes, path: str, number: int) -> Any:
     import json
 
     try:
-        return json.loads(line)
+        row = json.loads(line)
+        if b"\\ud" in line.lower():
+            # U+DC80..U+DCFF are bytes of a file's name that is not UTF-8; other lone surrogates stand for nothing
+            json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        return row
     except (ValueError, RecursionError) as error:
         raise MetricsError(f"{path}:{number}: not valid JSON ({error}); expected {EXAMPLE}") from None
 
 
 def _id_text(row: dict[str, Any], name: str, path: str, line: int) -> str:
-    """An id as text; "" where there is none, which only a sample may not have."""
+    """An id as text; "" where there is none."""
     value = row.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if value is None and name not in JSON_IDS:
+    if value is None:
         return ""
-    if not isinstance(value, str) or (not value and name in JSON_IDS):
+    if not isinstance(value, str):
         raise MetricsError(f"{path}:{line}: {name} is {value!r}, expected text or a 64-bit integer")
     return value
 

@@ -1,7 +1,6 @@
 """The loop: accumulation equals the big batch, a resumed run the uninterrupted one; errors name names."""
 
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -16,69 +15,15 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file
 from sqa_model.errors import ModelError
 from sqa_model.network.model import Features, MosModel
-from sqa_model.training.build import build_model, lr_factor
+from sqa_model.training.build import build_model
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
 from sqa_model.training.loop import Progress, train
+from tiny_training import TINY, TINY_WAVLM, lines, same, weights, write_corpus
 
-TINY = [
-    "model.dim=16",
-    "model.layers=1",
-    "model.attention_heads=2",
-    "model.feedforward=16",
-    "model.sizes.dim=16",
-    "model.sizes.blocks=1",
-    "model.dropout=0.1",
-    "precision=fp32",
-    "batch.seconds=6",
-    "batch.clips=8",
-    "data.max_seconds=0.7",
-    "optim.warmup=2",
-    "epochs=2",
-    "run.tensorboard=false",
-    "run.save_minutes=0",
-    "run.device=cpu",
-]
-TINY_WAVLM = [
-    *[item for item in TINY if "sizes" not in item],
-    "model.backbone=wavlm-base",
-    "optim.unfreeze=0",
-    *(f"model.sizes.{k}" for k in ("dim=32", "layers=3", "heads=2", "feedforward=32", "channels=16")),
-    *("model.sizes.position_groups=4", "model.sizes.position_kernel=8"),
-]
 Configure = Callable[..., TrainConfig]
-
-
-def write_corpus(
-    folder: Path, clips: int, seed: int, *, corpora: str = "ab", labels: str = "mos pesq"
-) -> Path:
-    """Noisy tones whose label is their noise level; a fifth of the labels missing."""
-    rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for i in range(clips):
-        t = np.arange(int(rng.uniform(0.3, 1.0) * 16_000)) / 16_000
-        noise = rng.uniform(0, 1)
-        wave = 0.2 * np.sin(2 * np.pi * rng.uniform(100, 900) * t) + 0.2 * noise * rng.standard_normal(len(t))
-        path = folder / f"{i}.wav"
-        soundfile.write(path, wave, 16_000)
-        metrics = {name: 1 + 3 * noise for name in labels.split() if rng.uniform() > 0.2}
-        rows.append(
-            {
-                "audio_path": path.name,
-                "corpus": corpora[i % len(corpora)],
-                "system_id": f"s{int(noise * 4)}",
-                "sample_id": str(i),
-                "duration": len(t) / 16_000,
-                "metrics": metrics,
-            }
-        )
-    manifest = folder / "data.jsonl"
-    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return manifest
 
 
 @pytest.fixture(autouse=True)
@@ -106,23 +51,6 @@ def configure(corpus: Path) -> Configure:
         return load_config("mini" if base is TINY else None, overrides=[*base, *data, *overrides])
 
     return make
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "last" / "model.safetensors")
-
-
-def same(one: Path, other: Path) -> bool:
-    """Whether two runs ended in the same bits: model, optimizer, averages."""
-    pairs = [
-        (load_file(f / "last" / n) for f in (one, other))
-        for n in ("model.safetensors", "training.safetensors")
-    ]
-    return all(a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a) for a, b in pairs)
-
-
-def lines(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def die_after(update: int) -> Callable[[Progress], None]:
@@ -427,21 +355,6 @@ def test_a_damaged_checkpoint_is_an_error_not_a_fresh_start(configure: Configure
     (tmp_path / "run" / "last" / "training.safetensors").write_bytes(b"torn")
     with pytest.raises(ModelError, match="damaged checkpoint"):
         train(configure("epochs=1"), tmp_path / "run")
-
-
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-@pytest.mark.parametrize("warmup", [0, 1, 10])
-def test_schedules_rise_to_one_and_fall_towards_zero(
-    configure: Configure, schedule: str, warmup: int
-) -> None:
-    optim = configure(f"optim.schedule={schedule}", f"optim.warmup={warmup}").optim
-    factors = [lr_factor(update, 100, optim) for update in range(1, 101)]
-    peak = max(warmup, 1)
-    assert factors[:peak] == pytest.approx([(u + 1) / peak for u in range(peak)])
-    falling = factors[peak - 1 :]
-    assert falling[0] == 1
-    assert all(a >= b for a, b in itertools.pairwise(falling))
-    assert falling[-1] == 1 if schedule == "constant" else 0 < falling[-1] < 0.02
 
 
 def test_long_clips_are_cropped_and_counted(configure: Configure, corpus: Path, tmp_path: Path) -> None:

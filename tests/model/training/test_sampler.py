@@ -202,11 +202,3 @@ def test_weights_and_balance() -> None:
 def test_a_weight_for_an_unknown_corpus_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"data.weights.nisca.*found: bvcc, nisqa"):
         shares(np.array([0, 1]), ("bvcc", "nisqa"), {"nisca": 2.0}, False)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("seconds", 0), ("clips", 0), ("micro_seconds", -1.0), ("seconds", float("nan"))]
-)
-def test_nonsense_is_refused_by_name(field: str, value: float) -> None:
-    with pytest.raises(ModelError, match=f"batch.{field}"):
-        BatchConfig(**{field: value})  # type: ignore[arg-type]

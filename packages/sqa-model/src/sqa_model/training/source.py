@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import soundfile
 import torch
+from sqa_data.audio import AudioError, hear, look, mixed
 from torch import Tensor
 
 from sqa_model.audio import resample
@@ -51,23 +50,16 @@ def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, crop_at
     decoded where the format can seek. Raises `Unreadable`.
     """
     try:
-        with soundfile.SoundFile(path) as file:
-            rate, length = file.samplerate, file.frames
-            if math.isfinite(most_s) and length > most_s * rate:
-                wanted = int(most_s * rate)
-                file.seek(int(crop_at * (length - wanted)))
-            else:
-                wanted = -1
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise Unreadable(f"{path}: {'no such file' if not Path(path).exists() else error}") from error
-    if len(samples) == 0:
-        raise Unreadable(f"{path}: holds no samples")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(1)
-    if not np.isfinite(mono).all():
-        raise Unreadable(f"{path}: holds samples that are not finite numbers")
-    wave = torch.from_numpy(np.ascontiguousarray(mono))
-    return wave if rate == sample_rate else resample(wave, rate, sample_rate)
+        start_s = 0.0
+        if math.isfinite(most_s):
+            info = look(path)
+            rate, wanted = info.sample_rate, int(most_s * info.sample_rate)
+            if info.frames > wanted:
+                start_s, most_s = int(crop_at * (info.frames - wanted)) / rate, wanted / rate
+        heard = hear(path, start_s=start_s, most_s=most_s)
+    except AudioError as error:
+        raise Unreadable(str(error)) from error
+    return resample(torch.from_numpy(mixed(heard.samples)), heard.sample_rate, sample_rate)
 
 
 def read_ahead(

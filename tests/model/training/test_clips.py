@@ -1,0 +1,114 @@
+"""Manifests to a table of clips: each once, labels where they are, what is wrong is named."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqa_data.errors import DataError
+from sqa_model.errors import ModelError
+from sqa_model.training.clips import Clips, read_clips
+from sqa_model.training.config import DataConfig
+
+
+def manifest(path: Path, *rows: dict) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    base = {"audio_path": "/a.wav", "system_id": "s", "sample_id": "a", "duration": 1.0}
+    path.write_text("".join(json.dumps(base | row) + "\n" for row in rows))
+    return str(path)
+
+
+def read(*patterns: str, heads: tuple[str, ...] = ("mos",), **options: str) -> Clips:
+    return read_clips(patterns, heads, DataConfig(**options), name="data.train")  # type: ignore[arg-type]
+
+
+def test_globs_and_paths_each_manifest_once(tmp_path: Path) -> None:
+    one = manifest(tmp_path / "bvcc" / "train" / "data.jsonl", {"metrics": {"mos": 4}})
+    manifest(tmp_path / "nisqa" / "train" / "data.jsonl", {"metrics": {"mos": 2}, "corpus": "NISQA"})
+    clips = read(one, f"{tmp_path}/*/train/data.jsonl")
+    assert len(clips) == 2
+    assert clips.corpora == ("NISQA", "bvcc")  # stated, or the folder of the baseline's layout
+    assert clips.labels.flatten().tolist() == [4, 2]
+    assert [clips.corpora[i] for i in clips.corpus] == ["bvcc", "NISQA"]
+
+
+def test_missing_null_and_nan_labels_are_all_masked(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    manifest(path, {"metrics": {"mos": 3}}, {"metrics": {"mos": None}}, {"metrics": {}}, {})
+    path.write_text(path.read_text() + path.read_text().splitlines()[0].replace("3", "NaN") + "\n")
+    clips = read(str(path))
+    assert np.isnan(clips.labels[:, 0]).tolist() == [False, True, True, True, True]
+
+
+def test_an_uncertainty_is_never_a_label(tmp_path: Path) -> None:
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 3, "mos_std": 0.5}})
+    assert np.isnan(read(path, heads=("mos", "mos_std")).labels[0]).tolist() == [False, True]
+
+
+def test_labels_out_of_range(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path / "m.jsonl", {"metrics": {"mos": 5.5}}, {"metrics": {"mos": 4}}, {"metrics": {"mos": 0}}
+    )
+    with pytest.raises(
+        ModelError, match=r"data\.train: 2 labels out of range(?s:.*)/a\.wav: mos is 5\.5, expected 1 to 5"
+    ):
+        read(path)
+    assert np.isnan(read(path, out_of_range="mask").labels[:, 0]).tolist() == [True, False, True]
+    assert read(path, out_of_range="clip").labels[:, 0].tolist() == [5, 4, 1]
+
+
+def test_empty_absent_and_unlabelled(tmp_path: Path) -> None:
+    empty = manifest(tmp_path / "empty.jsonl")
+    with pytest.raises(ModelError, match=r"empty\.jsonl: found no utterance"):
+        read(empty)
+    with pytest.raises(ModelError, match=r"data\.train: no file matches"):
+        read(f"{tmp_path}/*.json")
+    with pytest.raises(ModelError, match=r"data\.train: found no manifest"):
+        read()
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"pesq": 2.0, "sdr": 1.0}})
+    with pytest.raises(ModelError, match=r"no utterance has the label 'mos'.*found: pesq, sdr"):
+        read(path)
+
+
+def test_the_columns_are_the_rows_in_order(tmp_path: Path) -> None:
+    one = manifest(tmp_path / "z" / "b.jsonl", {"metrics": {"mos": 4}, "sample_id": "u1", "duration": 2.5})
+    two = manifest(
+        tmp_path / "a.jsonl",
+        {"metrics": {"pesq": 2}, "audio_path": "x/y.wav", "corpus": "c", "system_id": None},
+        {"metrics": {"mos": 1, "pesq": 3}, "corpus": "c"},
+    )
+    clips = read(one, two, heads=("pesq", "mos"))
+    assert clips.paths == [str(tmp_path / "x/y.wav"), "/a.wav", "/a.wav"]
+    assert clips.sample_ids == ["a", "a", "u1"]
+    assert clips.system_ids == [None, "s", "s"]
+    assert (clips.corpora, clips.corpus.tolist()) == (("b", "c"), [1, 1, 0])
+    assert clips.seconds.tolist() == [1.0, 1.0, 2.5]
+    nan = float("nan")
+    assert np.array_equal(clips.labels, np.float32([[2, nan], [3, 1], [nan, 4]]), equal_nan=True)
+
+
+def test_only_needed_heads_must_be_labelled(tmp_path: Path) -> None:
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 2.0}})
+    clips = read_clips([path], ("mos", "utmos"), DataConfig(), name="data.dev", needed=["mos"])
+    assert np.isnan(clips.labels[:, 1]).all()
+    with pytest.raises(ModelError, match=r"data\.dev: no utterance has the label 'utmos'"):
+        read_clips([path], ("mos", "utmos"), DataConfig(), name="data.dev", needed=["utmos"])
+
+
+def test_bounds_are_inclusive_and_each_heads_own(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path / "m.jsonl", {"metrics": {"mos": 1, "estoi": 1.0, "sdr": -40}}, {"metrics": {"mos": 5}}
+    )
+    assert np.isfinite(read(path, heads=("mos", "estoi", "sdr")).labels[0]).all()
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 1, "estoi": 1.01}})
+    with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)estoi is 1\.01, expected 0 to 1"):
+        read(path, heads=("mos", "estoi"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_or_a_device_as_manifest_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for path in (tmp_path / "pipe.jsonl", Path("/dev/zero")):
+        with pytest.raises((ModelError, DataError), match=rf"{path.name}.*regular"):
+            read(str(path))

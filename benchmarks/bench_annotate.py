@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import soundfile as sf
 from sqa_data.annotate.run import _load
+from sqa_data.audio import look
 from sqa_data.labellers import Clip, adapter_of
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12)
     arguments = parser.parse_args()
     paths = sorted(p for p in arguments.folder.iterdir() if p.suffix in (".wav", ".flac"))[: arguments.clips]
-    seconds = sum(sf.info(path).duration for path in paths)
+    seconds = sum(look(path).duration_s for path in paths)
     print(f"{len(paths)} clips, {seconds:.0f} s; audio-seconds per second, ours / the package's own call")
     for label, rival in (("distill_mos", distill_mos()), ("dnsmos_ovrl", dnsmos()), ("plcmos", plcmos())):
         ours = _load(adapter_of(label), "cpu", False)

@@ -24,6 +24,7 @@ import soundfile as sf
 import torch
 from sqa_data import Utterance, degrade, read_manifest, write_manifest
 from sqa_data.annotate.run import _load
+from sqa_data.audio import AudioError, look
 from sqa_data.labellers import Clip, adapter_of
 from sqa_metrics import pair
 from sqa_metrics.uncertainty import compare, with_uncertainty
@@ -79,7 +80,7 @@ def rate_p835(predictor: Predictor, folder: Path) -> None:
                 Utterance(
                     path,
                     Path(path).stem,
-                    sf.info(path).duration,
+                    look(path).duration_s,
                     {"mos": value},
                     system_id=row["condition_num"],
                 )
@@ -139,9 +140,9 @@ def rate_recordings(predictor: Predictor, folder: Path) -> None:
     ours, theirs = [], []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
-            if sf.info(path).duration < 1:
+            if look(path).duration_s < 1:
                 continue
-        except sf.LibsndfileError:
+        except AudioError:
             continue
         ours.append(scores_of(predictor, [str(path)])[0]["mos"])
         theirs.append(teacher(Clip(path))["distill_mos"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sqa_data.audio import AudioError, Heard, digest, hear, look, mixed, signal_facts
+from sqa_data.audio import AudioError, AudioInfo, Heard, digest, hear, look, mixed, signal_facts
 
 FRAMES = 6_000
 KINDS = [
@@ -103,6 +103,8 @@ def survey(path: Path, count: int, seed: int) -> Counter[str]:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 12 << 20, (kind, how, peak)  # three blocks
+        info = attempt(look, path)
+        attempt(digest, path)
         if isinstance(heard, AudioError):
             assert str(heard).startswith(f"{path}: ")
             seen["AudioError"] += 1
@@ -110,9 +112,9 @@ def survey(path: Path, count: int, seed: int) -> Counter[str]:
             assert isinstance(heard, Heard)
             check(heard, wholes[kind], kind, how)
             seen["short_of_header" if heard.facts else "heard"] += 1
+            assert isinstance(info, AudioInfo)
+            assert heard.facts or (info.frames, info.channels) == heard.samples.shape, (kind, how)
         seen["peak"] = max(seen["peak"], peak)
-        attempt(look, path)
-        attempt(digest, path)
     return seen
 
 

@@ -6,7 +6,7 @@ The names below are imported on first use, so that `import sqa_data` costs a mil
 import importlib
 from typing import TYPE_CHECKING
 
-from sqa_data.errors import DataError
+from sqa_data.errors import AudioError, DataError
 
 if TYPE_CHECKING:
     from sqa_data.corpus import Corpus, get_corpus, list_corpora
@@ -31,6 +31,7 @@ _HOMES = {  # public name -> module that defines it
 }
 
 __all__ = [
+    "AudioError",
     "Corpus",
     "DataError",
     "Downloaded",

@@ -16,6 +16,7 @@ class Container(NamedTuple):
     """A file made of chunks: a name, a size, content."""
 
     chunk: struct.Struct  # of a name and a size
+    code: str  # of the size alone
     first: int  # where the first chunk begins
     align: int  # chunks begin at multiples of it
     sound: bytes  # the first four letters of the chunk that holds the sound
@@ -32,12 +33,12 @@ class Field(NamedTuple):
 
 
 CONTAINERS = {
-    b"RIFF": Container(struct.Struct("<4sI"), 12, 2, b"data"),
-    b"RIFX": Container(struct.Struct(">4sI"), 12, 2, b"data"),
-    b"RF64": Container(struct.Struct("<4sI"), 12, 2, b"data"),
-    b"riff": Container(struct.Struct("<16sQ"), 40, 8, b"data", counts_itself=True),
-    b"FORM": Container(struct.Struct(">4sI"), 12, 2, b"SSND", preamble=8),
-    b"caff": Container(struct.Struct(">4sQ"), 8, 1, b"data", preamble=4),
+    b"RIFF": Container(struct.Struct("<4sI"), "<I", 12, 2, b"data"),
+    b"RIFX": Container(struct.Struct(">4sI"), ">I", 12, 2, b"data"),
+    b"RF64": Container(struct.Struct("<4sI"), "<I", 12, 2, b"data"),
+    b"riff": Container(struct.Struct("<16sQ"), "<Q", 40, 8, b"data", counts_itself=True),
+    b"FORM": Container(struct.Struct(">4sI"), ">I", 12, 2, b"SSND", preamble=8),
+    b"caff": Container(struct.Struct(">4sQ"), ">Q", 8, 1, b"data", preamble=4),
 }
 
 
@@ -70,18 +71,17 @@ def read_header(sound: Opened) -> Header | None:
 
 
 def _in_chunks(sound: Opened, kind: Container) -> Header | None:
-    code = kind.chunk.format[0] + kind.chunk.format[-1]
     itself = kind.chunk.size if kind.counts_itself else 0
     long_size, pcm = None, None
     for name, start, size in _chunks(sound, kind):
-        if name == b"fmt " and code == "<I":
+        if name == b"fmt " and kind.code == "<I":
             pcm = _pcm(sound.read_at(start, 16))
         elif name == b"ds64":
             long_size = Field(start + 8, "<Q", int.from_bytes(sound.read_at(start + 8, 8), "little"))
         elif name == kind.sound:
             if size == 0 and start < sound.size and _ends_in_chunks(sound, kind, start):
                 return Header(0, sound.size - start, None, pcm)
-            field = Field(start - struct.calcsize(code), code, size + itself)
+            field = Field(start - struct.calcsize(kind.code), kind.code, size + itself)
             if long_size and size == 0xFFFFFFFF:
                 field = long_size
             return _judged(sound, start + kind.preamble, field, kind.preamble + itself, pcm)
@@ -129,12 +129,9 @@ def _pcm(fmt: bytes) -> tuple[int, int, int] | None:
     """Rate, channels and bytes a frame of a WAV's format chunk, None if it is not plain PCM, integer or float."""
     if len(fmt) < 16:
         return None
-    kind, channels, rate, _, frame_bytes, _ = struct.unpack("<HHIIHH", fmt)
-    return (
-        (rate, channels, frame_bytes)
-        if kind in (1, 3, 0xFFFE) and rate and channels and frame_bytes
-        else None
-    )
+    kind, channels, rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", fmt)
+    plain = kind in (1, 3, 0xFFFE) and rate and 0 < frame_bytes == channels * -(-bits // 8)
+    return (rate, channels, frame_bytes) if plain else None
 
 
 def _sphere(sound: Opened) -> Header | None:

@@ -1,5 +1,8 @@
 """The feature cache: what comes out is what went in, for this audio and this backbone only."""
 
+import dataclasses
+import hashlib
+import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -55,6 +58,35 @@ def test_what_is_put_is_got_and_survives_a_new_process(clips: Clips, tmp_path: P
     assert again.get(0) is None
     assert torch.equal(again.get(1), states(model, clips, 1).half())  # type: ignore[arg-type]
     assert torch.equal(again.get(2), states(model, clips, 2).half())  # type: ignore[arg-type]
+
+
+def test_the_cache_that_0_1_0_wrote_is_found(clips: Clips, tmp_path: Path) -> None:
+    """Its folder's name and its two files, written here as 0.1.0 wrote them."""
+    model = tiny()
+    backbone = {"kind": "wavlm"} | dataclasses.asdict(model.config.backbone)
+    key = {"precision": "bf16", "windows": 7}
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([backbone, [16_000, False, 30.0], key], sort_keys=True).encode())
+    for name, value in sorted(model.backbone.state_dict().items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    for path, seconds in zip(clips.paths, clips.seconds.tolist(), strict=True):
+        status = Path(path).stat()
+        digest.update(f"{path}\0{seconds}\0{status.st_size} {status.st_mtime_ns}\n".encode())
+    folder = tmp_path / "cache" / digest.hexdigest()
+    folder.mkdir(parents=True)
+    frames = [model.backbone.lengths([int(s * 16_000) + 320])[0] for s in clips.seconds.tolist()]
+    stored = np.arange(sum(frames) * 3 * 32, dtype=np.float16)
+    stored.tofile(folder / "states.f16")
+    np.array([0, 5, 0], np.int32).tofile(folder / "frames.i32")
+
+    cache = FeatureCache(tmp_path / "cache", clips, model, 30.0, key)
+    assert cache.folder == folder
+    assert cache.stored == 1
+    first = frames[0] * 3 * 32
+    found = cache.get(1)
+    assert found is not None
+    assert found.shape == (3, 5, 32)
+    assert np.array_equal(found.flatten().numpy(), stored[first : first + 3 * 5 * 32])
 
 
 def test_the_first_states_stay(clips: Clips, tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """Evaluation inside training: the figures against pandas, and every clip scored once."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
 import torch
+from sqa_metrics import score
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
@@ -55,6 +58,30 @@ def test_figures_equal_pandas() -> None:
                 }
                 for name, value in expected.items():
                     assert found[f"{level}_{name}"] == pytest.approx(value, abs=1e-6)
+
+
+def test_figures_are_those_of_score(tmp_path: Path) -> None:
+    """Six systems of one clip each have a system level in both (A2), and so has a system called like its clip."""
+    corpus = np.array([0] * 6 + [1] * 6)
+    labels = np.random.default_rng(0).uniform(1, 5, (12, 1)).astype(np.float32)
+    scores = np.random.default_rng(1).uniform(1, 5, (12, 1)).astype(np.float32)
+    systems = [*"ABCDEF", "clean", "A", "A", "B", "B", "B"]
+    ids = ["u0", "u1", "u2", "u3", "u4", "u5", "clean", "u7", "u8", "u9", "u10", "u11"]
+    table = Clips([f"/{i}.wav" for i in ids], ids, list(systems), ("x", "y"), corpus, np.ones(12), labels)
+    for name, values in (("ref", labels), ("pred", scores)):
+        rows = (
+            {"sample_id": ids[i], "system_id": systems[i], "corpus": "xy"[corpus[i]], "metrics": {"mos": v}}
+            for i, v in enumerate(values[:, 0].tolist())
+        )
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = score(tmp_path / "ref.jsonl", tmp_path / "pred.jsonl")
+    found = agreement(table, scores, ("mos",))
+    assert [found[c]["mos"]["systems"] for c in "xy"] == [6, 3]
+    for name, part in report.corpora.items():
+        for level, figures in (("utterance", part.utterance), ("system", part.system)):
+            assert figures is not None
+            for figure, value in figures.items():
+                assert found[name]["mos"][f"{level}_{figure}"] == pytest.approx(value, abs=1e-12)
 
 
 def test_no_system_level_where_there_are_no_systems() -> None:
@@ -130,6 +157,33 @@ def test_unreadable_clips_are_reported_and_strange_scores_stop() -> None:
             alone,
             workers=2,
         )
+
+
+def test_a_long_development_batch_is_dealt_by_length_within_the_budget() -> None:
+    table = clips()
+    seen: list[list[int]] = []
+
+    def note(chosen: list[int], items: list[float]) -> torch.Tensor:
+        seen.append(chosen)
+        return torch.ones(len(items), 2)
+
+    alone = Processes(0, 1, torch.device("cpu"))
+    predictions(note, float, table, 2, BatchConfig(seconds=40, micro_seconds=20), alone, workers=1)
+    assert all(len(chosen) * table.seconds[chosen].max() <= 20 + 1e-6 for chosen in seen)
+    flat = [i for chosen in seen for i in chosen]
+    assert table.seconds[flat].tolist() == sorted(table.seconds, reverse=True)
+
+
+def test_merit_is_the_mean_over_the_corpora_that_have_the_figure() -> None:
+    def corpus(system: float | None, utterance: float, mse: float) -> dict:
+        return {"mos": {"system_srcc": system, "utterance_srcc": utterance, "utterance_mse": mse}}
+
+    three = {"a": corpus(0.9, 0.2, 1.0), "b": corpus(None, 0.4, 2.0), "c": corpus(0.5, 0.6, 6.0), "d": {}}
+    assert merit(three, EvalConfig()) == pytest.approx((0.7, 0.4))
+    assert merit(three, EvalConfig(metric="utterance_mse")) == pytest.approx((-3.0, 0.4))
+    assert merit({"d": {}}, EvalConfig()) == (-math.inf, -math.inf)
+    other = {"a": {"pesq": {"system_srcc": 0.3, "utterance_srcc": 0.1}, "mos": {"system_srcc": 0.9}}}
+    assert merit(other, EvalConfig(head="pesq")) == pytest.approx((0.3, 0.1))
 
 
 def test_merit_orders_checkpoints() -> None:

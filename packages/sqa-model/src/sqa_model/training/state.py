@@ -269,9 +269,9 @@ class Learner:
         self.scaler.update()
         if optim.ema is not None:
             young = (1 + work.update) / (10 + work.update)  # an average over few updates is a short one
-            torch._foreach_lerp_(
-                list(self.averaged.values()), list(self.trainable.values()), 1 - min(optim.ema, young)
-            )
+            decay = min(optim.ema, young)
+            with torch.no_grad():
+                torch._foreach_lerp_(list(self.averaged.values()), list(self.trainable.values()), 1 - decay)
         self.state.update = work.update
         return float(norm)
 

@@ -1,6 +1,7 @@
 """A manifest with one fault of each kind: the fault is named with its line, and nothing else is."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,27 @@ def test_counts_unlike_the_published(tmp_path: Path) -> None:
 def test_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         validate([tmp_path / "none.jsonl"])
+
+
+def test_audio_that_is_not_what_its_header_says(tmp_path: Path) -> None:
+    whole = clip(tmp_path / "whole.wav", 0)
+    half = tmp_path / "half.wav"
+    half.write_bytes(whole.read_bytes()[: 44 + 1600])
+    soundfile.write(tmp_path / "nan.wav", np.full(1600, np.nan, np.float32), 16000, subtype="FLOAT")
+    (tmp_path / "folder.wav").mkdir()
+    rows = [row(half), row(tmp_path / "nan.wav"), row(tmp_path / "folder.wav")]
+    found = validate([write(tmp_path / "m.jsonl", *rows)])
+    assert found.counts == {"unreadable": 3}
+    assert "the header promises 0.10 s, the file holds 0.05 s" in found.findings[0].text
+    assert "1600 of 1600 samples are NaN" in found.findings[1].text
+    assert "is a folder" in found.findings[2].text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes as files are POSIX")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("decode", [True, False])
+def test_a_pipe_does_not_hang(decode: bool, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    found = validate([write(tmp_path / "m.jsonl", row(tmp_path / "pipe.wav"))], decode=decode)
+    assert found.counts == {"unreadable": 1}
+    assert "is a pipe; expected a regular file" in found.findings[0].text

@@ -176,3 +176,10 @@ def test_a_mended_header_is_read_through_python(wav: Path) -> None:
     content = bytearray(wav.read_bytes())
     struct.pack_into("<I", content, 40, 0)
     np.testing.assert_array_equal(hear(io.BytesIO(content)).samples, hear(wav).samples)
+
+
+def test_python_reads_for_libsndfile_on_windows(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = hear(wav).samples
+    monkeypatch.setattr(source_module.sys, "platform", "win32")
+    np.testing.assert_array_equal(hear(wav).samples, expected)
+    assert hear(wav, start_s=0.1, most_s=0.2).samples.shape == (3200, 1)

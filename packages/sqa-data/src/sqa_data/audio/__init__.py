@@ -6,11 +6,12 @@ All raise `AudioError`, and for nothing but the source that they were given.
 """
 
 from sqa_data.audio.facts import Fact, mixed, signal_facts
-from sqa_data.audio.reading import RATES, AudioInfo, Heard, digest, hear, look
+from sqa_data.audio.reading import LOUDEST, RATES, AudioInfo, Heard, digest, hear, look
 from sqa_data.audio.source import Source
 from sqa_data.errors import AudioError
 
 __all__ = [
+    "LOUDEST",
     "RATES",
     "AudioError",
     "AudioInfo",

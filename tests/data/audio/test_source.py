@@ -47,6 +47,22 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     fails(b"RIFF", "cannot hear bytes")
 
 
+@pytest.mark.parametrize(
+    ("begin", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
+        (b"<!DOCTYPE html>", "HTML"),
+        (b"\x1f\x8b\x08", "packed by gzip"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+    ],
+)
+def test_what_holds_no_audio_for_us_is_named(begin: bytes, kind: str) -> None:
+    fails(
+        io.BytesIO(begin.ljust(3000, b"\1")),
+        f"not readable as audio: it is {kind}; expected WAV, FLAC, Ogg, MP3",
+    )
+
+
 @posix
 @pytest.mark.timeout(20)
 def test_what_would_hang(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import soundfile
 from sqa_data.audio import ogg
 from sqa_data.audio.facts import Fact
 from sqa_data.audio.headers import Header, flac_info, read_header
-from sqa_data.audio.source import Opened, Source, decoding, opened
+from sqa_data.audio.source import Opened, Source, decoding, opened, reason_of
 from sqa_data.errors import AudioError
 
 RATES = (1_000, 768_000)  # Hz: outside, the number is a mistake
@@ -189,7 +189,7 @@ def _go_to(found: _Sound, start: int) -> None:
         try:
             found.file.seek(start)
         except soundfile.LibsndfileError as error:
-            raise AudioError(f"{beyond}: {error.error_string.strip().rstrip('.')}") from error
+            raise AudioError(f"{beyond}: {reason_of(error)}") from error
         return
     for block in _blocks(found, most=start):
         start -= len(block)
@@ -250,7 +250,7 @@ def _fill(found: _Sound, part: np.ndarray) -> tuple[int, str]:
         got = int(untouched.argmax()) if untouched.any() else len(part)
         # after the last frame of a FLAC of unknown length, libsndfile fails to seek to where it stands
         at_the_end = found.frames is None and "seek" in error.error_string
-        return got, "" if at_the_end else error.error_string.strip().removeprefix("Error : ").rstrip(".")
+        return got, "" if at_the_end else reason_of(error)
 
 
 def _check_finite(samples: np.ndarray, where: str) -> None:

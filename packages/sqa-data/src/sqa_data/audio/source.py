@@ -20,6 +20,26 @@ HEAD = 4096  # bytes that are read at once: they hold the header of nearly every
 STREAM_CAP = 1 << 30  # bytes of a stream that cannot seek (a pipe) that are kept in memory at the most
 
 
+EXPECTED = "expected WAV, FLAC, Ogg, MP3, AIFF or AU"
+# how files begin that hold, or hide, audio which libsndfile does not read: (offset, bytes) -> what they are
+FOREIGN = {
+    (4, b"ftyp"): "MP4 or M4A",
+    (0, b"\xff\xf1"): "AAC",
+    (0, b"\xff\xf9"): "AAC",
+    (0, b"\x1aE\xdf\xa3"): "Matroska or WebM",
+    (0, b"0&\xb2u"): "WMA",
+    (0, b"#!AMR"): "AMR",
+    (0, b"wvpk"): "WavPack",
+    (0, b"MAC "): "Monkey's Audio",
+    (0, b"PK\3\4"): "a ZIP archive",
+    (0, b"\x1f\x8b"): "packed by gzip",
+    (0, b"version https://git-lfs"): "a pointer of Git LFS",
+    (0, b"<!"): "HTML",
+    (0, b"<html"): "HTML",
+    (0, b"<?xml"): "XML",
+}
+
+
 class Patch(NamedTuple):
     """Bytes that take the place of those at an offset: the size that a header should have said."""
 
@@ -193,11 +213,24 @@ def decoding(sound: Opened, patch: Patch | None = None) -> Iterator[soundfile.So
         with file:
             yield file
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
-        raise AudioError(f"{sound.where}not readable as audio: {reason}") from error
+        raise AudioError(f"{sound.where}not readable as audio: {_refusal(sound, error)}") from error
     finally:
         if view is not None:
             view.raise_failure(sound.where)
+
+
+def reason_of(error: Exception) -> str:
+    """What libsndfile says, without its punctuation."""
+    return str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
+
+
+def _refusal(sound: Opened, error: Exception) -> str:
+    """Why a file cannot be decoded, and what to do where that is plain."""
+    for (offset, begin), kind in FOREIGN.items():
+        if sound.head.startswith(begin, offset):
+            return f"it is {kind}; {EXPECTED}"
+    reason = reason_of(error)
+    return f"{reason[0].lower()}{reason[1:]}; {EXPECTED}" if "recognised" in reason else reason
 
 
 class _View:

@@ -68,10 +68,10 @@ def test_going_on_anywhere_is_the_rest_of_the_same_works(cache: str) -> None:
 
 
 def test_the_clips_of_an_update_are_those_of_the_sampler() -> None:
-    found, clips = plan(), table()
+    found, clips = plan("data.weights.a=0.4"), table()
     seconds = np.minimum(clips.seconds, 6)
     for epoch in range(3):
-        chosen = sampler.epoch_clips(clips.corpus, np.ones(2), seed=5, epoch=epoch)
+        chosen = sampler.epoch_clips(clips.corpus, np.array([0.4, 1]), seed=5, epoch=epoch)
         expected = sampler.updates(seconds, chosen, found.config.batch, seed=5, epoch=epoch)
         works = [work for work in found.after(0) if work.epoch == epoch]
         assert [[crop.clip for crop in work.crops()] for work in works] == [u.tolist() for u in expected]

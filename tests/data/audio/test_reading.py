@@ -11,31 +11,8 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from sounds import FORMATS, encoded, noise
 from sqa_data.audio import RATES, AudioError, digest, hear, look
-
-FORMATS = [("WAV", s) for s in ("PCM_16", "PCM_24", "PCM_U8", "FLOAT", "ULAW", "IMA_ADPCM")] + [
-    ("WAVEX", "PCM_16"),
-    ("FLAC", "PCM_16"),
-    ("FLAC", "PCM_24"),
-    ("OGG", "VORBIS"),
-    ("RF64", "PCM_16"),
-    ("AIFF", "PCM_16"),
-    ("AU", "PCM_16"),
-    ("CAF", "PCM_16"),
-    ("NIST", "PCM_16"),
-    ("W64", "PCM_16"),
-    ("MP3", "MPEG_LAYER_III"),
-]
-
-
-def noise(frames: int, channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(frames).normal(0, 0.1, (frames, channels))
-
-
-def encoded(kind: tuple[str, str], frames: int = 20_000, channels: int = 1, rate: int = 16_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, noise(frames, channels), rate, format=kind[0], subtype=kind[1])
-    return file.getvalue()
 
 
 @given(
@@ -105,60 +82,6 @@ def test_half_a_file_is_heard_with_a_fact(tmp_path: Path, kind: tuple[str, str])
     np.testing.assert_allclose(heard.samples[:sure], whole[:sure], atol=1e-6)
     with pytest.raises(AudioError, match="does not decode to its end"):
         digest(path)
-
-
-def test_half_an_ogg_has_no_end_mark(tmp_path: Path) -> None:
-    path = tmp_path / "a.ogg"
-    content = encoded(("OGG", "VORBIS"), 200_000)
-    whole = hear(io.BytesIO(content)).samples
-    path.write_bytes(content[: len(content) // 2])
-    heard = hear(path)
-    # libsndfile alone drops the page that is cut, .55 s of it here
-    np.testing.assert_array_equal(heard.samples, whole[: len(heard.samples)])
-    assert len(heard.samples) > soundfile.info(path).frames + 5000
-    assert [fact.code for fact in heard.facts] == ["short_of_header"]
-    assert hear(path, most_s=1.0).facts == ()  # nobody asked how it ends
-    with pytest.raises(AudioError, match="without its end mark"):
-        digest(path)
-
-
-FIELDS = {  # format -> (where the size of the sound stands, its code, what it counts besides)
-    "WAV": (40, "<I", 0),
-    "AU": (8, ">I", 0),
-    "AIFF": (42, ">I", 8),
-    "W64": (96, "<Q", 24),
-    "RF64": (28, "<Q", 0),
-    "CAF": (4084, ">Q", 4),
-}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-@pytest.mark.parametrize("claim", ["nothing", "all", "never", "double"])
-def test_a_size_in_a_header_is_a_claim(tmp_path: Path, name: str, claim: str) -> None:
-    path = tmp_path / "a"
-    at, code, more = FIELDS[name]
-    content = bytearray(encoded((name, "PCM_16")))
-    assert struct.unpack_from(code, content, at) == (40_000 + more,)
-    longest = (1 << 8 * struct.calcsize(code)) - 1
-    value = {"nothing": 0, "all": longest, "never": min(longest, 0x7FFFFFFF), "double": 80_000 + more}[claim]
-    struct.pack_into(code, content, at, value)
-    path.write_bytes(content)
-    heard = hear(path)
-    np.testing.assert_allclose(heard.samples, noise(20_000), atol=1e-4)
-    assert look(path).frames == 20_000
-    promised = claim == "double" or (claim == "never" and code[-1] == "Q")
-    assert [fact.code for fact in heard.facts] == ["short_of_header"] * promised
-    if claim == "double":
-        assert "promises 2.50 s, the file holds 1.25 s" in heard.facts[0].text
-
-
-def test_an_empty_sound_before_other_chunks_is_empty(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    empty = encoded(("WAV", "PCM_16"), 0)
-    path.write_bytes(empty + b"LIST" + struct.pack("<I", 12) + b"INFOISFTabcd")
-    with pytest.raises(AudioError, match=r"a\.wav: no samples"):
-        hear(path)
-    assert look(path).frames == 0
 
 
 @pytest.mark.parametrize("total", [0, (1 << 36) - 1, 150_000])

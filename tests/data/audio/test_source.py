@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import socket
-import struct
 import sys
 import threading
 import zipfile
@@ -45,22 +44,6 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     fails("x" * 5000, "name too long")
     fails(42, "cannot hear int; expected a path or a file object")
     fails(b"RIFF", "cannot hear bytes")
-
-
-@pytest.mark.parametrize(
-    ("begin", "kind"),
-    [
-        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
-        (b"<!DOCTYPE html>", "HTML"),
-        (b"\x1f\x8b\x08", "packed by gzip"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
-    ],
-)
-def test_what_holds_no_audio_for_us_is_named(begin: bytes, kind: str) -> None:
-    fails(
-        io.BytesIO(begin.ljust(3000, b"\1")),
-        f"not readable as audio: it is {kind}; expected WAV, FLAC, Ogg, MP3",
-    )
 
 
 @posix
@@ -165,37 +148,3 @@ def test_streams_that_cannot_seek(wav: Path, monkeypatch: pytest.MonkeyPatch) ->
         writer.join()
     monkeypatch.setattr(source_module, "STREAM_CAP", 5000)
     fails(Stream(content), "holds more than 0 MiB; write it to a file")
-
-
-def test_a_failure_while_reading_is_told(wav: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    class Torn(io.BytesIO):
-        error: BaseException = OSError("the line is dead")
-
-        def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell() > 5000:
-                raise self.error
-            return super().read(size)
-
-        def readinto(self, buffer, /) -> int:  # type: ignore[no-untyped-def]
-            raise self.error
-
-    content = wav.read_bytes() * 2
-    with pytest.raises(AudioError, match="cannot be read: the line is dead"):
-        hear(Torn(content), start_s=0.4)
-    Torn.error = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
-        hear(Torn(content), start_s=0.4)
-    assert capfd.readouterr().err == ""
-
-
-def test_a_mended_header_is_read_through_python(wav: Path) -> None:
-    content = bytearray(wav.read_bytes())
-    struct.pack_into("<I", content, 40, 0)
-    np.testing.assert_array_equal(hear(io.BytesIO(content)).samples, hear(wav).samples)
-
-
-def test_python_reads_for_libsndfile_on_windows(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = hear(wav).samples
-    monkeypatch.setattr(source_module.sys, "platform", "win32")
-    np.testing.assert_array_equal(hear(wav).samples, expected)
-    assert hear(wav, start_s=0.1, most_s=0.2).samples.shape == (3200, 1)

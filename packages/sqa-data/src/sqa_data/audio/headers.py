@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqa_data.audio.source import Opened, Patch
+from sqa_data.audio.decoder import Patch
+from sqa_data.audio.source import Opened
 
 NEVER_WRITTEN = (1 << 31) - (1 << 16)  # writers to a pipe promise about 2 or 4 GiB, having no better idea
 MOST_CHUNKS = 200  # that are looked at before the sound: a file of zeros is a chain without an end

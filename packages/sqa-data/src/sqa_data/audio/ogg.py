@@ -8,7 +8,8 @@ Source: RFC 3533.
 import functools
 from typing import NamedTuple
 
-from sqa_data.audio.source import Opened, Patch
+from sqa_data.audio.decoder import Patch
+from sqa_data.audio.source import Opened
 
 HEADER = 27  # bytes of a page before its table
 LONGEST = 65_307  # bytes of a page

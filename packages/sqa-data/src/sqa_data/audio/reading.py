@@ -18,9 +18,10 @@ import numpy as np
 import soundfile
 
 from sqa_data.audio import ogg
+from sqa_data.audio.decoder import decoding, reason_of
 from sqa_data.audio.facts import Fact
 from sqa_data.audio.headers import Header, flac_info, read_header
-from sqa_data.audio.source import Opened, Source, decoding, opened, reason_of
+from sqa_data.audio.source import Opened, Source, opened
 from sqa_data.errors import AudioError
 
 RATES = (1_000, 768_000)  # Hz: outside, the number is a mistake

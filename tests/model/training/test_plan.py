@@ -108,6 +108,15 @@ def test_cut_clips_are_counted() -> None:
         assert work.cropped == len(long & set(clips_of(work)))
 
 
+def test_micro_batches_count_clips_as_they_are_cut() -> None:
+    cut = np.minimum(table().seconds, 6)
+    for work in plan("batch.micro_seconds=12").after(0):
+        clips = np.array([crop.clip for crop in work.crops()])
+        batch = config("batch.micro_seconds=12").batch
+        (dealt,) = sampler.micro_batches(np.arange(len(clips)), cut[clips], batch, processes=1)
+        assert [len(micro_batch) for micro_batch in work.micro_batches] == [len(piece) for piece in dealt]
+
+
 def test_the_budget_counts_clips_as_they_are_cut() -> None:
     for work in plan().after(0):
         seconds = np.minimum(table().seconds[clips_of(work)], 6)

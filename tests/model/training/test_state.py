@@ -74,8 +74,10 @@ def test_totals_count_labels_pairs_and_seconds_as_cut() -> None:
     ]  # 4 over 2 in corpus x; the others lie in two corpora or have no label
     assert totals.seconds == pytest.approx(0.3 + 0.5 + 0.7 + 0.4)  # data.max_seconds is 0.7
     assert (totals.unreadable, totals.stop) == (2, True)
+    made, reader = learner(config("loss.rank=1", "loss.rank_margin=2"))
+    assert made.count(batches([0, 1]), reader, stop=False).pairs.tolist() == [0, 0]
     made, reader = learner(config())
-    totals = made.count(batches([0]), reader, stop=False)
+    totals = made.count(batches([0, 1]), reader, stop=False)
     assert (totals.pairs.tolist(), totals.unreadable, totals.stop) == ([0, 0], 0, False)
 
 
@@ -145,18 +147,27 @@ def test_one_update_is_adamw_on_the_clipped_gradient() -> None:
     assert made.state.update == 2
 
 
+@pytest.mark.parametrize(("clip", "shrunk"), [("0.01", True), ("1000", False), ("none", False)])
+def test_only_a_gradient_over_the_limit_is_clipped(clip: str, shrunk: bool) -> None:
+    made, reader = learner(config(f"optim.clip={clip}"))
+    norm = update(made, reader, batches([0, 1])).grad_norm
+    assert 0.01 < norm < 1000
+    assert float(made.gradients.norm()) == pytest.approx(0.01 if shrunk else norm, rel=1e-3)
+
+
 def test_a_backbones_rate_is_its_own_share_of_the_schedule() -> None:
     made, reader = learner(config("optim.lr=1e-2", "optim.backbone_lr=1e-4", "optim.warmup=4"))
     update(made, reader, batches([0, 1]), number=1)
     assert [group["lr"] for group in made.optimizer.param_groups] == pytest.approx([1e-4 / 4, 1e-2 / 4])
 
 
-def test_averages_follow_slowly_and_at_first_faster() -> None:
-    made, reader = learner(config("optim.ema=0.9", "optim.lr=1e-2"))
+@pytest.mark.parametrize("ema", [0.2, 0.9])
+def test_averages_follow_slowly_and_at_first_faster(ema: float) -> None:
+    made, reader = learner(config(f"optim.ema={ema}", "optim.lr=1e-2"))
     expected = {name: p.detach().clone() for name, p in made.trainable.items()}
     for number in (1, 2, 3):
         update(made, reader, batches([0, 1, 2, 3]), number)
-        decay = min(0.9, (1 + number) / (10 + number))
+        decay = min(ema, (1 + number) / (10 + number))
         for name, p in made.trainable.items():
             expected[name] = decay * expected[name] + (1 - decay) * p.detach()
     assert all(torch.allclose(made.averaged[name], value, atol=1e-6) for name, value in expected.items())
@@ -185,6 +196,7 @@ def test_dropout_is_drawn_by_seed_update_and_micro_batch() -> None:
     assert first_loss(1, 1, [0], [1]) == one
     assert first_loss(2, 1, [0], [1]) != one
     assert first_loss(1, 2, [0], [1]) != one
+    assert first_loss(1, 1, [0], [0]) != first_loss(1, 1, [0])  # the second micro-batch has a mask of its own
 
 
 def test_a_frozen_backbone_is_in_evaluation_mode_and_the_rest_trains() -> None:

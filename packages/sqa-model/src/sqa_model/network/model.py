@@ -23,10 +23,7 @@ from sqa_model.network.dropout import Dropout
 
 
 class Features(NamedTuple):
-    """What the encoder says of a batch: clips packed one behind the other.
-
-    A cache stores `split()` and packs a new batch by `join`.
-    """
+    """What the encoder says of a batch: clips packed one behind the other."""
 
     states: Tensor  # (layers, frames, dim)
     lengths: list[int]  # frames of each clip; they sum to `frames`
@@ -34,11 +31,6 @@ class Features(NamedTuple):
     def split(self) -> list["Features"]:
         """One Features per clip."""
         return [Features(s, [s.shape[1]]) for s in self.states.split(self.lengths, dim=1)]
-
-    @staticmethod
-    def join(clips: "Sequence[Features]") -> "Features":
-        """Pack clips (or batches) into one batch."""
-        return Features(torch.cat([c.states for c in clips], dim=1), [n for c in clips for n in c.lengths])
 
 
 class MosModel(nn.Module):

@@ -12,9 +12,9 @@ does not depend on when its cache was filled.
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,16 +31,15 @@ class FeatureCache:
     """States of clips by their index; `bytes` is the room that all of them take."""
 
     def __init__(
-        self, folder: Path, clips: Clips, model: MosModel, most_s: float, key: dict[str, Any]
+        self, folder: Path, clips: Clips, model: MosModel, most_s: float, key: Mapping[str, object]
     ) -> None:
         """Open or make the cache of `clips`, at most `most_s` long each; `key` is what else matters."""
         backbone = model.config.backbone
         self.shape = backbone.states, backbone.dim
         rate = model.config.sample_rate
-        samples = [
-            int(min(s, most_s) * rate) + rate // 50 for s in clips.seconds.tolist()
-        ]  # rounding, resampling
-        self.room = np.array(model.backbone.lengths(samples))  # frames kept free for each clip
+        # frames kept free for each clip, with a little room for what rounding and resampling do
+        samples = [int(min(s, most_s) * rate) + rate // 50 for s in clips.seconds.tolist()]
+        self.room = np.array(model.backbone.lengths(samples))
         self.start = np.concatenate([[0], np.cumsum(self.room)])
         self.bytes = int(self.start[-1]) * backbone.states * backbone.dim * 2
 
@@ -61,14 +60,12 @@ class FeatureCache:
 
     def put(self, clip: int, states: Tensor) -> Tensor:
         """Store states unless there are some; returns what is stored (or would be, if there is no room for it)."""
-        kept = self.get(clip)
-        if kept is not None:
+        if (kept := self.get(clip)) is not None:
             return kept
         half = states.detach().clamp(-HALF, HALF).to(torch.float16).cpu().contiguous()
         layers, frames, dim = half.shape
-        if (
-            frames <= self.room[clip]
-        ):  # else the manifest's duration is wrong, and the clip is computed each time
+        # else the manifest's duration is wrong, and the clip is computed each time
+        if frames <= self.room[clip]:
             first = int(self.start[clip]) * layers * dim
             self._states[first : first + half.numel()] = half.flatten().numpy()
             self._frames[clip] = frames  # last: now it counts
@@ -99,12 +96,12 @@ class FeatureCache:
         return np.memmap(path, kind, "r+", shape=(count,))
 
 
-def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: dict[str, Any]) -> str:
+def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: Mapping[str, object]) -> str:
     """A hash of every audio file's name, size and time, of the backbone's weights, and of how they are used."""
     digest = hashlib.blake2b(digest_size=16)
     backbone = {"kind": model.config.backbone.kind} | asdict(model.config.backbone)
     heard = [model.config.sample_rate, model.config.normalize, most_s]
-    digest.update(json.dumps([backbone, heard, key], sort_keys=True).encode())
+    digest.update(json.dumps([backbone, heard, dict(key)], sort_keys=True).encode())
     for name, value in sorted(model.backbone.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     for path, seconds in zip(clips.paths, clips.seconds.tolist(), strict=True):

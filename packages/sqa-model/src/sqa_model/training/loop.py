@@ -15,6 +15,7 @@ from threading import Event
 import torch
 from torch import Tensor
 
+from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
 from sqa_model.training.build import build_model
 from sqa_model.training.clips import Clips, read_clips
@@ -170,9 +171,15 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         clips, dev = _read_data(config, model.config.names)
         plan = Plan(config, clips, group)
         learner = Learner(model, clips, config, group)
+        problem = ""
         if group.first:
-            stack.enter_context(run_folder.open_run(folder, config))
-        group.wait()
+            try:
+                stack.enter_context(run_folder.open_run(folder, config))
+            except ModelError as error:
+                problem = str(error)
+        # all wait for the first here, and all end if it cannot go on
+        for text in filter(None, group.gather(problem)):
+            raise ModelError(text)
         learner.resume(folder / "last")
         done = learner.state.update
         journal = stack.enter_context(closing(Journal(folder if group.first else None, config, done)))
@@ -197,7 +204,8 @@ def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:
         "epoch": work.epoch,
         "loss": step.loss,
         "lr": step.lr,
-        "grad_norm": step.grad_norm,
+        # fp16 meets infinity now and then, which is no JSON
+        "grad_norm": step.grad_norm if math.isfinite(step.grad_norm) else None,
     }
     row |= {f"loss_{name}": value for name, value in step.head_losses.items()}
     row |= {"audio_per_s": pace.audio_per_s, "read_wait": pace.wait_share}

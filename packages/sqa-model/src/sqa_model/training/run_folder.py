@@ -18,7 +18,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from sqa_data.atomic import atomic_folder, atomic_write, finish_replace, lock
@@ -39,7 +38,7 @@ def check_run(folder: Path, config: TrainConfig) -> None:
     find_manifests(config.data.dev, "data.dev")
     saved = folder / "config.json"
     if saved.is_file():
-        changed = differences(from_json(saved.read_text("utf-8"), str(saved)), config)
+        changed = differences(from_json(saved.read_text("utf-8", "replace"), str(saved)), config)
         if changed:
             raise ConfigError(
                 f"{folder} holds a run of another config (saved -> asked for):\n  "
@@ -97,7 +96,7 @@ def replace(folder: Path, fill: Callable[[Path], object]) -> None:
         ) from error
 
 
-def environment() -> dict[str, Any]:
+def environment() -> dict[str, object]:
     """What it takes to repeat the run: command, versions, machine, and the commit of the code, if any."""
     import torch
 

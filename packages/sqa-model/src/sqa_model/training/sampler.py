@@ -1,10 +1,8 @@
-"""Which clips make which update: a pure function of (seed, epoch), so any process can name any batch at any
-time.
+"""Batches of whole clips, by length, the same for every number of processes: a pure function of (seed, epoch).
 
-An *update* is one optimizer step over at most `seconds` padded seconds and `clips` clips, whoever computes
-it. It is cut into *micro-batches* that fit one process's memory; these are dealt over the processes. Nothing
-here knows about audio, and nothing has state: resuming is asking for the same epoch again and starting
-further in.
+An *update* is one optimizer step over at most `seconds` padded seconds and `clips` clips, whoever computes it. It is
+cut into *micro-batches* that fit one process's memory; these are dealt over the processes. Nothing here knows about
+audio, and nothing has state: resuming is asking for the same epoch again and starting further in.
 """
 
 import numpy as np
@@ -37,10 +35,9 @@ def shares(
 
 
 def epoch_clips(corpus: np.ndarray, share: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
-    """Indices of the clips of one epoch, in corpus order: each `share` times, the fraction rotating over
-    epochs.
+    """Indices of the clips of one epoch, in corpus order, each as often as the share of its corpus says.
 
-    With a share of 0.5 the even epochs use one half of the corpus and the odd ones the other.
+    The fraction rotates: with a share of 0.5 the even epochs use one half of the corpus and the odd ones the other.
 
     >>> corpus = np.zeros(4, dtype=int)
     >>> sorted(int(i) for e in (0, 1) for i in epoch_clips(corpus, np.array([0.5]), seed=1, epoch=e))
@@ -84,8 +81,7 @@ def updates(
 def micro_batches(
     update: np.ndarray, seconds: np.ndarray, batch: BatchConfig, *, processes: int
 ) -> list[list[np.ndarray]]:
-    """An update cut into micro-batches and dealt: one list a process, some possibly empty; each clip exactly
-    once.
+    """An update cut into micro-batches and dealt, each clip exactly once: one list a process, some possibly empty.
 
     >>> dealt = micro_batches(np.array([3, 1, 2]), np.ones(4), BatchConfig(micro_seconds=1), processes=2)
     >>> [[m.tolist() for m in share] for share in dealt]

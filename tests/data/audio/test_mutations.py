@@ -73,8 +73,9 @@ def check(heard: Heard, whole: np.ndarray, kind: tuple[str, str], how: str) -> N
     signal_facts(samples, heard.sample_rate)
     assert np.isfinite(mixed(samples)).all()
     if how == "cut":
-        short = len(samples) < len(whole)
-        assert [fact.code for fact in heard.facts] == ["short_of_header"] * short
+        # an Ogg file has an end mark; of the others, the last hundredth of a second may go without a word
+        short = kind[0] == "OGG" or len(samples) < len(whole) - 0.01 * heard.sample_rate
+        assert [fact.code for fact in heard.facts] == ["short_of_header"] * short, (kind, len(samples))
         # a cut block of a codec decodes to something else
         sure = len(samples) if kind[0] in EXACT and kind[1][:3] in {"PCM", "FLO"} else len(samples) - 4096
         if sure > 0:
@@ -113,7 +114,9 @@ def survey(path: Path, count: int, seed: int) -> Counter[str]:
             check(heard, wholes[kind], kind, how)
             seen["short_of_header" if heard.facts else "heard"] += 1
             assert isinstance(info, AudioInfo)
-            assert heard.facts or (info.frames, info.channels) == heard.samples.shape, (kind, how)
+            slight = 0.01 * heard.sample_rate  # less than this is no fact
+            assert heard.facts or abs(info.frames - len(heard.samples)) <= slight, (kind, how)
+            assert info.channels == heard.samples.shape[1]
         seen["peak"] = max(seen["peak"], peak)
     return seen
 

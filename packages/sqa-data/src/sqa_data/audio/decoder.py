@@ -29,25 +29,40 @@ FOREIGN = {
 }
 
 
-class Patch(NamedTuple):
-    """Bytes that take the place of those at an offset: the size that a header should have said."""
+class Splice(NamedTuple):
+    """Bytes that take the place of a part of a file, such as the size that a header should have said."""
 
     offset: int
     content: bytes
-    is_end: bool = False  # nothing follows
+    resume: int | None = None  # where in the file what follows begins; None: nothing follows
+
+
+class Decoder(soundfile.SoundFile):
+    """A sound file that is read straight on.
+
+    After each block soundfile seeks to where the file already stands, if it can. An MP3 decoder loses its past by that,
+    and a FLAC of unknown length fails at its end.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+    def can_seek(self) -> bool:
+        """Whether the file can be entered in the middle; an MP3 decoder needs what came before."""
+        return bool(super().seekable()) and self.format != "MP3"
 
 
 @contextmanager
-def decoding(sound: Opened, patch: Patch | None = None) -> Iterator[soundfile.SoundFile]:
-    """libsndfile's view of an open source, with a part of its header replaced; what it refuses is an `AudioError`."""
+def decoding(sound: Opened, splice: Splice | None = None) -> Iterator[Decoder]:
+    """libsndfile's view of an open source, with a part of it replaced; what it refuses is an `AudioError`."""
     view = None
     try:
-        if sound.descriptor is not None and patch is None:
+        if sound.descriptor is not None and splice is None:
             sound.file.seek(0)
-            file = soundfile.SoundFile(sound.descriptor, closefd=False)
+            file = Decoder(sound.descriptor, closefd=False)
         else:
-            view = _View(sound, patch)
-            file = soundfile.SoundFile(view)
+            view = _View(sound, splice)
+            file = Decoder(view)
         with file:
             yield file
     except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
@@ -77,9 +92,12 @@ class _View:
     An exception in a callback would only be printed, and the audio would silently end there, so it is kept.
     """
 
-    def __init__(self, sound: Opened, patch: Patch | None) -> None:
-        self.file, self.patch = sound.file, patch
-        self.size = patch.offset + len(patch.content) if patch and patch.is_end else sound.size
+    def __init__(self, sound: Opened, splice: Splice | None) -> None:
+        self.file = sound.file
+        self.splice = splice or Splice(sound.size, b"")
+        self.inserted = self.splice.offset + len(self.splice.content)  # where what was inserted ends
+        self.resume = sound.size if self.splice.resume is None else self.splice.resume
+        self.size = self.inserted + max(0, sound.size - self.resume)
         self.position = 0
         self.failure: BaseException | None = None
 
@@ -91,20 +109,24 @@ class _View:
         return self.position
 
     def read(self, size: int) -> bytes:
+        parts = []
         try:
-            self.file.seek(self.position)
-            content = self.file.read(min(size, self.size - self.position)) or b""
+            while size > 0 and (part := self._part(size)):
+                parts.append(part)
+                size -= len(part)
+                self.position += len(part)
         except BaseException as error:
             self.failure = self.failure or error
-            return b""
-        start, self.position = self.position, self.position + len(content)
-        if (
-            self.patch
-            and self.patch.offset < self.position
-            and start < self.patch.offset + len(self.patch.content)
-        ):
-            content = _patched(content, self.patch, start)
-        return content
+        return b"".join(parts)
+
+    def _part(self, size: int) -> bytes:
+        """At most `size` bytes at the position, of one origin."""
+        at, splice = self.position, self.splice
+        if splice.offset <= at < self.inserted:
+            return splice.content[at - splice.offset :][:size]
+        before = at < splice.offset
+        self.file.seek(at if before else at - self.inserted + self.resume)
+        return self.file.read(min(size, (splice.offset if before else self.size) - at)) or b""
 
     def raise_failure(self, where: str) -> None:
         """Raise what went wrong in a callback."""
@@ -112,16 +134,3 @@ class _View:
             raise AudioError(f"{where}cannot be read: {self.failure}") from self.failure
         if self.failure is not None:
             raise self.failure
-
-
-def _patched(content: bytes, patch: Patch, start: int) -> bytes:
-    """`content`, which starts at `start` of a file, as far as `patch` touches it.
-
-    >>> _patched(b"cdef", Patch(1, b"BCD"), 2)
-    b'CDef'
-    """
-    mended = bytearray(content)
-    for offset, byte in enumerate(patch.content, patch.offset - start):
-        if 0 <= offset < len(mended):
-            mended[offset] = byte
-    return bytes(mended)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqa_data.audio.decoder import Patch
+from sqa_data.audio.decoder import Splice
 from sqa_data.audio.source import Opened
 
 NEVER_WRITTEN = (1 << 31) - (1 << 16)  # writers to a pipe promise about 2 or 4 GiB, having no better idea
@@ -49,7 +49,7 @@ class Header:
 
     promised: int | None  # None: the length was never written
     there: int  # from the start of the sound to the end of the file
-    patch: Patch | None  # what the size should be for libsndfile to read the sound that is there
+    mended: Splice | None  # the size that lets libsndfile read the sound that is there
     pcm: tuple[int, int, int] | None = None  # of plain WAV: rate in Hz, channels, bytes a frame
 
     @property
@@ -122,8 +122,9 @@ def _judged(
         return Header(promised, there, None, pcm)
     was_written = 0 < promised < (NEVER_WRITTEN if field.code[-1] == "I" else 1 << 63)
     longest = (1 << 8 * struct.calcsize(field.code)) - 1
-    patch = Patch(field.offset, struct.pack(field.code, min(there + overhead, longest)))
-    return Header(promised if was_written else None, there, patch, pcm)
+    size = struct.pack(field.code, min(there + overhead, longest))
+    mended = Splice(field.offset, size, field.offset + len(size))
+    return Header(promised if was_written else None, there, mended, pcm)
 
 
 def _pcm(fmt: bytes) -> tuple[int, int, int] | None:

@@ -8,7 +8,7 @@ Source: RFC 3533.
 import functools
 from typing import NamedTuple
 
-from sqa_data.audio.decoder import Patch
+from sqa_data.audio.decoder import Splice
 from sqa_data.audio.source import Opened
 
 HEADER = 27  # bytes of a page before its table
@@ -40,7 +40,7 @@ def ends(sound: Opened) -> bool:
     return page is not None and page.missing <= 0 and bool(page.content[5] & LAST)
 
 
-def shortened(sound: Opened) -> Patch | None:
+def shortened(sound: Opened) -> Splice | None:
     """The last page without the packets that the end of the file cuts off; None if it needs no mending."""
     page = _last_page(sound)
     if page is None or page.missing <= 0:
@@ -55,7 +55,7 @@ def shortened(sound: Opened) -> Patch | None:
     whole = bytearray(page.content[:26] + bytes([kept]) + page.laces[:kept] + packets)
     whole[22:26] = bytes(4)  # the check sum is that of the page with zeros in its place
     whole[22:26] = _check_sum(whole).to_bytes(4, "little")
-    return Patch(page.offset, bytes(whole), is_end=True)
+    return Splice(page.offset, bytes(whole))
 
 
 def _last_page(sound: Opened) -> Page | None:

@@ -12,13 +12,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
-from sqa_data.audio import ogg
-from sqa_data.audio.decoder import decoding, reason_of
+from sqa_data.audio import mp3, ogg
+from sqa_data.audio.decoder import Decoder, Splice, decoding, reason_of
 from sqa_data.audio.facts import Fact
 from sqa_data.audio.headers import Header, flac_info, read_header
 from sqa_data.audio.source import Opened, Source, opened
@@ -30,6 +29,7 @@ BLOCK = 1 << 20  # samples that are decoded at a time
 # frames that a byte can hold: a silent FLAC or Ogg of long blocks thousands, an MP3 of 8 kbit/s 24
 DENSEST = {"FLAC": 8192, "OGG": 8192, "CAF": 8192, "MP3": 100}
 DENSE = 16  # of any other format
+SLIGHT_S = 0.01  # writers are known to count the header, or a codec's delay
 UNKNOWN = 1 << 40  # frames: such claims mean that the header does not say
 
 
@@ -61,13 +61,15 @@ class Heard:
         return len(self.samples) / self.sample_rate
 
 
-class _Sound(NamedTuple):
+@dataclass(slots=True)
+class _Sound:
     """An open source and its decoder."""
 
     opened: Opened
-    file: soundfile.SoundFile
+    file: Decoder
     header: Header | None
     frames: int | None  # that the file promises to decode to; None if nobody knows
+    broken: str = ""  # what stopped the decoder before the end
 
 
 def look(source: Source) -> AudioInfo:
@@ -110,16 +112,17 @@ def hear(source: Source, *, start_s: float = 0.0, most_s: float = math.inf) -> H
         if start:
             _go_to(found, start)
         try:
-            samples, broken = _read(found, start, most)
+            samples = _read(found, start, most)
         except MemoryError as error:
             raise AudioError(
                 f"{where}does not fit into memory; ask for a part of it (start_s, most_s)"
             ) from error
         if len(samples) == 0:
-            raise AudioError(f"{where}not readable as audio: {broken}" if broken else f"{where}no samples")
+            reason = f"not readable as audio: {found.broken}" if found.broken else "no samples"
+            raise AudioError(f"{where}{reason}")
         _check_finite(samples, where)
         to_the_end = most is None or len(samples) < most
-        return Heard(samples, rate, _facts(found, start + len(samples) if to_the_end else None, broken))
+        return Heard(samples, rate, _facts(found, start + len(samples) if to_the_end else None))
 
 
 def digest(path: str | os.PathLike[str]) -> tuple[AudioInfo, str]:
@@ -133,12 +136,11 @@ def digest(path: str | os.PathLike[str]) -> tuple[AudioInfo, str]:
     with opened(path) as sound, _decoder(sound) as found:
         rate, channels = found.file.samplerate, found.file.channels
         hashed.update(struct.pack("<II", rate, channels))
-        broken: list[str] = []
-        for block in _blocks(found, broken):
+        for block in _blocks(found):
             _check_finite(block, sound.where)
             hashed.update(block.data)
             frames += len(block)
-        for fact in _facts(found, frames, broken[0] if broken else ""):
+        for fact in _facts(found, frames):
             raise AudioError(f"{sound.where}does not decode to its end: {fact.text}")
     return AudioInfo(frames, rate, channels), hashed.hexdigest()
 
@@ -164,20 +166,28 @@ def _at_a_glance(sound: Opened) -> AudioInfo | None:
 def _decoder(sound: Opened) -> Iterator[_Sound]:
     """A decoder whose rate and length are possible."""
     header = read_header(sound)
-    patch = ogg.shortened(sound) if ogg.is_ogg(sound) else header.patch if header else None
-    with decoding(sound, patch) as file:
+    with decoding(sound, _mended(sound, header)) as file:
         rate, frames = file.samplerate, file.frames
         if not RATES[0] <= rate <= RATES[1]:
             raise AudioError(
                 f"{sound.where}sampling rate is {rate:,} Hz; expected {RATES[0]:,} to {RATES[1]:,} Hz"
             )
-        known = frames if frames < UNKNOWN else None
-        if known is not None and known > DENSEST.get(file.format, DENSE) * sound.size:
+        is_known = frames < UNKNOWN and not (file.format == "MP3" and mp3.is_guess(sound))
+        if is_known and frames > DENSEST.get(file.format, DENSE) * sound.size:
             raise AudioError(
                 f"{sound.where}not readable as audio: the header promises {frames / rate:,.0f} s; "
                 f"the {sound.size:,} bytes of the file cannot hold them"
             )
-        yield _Sound(sound, file, header, known)
+        yield _Sound(sound, file, header, frames if is_known else None)
+
+
+def _mended(sound: Opened, header: Header | None) -> Splice | None:
+    """What has to be put right in a file before libsndfile reads all that is there."""
+    if header is not None:
+        return header.mended
+    if ogg.is_ogg(sound):
+        return ogg.shortened(sound)
+    return mp3.with_length(sound) if mp3.is_mp3(sound) else None
 
 
 def _go_to(found: _Sound, start: int) -> None:
@@ -186,7 +196,7 @@ def _go_to(found: _Sound, start: int) -> None:
     beyond = f"{found.opened.where}no samples at {start / rate:.2f} s"
     if found.frames is not None and start >= found.frames:
         raise AudioError(f"{beyond}; the file holds {found.frames / rate:.2f} s")
-    if found.file.seekable() and found.file.format != "MP3":
+    if found.file.can_seek():
         try:
             found.file.seek(start)
         except soundfile.LibsndfileError as error:
@@ -198,8 +208,8 @@ def _go_to(found: _Sound, start: int) -> None:
         raise AudioError(beyond)
 
 
-def _read(found: _Sound, start: int, most: int | None) -> tuple[np.ndarray, str]:
-    """(frames, channels) from where the decoder stands, and what broke it ("" if nothing did).
+def _read(found: _Sound, start: int, most: int | None) -> np.ndarray:
+    """(frames, channels) from where the decoder stands.
 
     The array grows as samples come, at first by blocks: a promise costs nothing until it is kept.
     """
@@ -208,50 +218,44 @@ def _read(found: _Sound, start: int, most: int | None) -> tuple[np.ndarray, str]
     goal = math.inf if found.frames is None else found.frames - start
     goal = goal if most is None else min(goal, most)
     samples = np.empty((int(min(goal, block)), channels), np.float32)
-    count, broken = 0, ""
-    while count < goal and not broken:
+    count = 0
+    while count < goal:
         if count == len(samples):
             samples.resize((int(min(goal, 2 * count)), channels), refcheck=False)
-        got, broken = _fill(found, samples[count : count + block])
+        got = _fill(found, samples[count : count + block])
         count += got
-        if not got:
+        if found.broken or not got:
             break
     if count < len(samples):
         samples.resize((count, channels), refcheck=False)
-    return samples, broken
+    return samples
 
 
-def _blocks(found: _Sound, broken: list[str] | None = None, most: int | None = None) -> Iterator[np.ndarray]:
+def _blocks(found: _Sound, most: float = math.inf) -> Iterator[np.ndarray]:
     """(frames, channels) parts, one buffer used again and again, up to the end, `most` frames, or damage."""
-    left = min(math.inf if count is None else count for count in (found.frames, most))
-    buffer = np.empty(
-        (int(min(left, max(1, BLOCK // 2 // found.file.channels))), found.file.channels), np.float32
-    )
-    while left > 0:
-        got, reason = _fill(found, buffer[: int(min(left, len(buffer)))])
+    channels = found.file.channels
+    left = most if found.frames is None else min(most, found.frames)
+    buffer = np.empty((int(min(left, max(1, BLOCK // 2 // channels))), channels), np.float32)
+    while left > 0 and not found.broken:
+        got = _fill(found, buffer[: int(min(left, len(buffer)))])
+        if not got:
+            break
         left -= got
-        if got:
-            yield buffer[:got]
-        if reason and broken is not None:
-            broken.append(reason)
-        if reason or not got:
-            return
+        yield buffer[:got]
 
 
-def _fill(found: _Sound, part: np.ndarray) -> tuple[int, str]:
-    """Decode into `part`; how many frames came, and what broke the decoder ("" if nothing did).
+def _fill(found: _Sound, part: np.ndarray) -> int:
+    """Decode into `part` and say how many frames came; what breaks the decoder is kept in `found.broken`.
 
     soundfile does not say how much came before an error, so what was not written is told by its NaN.
     """
     part.fill(np.nan)
     try:
-        return found.file.buffer_read_into(part, "float32"), ""
+        return found.file.buffer_read_into(part, "float32")
     except soundfile.LibsndfileError as error:
+        found.broken = reason_of(error)
         untouched = np.isnan(part[:, -1])
-        got = int(untouched.argmax()) if untouched.any() else len(part)
-        # after the last frame of a FLAC of unknown length, libsndfile fails to seek to where it stands
-        at_the_end = found.frames is None and "seek" in error.error_string
-        return got, "" if at_the_end else reason_of(error)
+        return int(untouched.argmax()) if untouched.any() else len(part)
 
 
 def _check_finite(samples: np.ndarray, where: str) -> None:
@@ -264,25 +268,22 @@ def _check_finite(samples: np.ndarray, where: str) -> None:
     raise AudioError(f"{where}samples reach {max(-low, high):.3g}; full scale is 1")
 
 
-def _facts(found: _Sound, frames: int | None, broken: str) -> tuple[Fact, ...]:
+def _facts(found: _Sound, frames: int | None) -> tuple[Fact, ...]:
     """Whether the file holds less than its header promises; `frames`: it does hold, if it was read to its end."""
     rate, header = found.file.samplerate, found.header
+    held: float = (frames if frames is not None else found.frames or 0) / rate
+    promised = held
     if header is not None and header.is_short and header.there:
-        whole = frames if frames is not None else found.frames or 0
-        promised: float = whole * (header.promised or 0) / header.there
-    elif frames is not None and ogg.is_ogg(found.opened) and not ogg.ends(found.opened):
-        text = f"the stream ends after {frames / rate:.2f} s without its end mark"
-        return (Fact("short_of_header", text),)
-    elif frames is not None and found.frames is not None and frames < found.frames:
-        whole, promised = frames, found.frames
-    elif broken:
-        return (
-            Fact(
-                "short_of_header", f"the file cannot be decoded after {(frames or 0) / rate:.2f} s: {broken}"
-            ),
-        )
+        promised = held * (header.promised or 0) / header.there
+    elif frames is not None and found.frames is not None:
+        promised = max(held, found.frames / rate)
+    reason = f" ({found.broken})" if found.broken else ""
+    if frames is not None and ogg.is_ogg(found.opened) and not ogg.ends(found.opened):
+        text = f"the stream ends after {held:.2f} s without its end mark{reason}"
+    elif promised > held + SLIGHT_S:
+        text = f"the header promises {promised:.2f} s, the file holds {held:.2f} s{reason}"
+    elif found.broken:
+        text = f"the file cannot be decoded after {held:.2f} s{reason}"
     else:
         return ()
-    reason = f" ({broken})" if broken else ""
-    text = f"the header promises {promised / rate:.2f} s, the file holds {whole / rate:.2f} s{reason}"
     return (Fact("short_of_header", text),)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from sqa_data.errors import AudioError
 from sqa_metrics import score
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
 from sqa_model.training.evaluate import agreement, merit, predictions
 from sqa_model.training.processes import Processes
-from sqa_model.training.source import Unreadable
 
 
 def clips(count: int = 60, seed: int = 0) -> Clips:
@@ -93,6 +93,16 @@ def test_no_system_level_where_there_are_no_systems() -> None:
         assert figures["utterance_srcc"] is None  # constant scores: undefined, not zero
 
 
+def test_an_unreadable_clip_does_not_count() -> None:
+    table = clips()
+    scores = np.random.default_rng(1).uniform(1, 5, (60, 2)).astype(np.float32)
+    before = agreement(table, scores, ("mos",))["bvcc"]["mos"]["clips"]
+    scores[np.flatnonzero((table.corpus == 0) & np.isfinite(table.labels[:, 0]))[3]] = math.nan
+    after = agreement(table, scores, ("mos",))["bvcc"]["mos"]
+    assert after["clips"] == (before or 0) - 1
+    assert after["utterance_mse"] is not None
+
+
 def test_a_head_without_labels_has_no_figures() -> None:
     table = clips()
     table.labels[table.corpus == 0, 1] = math.nan
@@ -133,7 +143,7 @@ def test_unreadable_clips_are_reported_and_strange_scores_stop() -> None:
 
     def load(i: int) -> float:
         if i == 4:
-            raise Unreadable("/4.wav: gone")
+            raise AudioError("/4.wav: gone")
         return float(i)
 
     scores, missing = predictions(

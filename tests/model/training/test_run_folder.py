@@ -82,7 +82,7 @@ def test_a_second_training_is_told_in_one_sentence(tmp_path: Path, config: Train
     try:
         assert ready.wait(60)
         with (
-            pytest.raises(ModelError, match=r"run: another process trains in this folder; wait"),
+            pytest.raises(ModelError, match=r"/run: another process trains in this folder; wait"),
             run_folder.open_run(tmp_path / "run", config),
         ):
             pass

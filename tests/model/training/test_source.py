@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sqa_model.training.source import Unreadable, read_ahead, read_audio
+from sqa_data.errors import AudioError
+from sqa_model.training.source import read_ahead, read_audio
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
@@ -43,11 +44,11 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
     for name, reason in (
         ("absent.wav", "no such file"),
-        ("text.wav", "Format not recognised"),
+        ("text.wav", "ormat not recognised"),
         ("empty.wav", "no samples"),
         ("nan.wav", "1 of 2 samples are NaN"),
     ):
-        with pytest.raises(Unreadable, match=rf"{name}.*{reason}"):
+        with pytest.raises(AudioError, match=rf"{name}.*{reason}"):
             read_audio(str(tmp_path / name), 16_000)
 
 
@@ -56,7 +57,7 @@ def test_a_pipe_or_a_device_is_unreadable_and_not_waited_for(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "pipe.wav")
     for path in (str(tmp_path / "pipe.wav"), "/dev/zero", str(tmp_path)):
         for most_s in (0.5, math.inf):
-            with pytest.raises(Unreadable, match=path):
+            with pytest.raises(AudioError, match=path):
                 read_audio(path, 16_000, most_s=most_s)
 
 
@@ -85,7 +86,7 @@ def test_reading_ahead_keeps_the_order_and_the_distance() -> None:
         with lock:
             asked.append(item)
         if item == 5:
-            raise Unreadable("five")
+            raise AudioError("five")
         return item * 10
 
     jobs = [[2 * i, 2 * i + 1] for i in range(20)]
@@ -93,7 +94,7 @@ def test_reading_ahead_keeps_the_order_and_the_distance() -> None:
     assert next(reader) == ([0, 1], [0, 10])
     rest = [loaded for _, loaded in reader]
     assert [len(job) for job in rest] == [2] * 19
-    assert isinstance(rest[1][1], Unreadable)
+    assert isinstance(rest[1][1], AudioError)
     assert rest[-1] == [380, 390]
 
 

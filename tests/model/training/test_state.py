@@ -112,6 +112,25 @@ def test_the_ranking_term_is_added_to_each_head_with_its_weight() -> None:
     assert losses[1]["pesq"] == pytest.approx(losses[0]["pesq"], rel=1e-6)
 
 
+def test_each_corpus_has_its_own_scale_in_the_regression_and_none_in_the_ranking() -> None:
+    made, reader = learner(config("loss.corpus_scale=true", "loss.rank=1", "loss.rank_margin=0.5"))
+    with torch.no_grad():
+        made.trainable["corpus_scale.offset"].copy_(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
+        made.trainable["corpus_scale.log_scale"].copy_(
+            torch.tensor([[math.log(2.0)] * 2, [math.log(0.5)] * 2])
+        )
+        pred = made.model(waves())[:, 0].tolist()
+    said = [
+        3 + 2 * (pred[0] - 3) + 1,
+        3 + 2 * (pred[1] - 3) + 1,
+        3 + 0.5 * (pred[3] - 3) - 1,
+    ]  # mos turns about 3
+    error = [(value - label) ** 2 for value, label in zip(said, (2, 4, 3), strict=True)]
+    ranking = math.log1p(math.exp(-(pred[1] - pred[0])))
+    step = update(made, reader, batches([0, 1, 2, 3]))
+    assert step.head_losses["mos"] == pytest.approx(sum(error) / 3 + ranking, rel=1e-5)
+
+
 def test_the_deviation_is_that_of_its_own_head() -> None:
     heads = 'model.heads=["pesq","mos_std","mos"]'
     made, reader = learner(config(heads, "loss.kind=nll"))

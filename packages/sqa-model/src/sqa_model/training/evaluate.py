@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+from sqa_data.errors import AudioError
 from sqa_metrics.figures import FIGURES
 from sqa_metrics.report import by_corpus
 from torch import Tensor
@@ -15,7 +16,7 @@ from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
 from sqa_model.training.processes import Processes
 from sqa_model.training.sampler import micro_batches
-from sqa_model.training.source import Unreadable, read_ahead
+from sqa_model.training.source import read_ahead
 
 # corpus -> head -> {"clips": 640, "systems": 5, "utterance_mse": 0.31, ...}; None: undefined
 Results = dict[str, dict[str, dict[str, float | int | None]]]
@@ -46,8 +47,8 @@ def predictions(
     unreadable: list[str] = []
     jobs = [[int(i) for i in job] for job in share]
     for job, loaded in read_ahead(jobs, list[int], load, workers=workers, ahead=2):
-        good = [(i, item) for i, item in zip(job, loaded, strict=True) if not isinstance(item, Unreadable)]
-        unreadable += [str(item) for item in loaded if isinstance(item, Unreadable)]
+        good = [(i, item) for i, item in zip(job, loaded, strict=True) if not isinstance(item, AudioError)]
+        unreadable += [str(item) for item in loaded if isinstance(item, AudioError)]
         if good:
             chosen = [i for i, _ in good]
             rows += list(score(chosen, [item for _, item in good]).float().cpu().numpy())

@@ -64,7 +64,7 @@ def open_run(folder: Path, config: TrainConfig) -> Iterator[None]:
         try:
             stack.enter_context(lock(folder / ".run", busy))
         except DataError as error:
-            raise ModelError(str(error)) from error
+            raise ModelError(f"{folder}: {busy}") from error
         check_run(folder, config)  # again: the other one may just have made it
         write_text(folder / "config.json", to_json(config))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")

@@ -26,10 +26,6 @@ Part = TypeVar("Part")
 Loaded = TypeVar("Loaded")
 
 
-class Unreadable(Exception):
-    """An audio file that cannot be used; the message names it and says why."""
-
-
 @dataclass(frozen=True)
 class MicroBatch:
     """Clips that go through the model together, and what was read of each."""
@@ -47,18 +43,15 @@ def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, crop_at
     """A clip as mono fp32 at `sample_rate`, (samples,); of one longer than `most_s`, that long a window.
 
     `crop_at` in [0, 1] says where the window lies, from the start of the file to its end. Only the window is
-    decoded where the format can seek. Raises `Unreadable`.
+    decoded where the format can seek. Raises `AudioError`, which names the file.
     """
-    try:
-        start_s = 0.0
-        if math.isfinite(most_s):
-            info = look(path)
-            rate, wanted = info.sample_rate, int(most_s * info.sample_rate)
-            if info.frames > wanted:
-                start_s, most_s = int(crop_at * (info.frames - wanted)) / rate, wanted / rate
-        heard = hear(path, start_s=start_s, most_s=most_s)
-    except AudioError as error:
-        raise Unreadable(str(error)) from error
+    start_s = 0.0
+    if math.isfinite(most_s):
+        info = look(path)
+        rate, wanted = info.sample_rate, int(most_s * info.sample_rate)
+        if info.frames > wanted:
+            start_s, most_s = int(crop_at * (info.frames - wanted)) / rate, wanted / rate
+    heard = hear(path, start_s=start_s, most_s=most_s)
     return resample(torch.from_numpy(mixed(heard.samples)), heard.sample_rate, sample_rate)
 
 
@@ -69,21 +62,21 @@ def read_ahead(
     *,
     workers: int,
     ahead: int,
-) -> Generator[tuple[Job, list[Loaded | Unreadable]], None, None]:
+) -> Generator[tuple[Job, list[Loaded | AudioError]], None, None]:
     """Each job with `[load(part) for part in parts(job)]`, in order, computed by threads up to `ahead` jobs early.
 
     Reading and decoding release the interpreter lock, so threads do it, without copies and without pickling.
-    An `Unreadable` is returned in its place; any other error is raised where its job is yielded.
+    An `AudioError` is returned in its place; any other error is raised where its job is yielded.
     """
 
-    def attempt(part: Part) -> Loaded | Unreadable:
+    def attempt(part: Part) -> Loaded | AudioError:
         try:
             return load(part)
-        except Unreadable as error:
+        except AudioError as error:
             return error
 
     with ThreadPoolExecutor(workers, thread_name_prefix="read") as pool:
-        waiting: deque[tuple[Job, list[Future[Loaded | Unreadable]]]] = deque()
+        waiting: deque[tuple[Job, list[Future[Loaded | AudioError]]]] = deque()
         try:
             for job in jobs:
                 waiting.append((job, [pool.submit(attempt, part) for part in parts(job)]))
@@ -115,7 +108,7 @@ class ClipReader:
         reading = read_ahead(works, Work.crops, self.load, workers=run.workers, ahead=run.ahead)
         with closing(reading):
             for work, loaded in reading:
-                self.unreadable |= {str(item): None for item in loaded if isinstance(item, Unreadable)}
+                self.unreadable |= {str(item): None for item in loaded if isinstance(item, AudioError)}
                 items = iter(loaded)
                 paired = [[(crop, next(items)) for crop in micro_batch] for micro_batch in work.micro_batches]
                 good = [[(c, item) for c, item in pairs if isinstance(item, Tensor)] for pairs in paired]

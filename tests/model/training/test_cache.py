@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -132,6 +133,25 @@ def test_a_clip_longer_than_its_manifest_says_is_not_stored(clips: Clips, tmp_pa
 def test_numbers_too_large_for_half_precision_are_bounded(clips: Clips, tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "cache", clips, tiny(), 30.0, {})
     assert cache.put(0, torch.full((3, 2, 32), 1e6)).max() == 65504
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are POSIX")
+def test_a_disk_that_fills_up_meanwhile_is_one_line(clips: Clips, tmp_path: Path) -> None:
+    import resource
+
+    model = tiny()
+    cache = FeatureCache(tmp_path / "cache", clips, model, 30.0, {})
+    computed = states(model, clips, 2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(ModelError, match=r"data\.cache: cannot write in .*; make room"):
+            cache.put(2, computed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert cache.get(2) is None
+    assert torch.equal(cache.put(2, computed), computed.half())
+    assert torch.equal(cache.get(2), computed.half())  # type: ignore[arg-type]
 
 
 def test_a_full_disk_is_found_out_before_training(

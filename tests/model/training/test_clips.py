@@ -88,6 +88,14 @@ def test_the_columns_are_the_rows_in_order(tmp_path: Path) -> None:
     assert np.array_equal(clips.labels, np.float32([[2, nan], [3, 1], [nan, 4]]), equal_nan=True)
 
 
+def test_manifests_are_read_in_the_order_of_their_names_however_they_are_given(tmp_path: Path) -> None:
+    names = ["e", "b", "d", "a", "f", "c"]
+    for name in names:
+        manifest(tmp_path / name / "deep" / f"{name}.jsonl", {"metrics": {"mos": 3}, "sample_id": name})
+    for patterns in ([f"{tmp_path}/{n}/deep/{n}.jsonl" for n in names], [f"{tmp_path}/**/*.jsonl"]):
+        assert read(*patterns).sample_ids == sorted(names)
+
+
 def test_only_needed_heads_must_be_labelled(tmp_path: Path) -> None:
     path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 2.0}})
     clips = read_clips([path], ("mos", "utmos"), DataConfig(), name="data.dev", needed=["mos"])

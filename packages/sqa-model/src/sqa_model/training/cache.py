@@ -66,8 +66,7 @@ class FeatureCache:
         layers, frames, dim = half.shape
         # else the manifest's duration is wrong, and the clip is computed each time
         if frames <= self.room[clip]:
-            first = int(self.start[clip]) * layers * dim
-            self._states[first : first + half.numel()] = half.flatten().numpy()
+            self._write(int(self.start[clip]) * layers * dim * 2, half.numpy())
             self._frames[clip] = frames  # last: now it counts
         return half
 
@@ -80,6 +79,18 @@ class FeatureCache:
         """Put everything on the disk (a killed process loses nothing anyway, a power cut would)."""
         self._states.flush()
         self._frames.flush()
+
+    def _write(self, place: int, half: np.ndarray) -> None:
+        """Put states at a place of their file; through the map, a full disk would end the process without a word."""
+        try:
+            with (self.folder / "states.f16").open("r+b") as file:
+                file.seek(place)
+                file.write(half.data)
+        except OSError as error:
+            raise ModelError(
+                f"data.cache: cannot write in {self.folder}: {error.strerror}; make room and run the same command "
+                "again, or leave the cache out (data.cache=none)"
+            ) from error
 
     def _map(self, name: str, kind: type, count: int) -> np.memmap:
         path = self.folder / name

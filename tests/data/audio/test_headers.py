@@ -1,5 +1,6 @@
 """A size in a header is a claim, whatever the container."""
 
+import io
 import struct
 from pathlib import Path
 
@@ -45,3 +46,23 @@ def test_an_empty_sound_before_other_chunks_is_empty(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"a\.wav: no samples"):
         hear(path)
     assert look(path).frames == 0
+
+
+def test_chunks_before_the_sound_are_passed_over() -> None:
+    content = encoded(("WAV", "PCM_16"))
+    junk = b"JUNK" + struct.pack("<I", 9001) + bytes(9002)
+    content = content[:36] + junk + content[36:]
+    heard = hear(io.BytesIO(content))
+    assert (heard.samples.shape, heard.facts) == ((20_000, 1), ())
+    assert look(io.BytesIO(content)).frames == 20_000
+    half = hear(io.BytesIO(content[:-20_000]))
+    assert "promises 1.25 s, the file holds 0.62 s" in half.facts[0].text
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "begin", [b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"caff\0\1\0\0", b"riff", b"RF64\0\0\0\0WAVE"]
+)
+def test_a_chain_without_an_end_is_left(begin: bytes) -> None:
+    with pytest.raises(AudioError, match="not readable as audio"):
+        hear(io.BytesIO(begin.ljust(20 << 20, b"\0")))

@@ -36,6 +36,7 @@ def told(*channels: np.ndarray) -> list[str]:
         ),
         (tone() + 0.2, ["dc: the mean is 0.20"]),
         (np.clip(tone() * 10, -1, 1), ["clipped: 78.0 % of the samples lie flat at the peak"]),
+        (tone() * 2.501, []),
         (tone() * 5, ["over_range: the peak is 2, outside -1..1"]),
         (tone(frames=0), []),
     ],
@@ -71,6 +72,13 @@ def test_equals_the_definition(frames: int) -> None:
         assert [fact.code for fact in signal_facts(x[:, None], RATE)] == plain(x)
 
 
+def test_flat_samples_are_seen_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clipped = np.clip(tone(frames=1000) * 10, -1, 1)
+    expected = told(clipped, clipped / 2)
+    monkeypatch.setattr("sqa_data.audio.facts.BLOCK", 2)
+    assert told(clipped, clipped / 2) == expected
+
+
 def test_each_channel_is_looked_at() -> None:
     assert told(tone(), np.zeros(RATE)) == ["silent: channel 1: all samples are zero"]
     assert told(np.zeros(RATE), np.zeros(RATE)) == ["silent: all samples are zero"]
@@ -93,6 +101,9 @@ def test_opposite_channels() -> None:
     assert told(a, -0.4 * a) == []  # the mean is weaker, but it is the speech
     assert told(a, a) == told(a, b) == []
     assert told(a, -a, b) == []
+    almost = (told(a, -0.95 * a + 0.31 * b), told(a, -0.8 * a + 0.6 * b))  # correlations of -.95 and -.8
+    assert [len(facts) for facts in almost] == [1, 0]
+    assert [text.partition(":")[0] for text in told(a + 0.3, 0.3 - a)] == ["dc", "opposite"]
     assert [text.partition(":")[0] for text in told(a, -a, 0.01 * b)] == ["quiet", "opposite"]
 
 

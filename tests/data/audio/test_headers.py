@@ -59,6 +59,20 @@ def test_chunks_before_the_sound_are_passed_over() -> None:
     assert "promises 1.25 s, the file holds 0.62 s" in half.facts[0].text
 
 
+def test_a_block_size_that_is_not_that_of_the_samples() -> None:
+    content = bytearray(encoded(("WAV", "PCM_16")))
+    struct.pack_into("<H", content, 32, 4)  # 2 bytes a frame are right
+    file = io.BytesIO(content)
+    assert look(file).frames == len(hear(file).samples) == 20_000
+
+
+def test_a_chunk_that_ends_beyond_every_file() -> None:
+    content = bytearray(encoded(("W64", "PCM_16")))
+    struct.pack_into("<Q", content, 56, (1 << 64) - 1)
+    with pytest.raises(AudioError, match="not readable as audio"):
+        hear(io.BytesIO(content))
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "begin", [b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"caff\0\1\0\0", b"riff", b"RF64\0\0\0\0WAVE"]

@@ -60,3 +60,12 @@ def test_a_length_that_is_said_is_left_alone() -> None:
     assert splice is not None
     assert splice.content[:2] == without_length(content)[:2]
     assert len(splice.content) == 360  # a whole frame of 80 kbit/s at 16 kHz
+
+
+def test_the_frame_put_in_front_has_no_check_sum() -> None:
+    content = bytearray(without_length(loud_then_silent(16_000, 1)))
+    content[1] &= 0xFE  # says that a check sum follows
+    with opened(io.BytesIO(content)) as sound:
+        splice = with_length(sound)
+    assert splice is not None
+    assert splice.content[1] & 1

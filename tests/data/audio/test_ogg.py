@@ -33,9 +33,12 @@ def test_a_whole_file_needs_no_mending() -> None:
         assert ends(sound)
 
 
-@pytest.mark.parametrize("kind", [("OGG", "VORBIS"), ("OGG", "OPUS")])
-def test_every_cut_is_a_fact_or_an_error(kind: tuple[str, str]) -> None:
-    content = encoded(kind, 40_000)
+@pytest.mark.parametrize(
+    ("kind", "channels", "rate"),
+    [(("OGG", "VORBIS"), 1, 16_000), (("OGG", "VORBIS"), 2, 44_100), (("OGG", "OPUS"), 1, 16_000)],
+)
+def test_every_cut_is_a_fact_or_an_error(kind: tuple[str, str], channels: int, rate: int) -> None:
+    content = encoded(kind, 40_000, channels, rate)
     whole = hear(io.BytesIO(content)).samples
     for share in range(1, 100, 3):
         try:

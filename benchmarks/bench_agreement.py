@@ -152,27 +152,33 @@ def bench_bootstrap(largest: int) -> None:
 
 
 def bench_cold(largest: int) -> None:
-    """A fresh process each time: seconds by the wall clock."""
-    row("cold process", "seconds")
-    row("---", "--:")
-    rows = (
-        "x = [(i * 7919 % 640) / 100 for i in range(640)]; y = [(i * 104729 % 641) / 100 for i in range(640)]"
+    """Fresh processes, the imports of both sides included: processor seconds until the k-th tau of arrays."""
+    row("fresh process, k times tau of n", "k", "ours", "SciPy", "ours / SciPy")
+    row("---", "--:", "--:", "--:", "--:")
+    inputs = "import numpy as np; r = np.random.default_rng(0); x = r.normal(size={n}); y = x + r.normal(size={n})\n"
+    ours = "from sqa_metrics import ktau\nfor _ in range({k}): ktau(x, y)"
+    scipy = "from scipy.stats import kendalltau\nfor _ in range({k}): kendalltau(x, y)"
+    for n in (23, 640, 20_000):
+        for k in (1, 10, 100, 1000):
+            best = [float("inf")] * 2
+            for _ in range(3 if k < 1000 else 1):
+                for which, code in enumerate((ours, scipy)):
+                    best[which] = min(best[which], processor_seconds((inputs + code).format(n=n, k=k)))
+            row(f"{n:,}", k, *map(seconds, best), f"{best[0] / best[1]:.2f}")
+    row(
+        "",
+        "",
+        *map(seconds, (processor_seconds("pass"), processor_seconds("import scipy.stats"))),
+        "imports alone",
     )
-    kernels = "import numpy as np; from sqa_metrics.kernels import rank; x = np.arange(3000.0) % 7; y = x[::-1].copy()"
-    for name, code in {
-        "python -c pass": "pass",
-        "four metrics of 640 rows": f"from sqa_metrics.agreement import four; {rows}; four(x, y)",
-        "import numpy": "import numpy",
-        "import numba": "import numba",
-        "four metrics by the cached kernels": f"{kernels}; rank.four(x, y)",
-        "import scipy.stats": "import scipy.stats",
-    }.items():
-        best = float("inf")
-        for _ in range(7):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            best = min(best, time.perf_counter() - start)
-        row(name, seconds(best))
+
+
+def processor_seconds(code: str) -> float:
+    """Of a fresh Python that runs `code`, all its threads together."""
+    before = os.times()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 BENCHES = {
@@ -191,7 +197,8 @@ def main() -> None:
     parser.add_argument("bench", nargs="*", help=f"which: {', '.join(BENCHES)} (all)")
     parser.add_argument("--largest", type=int, default=10**7, help="largest n")
     arguments = parser.parse_args()
-    warmup()
+    if arguments.bench != ["cold"]:
+        warmup()
     for name in arguments.bench or BENCHES:
         BENCHES[name](arguments.largest)
         print()

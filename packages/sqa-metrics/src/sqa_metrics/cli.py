@@ -2,16 +2,16 @@
 
 import io
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from sqa_metrics.errors import MetricsError
+from sqa_metrics.terminal import note, say, say_json, streams_and_errors, width
 
 if TYPE_CHECKING:
+    from sqa_metrics.report import Report
     from sqa_metrics.rows.records import Paired
 
 Command = Callable[..., None]
@@ -134,10 +134,11 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
     if ci and paired.noise is not None and result.ceiling is None:
         notes.append("no ceiling: some rows of the reference lack votes or mos_std")
     if options["as_json"]:
-        _print_json({"ref": options["ref"], "pred": pred} | result.as_dict())
+        say_json({"ref": options["ref"], "pred": pred} | result.as_dict())
+        notes = list(paired.notes)
     else:
-        click.echo(result.table(options["style"]))
-        _print_notes(notes)
+        say(result.table(options["style"], width()))
+    _print_notes(notes)
 
 
 @click.command(cls=_Command, short_help="Test whether predictors differ, with intervals.")
@@ -181,39 +182,27 @@ def compare(
 
         reports = with_uncertainty(paired, **bootstrap | {"method": "bca"})
         differences = compare(paired, **bootstrap)
-    from sqa_metrics.tables import figure, render
-
-    as_json, style = options["as_json"], options["style"]
-    if as_json:
-        _print_json(
+    if options["as_json"]:
+        say_json(
             {
                 "ref": options["ref"],
                 "predictors": [r.as_dict() for r in reports],
                 "differences": [d.as_dict() for d in differences],
             }
         )
+        _print_notes([line for line in _notes_of(reports) if line in reports[0].remarks])
         return
     for r in reports:
-        click.echo(f"{r.name}\n{r.table(style)}\n")
-    header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
-    rows = [
-        [
-            f"{d.a} - {d.b}",
-            d.level,
-            d.metric.upper(),
-            figure(d.difference, sign=True),
-            f"[{d.interval.text()}]",
-            _p(d.p),
-            _p(d.p_holm),
-        ]
-        for d in differences
-    ]
-    click.echo(render(header, rows, style))
-    _print_notes([f"{r.name}: {note}" for r in reports for note in r.notes()])
+        say(f"{r.name}\n{r.table(options['style'], width())}\n")
+    from sqa_metrics.uncertainty import table
+
+    say(table(differences, level, options["style"], width()))
+    notes = _notes_of(reports)
     pairs = len(reports) * (len(reports) - 1) // 2
     if 2 * pairs / (resamples + 1) > 1 - level:
         needed = math.ceil(4 * pairs / (1 - level))
-        _print_notes([f"with {pairs} pairs no p (Holm) can be small; take --resamples {needed} or more"])
+        notes.append(f"with {pairs} pairs no p (Holm) can be small; take --resamples {needed} or more")
+    _print_notes(notes)
 
 
 @click.command(cls=_Command, short_help="Rank predictors as the challenge does.")
@@ -234,11 +223,13 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
     from sqa_metrics.ranking import rank, table
 
     places = rank(paired, n_resamples=resamples, seed=seed, level=level)
+    notes = _notes_of([p.report for p in places])
     if options["as_json"]:
-        _print_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
-        return
-    click.echo(table(places, level, options["style"]))
-    _print_notes([f"{p.name}: {note}" for p in places for note in p.report.notes()])
+        say_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
+        notes = [line for line in notes if line in paired.notes]
+    else:
+        say(table(places, level, options["style"], width()))
+    _print_notes(notes)
 
 
 @click.command(cls=_Command, short_help="Compile the kernels for large inputs, once.")
@@ -246,18 +237,15 @@ def warmup() -> None:
     """Compile the fast kernels once and keep them, so that no later run waits for it (some seconds)."""
     from sqa_metrics.agreement import warmup
 
-    warmup()
-    click.echo("kernels compiled and cached")
+    say("kernels compiled and cached" if warmup() else "nothing to compile: NumPy alone computes here")
 
 
 class _Group(click.Group):
-    """Prints our errors as one line instead of a traceback."""
+    """Prints our errors as one message instead of a traceback."""
 
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except MetricsError as error:
-            raise click.ClickException(str(error)) from error
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with streams_and_errors():
+            return super().main(*args, **kwargs)
 
 
 @click.group(
@@ -317,18 +305,18 @@ def _once(source: str) -> Callable[[], BinaryIO]:
     return buffer
 
 
-def _p(value: float) -> str:
-    from sqa_metrics.tables import figure
-
-    return "<0.001" if value < 0.001 else figure(value)
-
-
-def _print_json(value: Any) -> None:
-    import orjson
-
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+def _notes_of(reports: "list[Report]") -> list[str]:
+    """The notes of all reports: once what is true of each, else with the predictor's name."""
+    notes = [r.notes() for r in reports]
+    common = [line for line in notes[0] if all(line in theirs for theirs in notes)]
+    return common + [
+        f"{r.name}: {line}"
+        for r, theirs in zip(reports, notes, strict=True)
+        for line in theirs
+        if line not in common
+    ]
 
 
 def _print_notes(notes: list[str]) -> None:
-    for note in notes:
-        click.echo(f"note: {note}", file=sys.stderr)
+    for line in notes:
+        note(f"note: {line}")

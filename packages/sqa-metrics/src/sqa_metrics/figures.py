@@ -7,8 +7,7 @@ and its row below.
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sqa_metrics.agreement import four, ktau, lcc, mse, srcc
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from sqa_metrics.numbers import Scores
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(NamedTuple):
     """A number that says how well a predictor agrees with its reference."""
 
     function: "Callable[[Scores, Scores], float]"

@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Collection, Mapping, Sequence, Set
 from functools import cache
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
@@ -106,6 +105,9 @@ def _from_sequence(name: str, values: Sequence[Any]) -> list[float]:
 
 def _number(place: str, value: Any) -> float:
     """One item as a float: a real number of any library, or an array or tensor of no dimension."""
+    # Here and not above: half a millisecond of a cold start.
+    from numbers import Real
+
     if isinstance(value, Real):
         return float(value)
     # Decimal, and single numbers of arrays and tensors, whose kind their dtype tells

@@ -91,8 +91,8 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
     return sorted(result, key=lambda p: (p.place, p.name))
 
 
-def table(places: list[Place], level: float = 0.95, style: Style = "text") -> str:
-    """The ranking as a table, best first."""
+def table(places: list[Place], level: float = 0.95, style: Style = "text", width: int | None = None) -> str:
+    """The ranking as a table, best first; `width` as for `tables.render`."""
     header = ["predictor", "n", "place", f"{100 * level:g} % places", "P(first)", "score", *_categories()]
     rows = [
         [
@@ -106,7 +106,7 @@ def table(places: list[Place], level: float = 0.95, style: Style = "text") -> st
         ]
         for p in places
     ]
-    return render(header, rows, style)
+    return render(header, rows, style, width)
 
 
 def dense_rank(values: np.ndarray, higher_is_better: bool = False) -> np.ndarray:

@@ -126,12 +126,23 @@ class Report:
             notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
         return notes
 
-    def table(self, style: Style = "text") -> str:
-        """The report as a table, one row a level (and corpus)."""
-        rows = self.rows("all " if self.corpora else "")
-        for name, part in self.corpora.items():
-            rows += part.rows(f"{name or '(no corpus)'} ")
-        return render(["level", "n", *(m.upper() for m in FIGURES)], rows, style)
+    def table(self, style: Style = "text", width: int | None = None) -> str:
+        """The report as a table, one row a level (and corpus); one row a figure where that is wider than `width`."""
+        labelled = [("all " if self.corpora else "", self)]
+        labelled += [(f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items()]
+        rows = [row for label, part in labelled for row in part.rows(label)]
+        text = render(["level", "n", *(m.upper() for m in FIGURES)], rows, style)
+        if style != "text" or width is None or len(text.split("\n", 1)[0]) <= width:
+            return text
+        figures = [
+            [f"{level}, n {n}", name.upper(), *cell.partition(" [")[::2]]
+            for level, n, *cells in rows
+            for name, cell in zip(FIGURES, cells, strict=True)
+        ]
+        cells = [
+            [level, name, value, interval and f"[{interval}"] for level, name, value, interval in figures
+        ]
+        return render(["level", "figure", "value", "interval"], cells, style, width)
 
 
 def score(

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from sqa_metrics.rows.ids import shown
+
 Style = Literal["text", "markdown", "latex"]
 
 ESCAPES = {
@@ -13,8 +15,12 @@ ESCAPES = {
 }
 
 
-def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = "text") -> str:
+def render(
+    header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = "text", width: int | None = None
+) -> str:
     """Lay out `rows` under `header`; the first column is text (left), the others numbers (right).
+
+    Text that is wider than `width` gets its first column above the others. What does not print is escaped.
 
     >>> print(render(["level", "LCC"], [["utterance", "0.608"], ["system", "0.461"]]))
     level        LCC
@@ -26,23 +32,34 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]], style: Style = 
     | system | 0.461 |
     """
     escapes = str.maketrans(ESCAPES[style])
-    header, *rows = [[cell.translate(escapes) for cell in row] for row in (header, *rows)]
+    header, *rows = [[shown(cell).translate(escapes) for cell in row] for row in (header, *rows)]
     if style == "latex":
         body = [" & ".join(row) + r" \\" for row in (header, *rows)]
         columns = "l" + "r" * (len(header) - 1)
         begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
         return "\n".join([begin, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", end])
-    width = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+    widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
 
     def line(row: Sequence[str]) -> list[str]:
-        return [c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, width, strict=True))]
+        return [
+            c.ljust(w) if k == 0 else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
 
     if style == "markdown":
         rule = "|" + "|".join(
-            (":" + "-" * (w + 1)) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(width)
+            (":" + "-" * (w + 1)) if k == 0 else "-" * (w + 1) + ":" for k, w in enumerate(widths)
         )
         lines = ["| " + " | ".join(line(row)) + " |" for row in (header, *rows)]
         return "\n".join([lines[0], rule + "|", *lines[1:]])
+    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+        first = None
+        lines = []
+        for row in (header, *rows):
+            if row[0] != first:
+                lines.append(row[0])
+            first = row[0]
+            lines.append("  " + "  ".join(line(row)[1:]))
+        return "\n".join(lines)
     return "\n".join("  ".join(line(row)).rstrip() for row in (header, *rows))
 
 

@@ -22,7 +22,7 @@ from sqa_metrics.figures import FIGURES
 from sqa_metrics.kernels import bootstrap
 from sqa_metrics.report import MIN_SYSTEMS, Report, evaluate, system_means
 from sqa_metrics.rows.records import Paired
-from sqa_metrics.tables import figure
+from sqa_metrics.tables import Style, figure, render
 
 Method = Literal["bca", "percentile"]
 NORMAL = NormalDist()
@@ -88,6 +88,25 @@ class Ceiling:
             (f"max_{m}" if FIGURES[m].better == "higher" else f"{m}_floor"): None if math.isnan(v) else v
             for m, v in self.values.items()
         }
+
+
+def table(
+    differences: list[Difference], level: float, style: Style = "text", width: int | None = None
+) -> str:
+    """The differences as a table, one row each; `width` as for `tables.render`."""
+    header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
+    rows = [
+        [
+            *(f"{d.a} - {d.b}", d.level, d.metric.upper(), figure(d.difference, sign=True)),
+            *(f"[{d.interval.text()}]", _p_text(d.p), _p_text(d.p_holm)),
+        ]
+        for d in differences
+    ]
+    return render(header, rows, style, width)
+
+
+def _p_text(value: float) -> str:
+    return "<0.001" if value < 0.001 else figure(value)
 
 
 def replicates(paired: Paired, n_resamples: int, seed: int) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ def srcc(x: np.ndarray, y: np.ndarray) -> float:
 
 def ktau(x: np.ndarray, y: np.ndarray) -> float:
     """Kendall's tau-b."""
-    return pair_counts(x, y).tau
+    return pair_counts(x, y, ranks=False).tau
 
 
 def four(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -70,8 +70,8 @@ def tau_matrix(preds: np.ndarray) -> np.ndarray:
     return out
 
 
-def pair_counts(x: np.ndarray, y: np.ndarray, tau: bool = True) -> Counts:
-    """The exact sums of one pair of arrays; without `tau` the concordance is left 0."""
+def pair_counts(x: np.ndarray, y: np.ndarray, tau: bool = True, ranks: bool = True) -> Counts:
+    """The exact sums of one pair of arrays; the concordance is left 0 without `tau`, those of ranks without `ranks`."""
     _require_finite(x, y)
     levels_x, levels_y = levels(x), levels(y)
     n, bits = x.size, max(1, (x.size - 1).bit_length())
@@ -91,14 +91,15 @@ def pair_counts(x: np.ndarray, y: np.ndarray, tau: bool = True) -> Counts:
             in_order = places & ((1 << bits) - 1)
         discordant = inversions(in_order)
         concordance = pairs - tied_x - tied_y + tied_both - 2 * discordant
-    return Counts(
-        concordance,
-        pairs - tied_x,
-        pairs - tied_y,
-        exact_dot(levels_x.rank[levels_x.code], levels_y.rank[levels_y.code]),
-        exact_dot(levels_x.size * levels_x.rank, levels_x.rank, largest=n**3),
-        exact_dot(levels_y.size * levels_y.rank, levels_y.rank, largest=n**3),
-    )
+    xy, xx, yy = _rank_sums(levels_x, levels_y, n) if ranks else (0, 0, 0)
+    return Counts(concordance, pairs - tied_x, pairs - tied_y, xy, xx, yy)
+
+
+def _rank_sums(x: "Levels", y: "Levels", n: int) -> tuple[int, int, int]:
+    """Sums of products of doubled centred mid-ranks: x y, x x, y y."""
+    xy = exact_dot(x.rank[x.code], y.rank[y.code], largest=n**2)
+    xx, yy = (exact_dot(s.size * s.rank, s.rank, largest=int(s.size.max(initial=1)) * n**2) for s in (x, y))
+    return xy, xx, yy
 
 
 class Levels(NamedTuple):
@@ -136,14 +137,12 @@ def _begins(ordered: np.ndarray) -> np.ndarray:
 
 def pairs_within(size: np.ndarray) -> int:
     """Pairs of items inside the same group, for groups of these sizes."""
-    return exact_dot(size, size - 1) // 2
+    # No group holds more than all items, so the sum stays inside 64 bits up to 3e9 items.
+    return int(np.dot(size, size - 1)) // 2
 
 
-def exact_dot(a: np.ndarray, b: np.ndarray, largest: int = 0) -> int:
-    """Sum of a * b of integers as a Python integer; in parts that stay inside 64 bits (`largest`: of any product)."""
-    if not a.size:
-        return 0
-    largest = largest or int(np.abs(a).max()) * int(np.abs(b).max())
+def exact_dot(a: np.ndarray, b: np.ndarray, largest: int) -> int:
+    """Sum of a * b of integers, none beyond `largest`, as a Python integer: in parts that stay inside 64 bits."""
     step = max(1, 2**62 // max(1, largest))
     if step >= a.size:
         return int(np.dot(a, b))

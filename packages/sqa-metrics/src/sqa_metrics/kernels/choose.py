@@ -14,8 +14,8 @@ from sqa_metrics.kernels import plain
 # Seconds of processor time, rough, measured by benchmarks/bench_agreement.py on a 2026 server core: an item in plain
 # Python, an item and a call in NumPy, and to load NumPy, the compiled kernels from their cache, or compile them.
 PLAIN_ITEM = {"mse": 0.06e-6, "lcc": 0.25e-6, "srcc": 0.7e-6, "ktau": 1.5e-6, "four": 2.5e-6}
-ARRAY_ITEM = {"mse": 0.005e-6, "lcc": 0.01e-6, "srcc": 0.1e-6, "ktau": 0.15e-6, "four": 0.17e-6}
-ARRAY_CALL = {"mse": 12e-6, "lcc": 30e-6, "srcc": 70e-6, "ktau": 110e-6, "four": 150e-6}
+ARRAY_ITEM = {"mse": 0.002e-6, "lcc": 0.01e-6, "srcc": 0.1e-6, "ktau": 0.18e-6, "four": 0.3e-6}
+ARRAY_CALL = {"mse": 8e-6, "lcc": 20e-6, "srcc": 45e-6, "ktau": 80e-6, "four": 120e-6}
 NUMPY_PRICE = 0.1
 CACHED_PRICE = 0.5
 COMPILE_PRICE = 8.0

@@ -30,9 +30,10 @@ LISTENER_COLUMNS = (
     *("listener_id", "listener", "listener_name", "worker_id", "worker", "rater_id", "rater"),
     *("annotator_id", "annotator"),
 )
+LISTENERS = frozenset(LISTENER_COLUMNS)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Row:
     """One row: a score, or the rating of one listener."""
 
@@ -88,15 +89,15 @@ def _read_jsonl(data: bytes, path: str, names: Sequence[str]) -> Iterator[Row]:
             row = orjson.loads(line)
         except orjson.JSONDecodeError:
             row = _json_with_nan(line, path, number)
-        key = next((k for k in JSON_IDS if isinstance(row, dict) and row.get(k) not in (None, "")), None)
-        if key is None:
+        key = _json_id(row)
+        if not key:
             raise MetricsError(f"{path}:{number}: no sample_id; expected {EXAMPLE}")
         # null says that nothing was measured
         fields = {} if row.get("metrics", row) is None else row.get("metrics", row)
         if not isinstance(fields, dict):
             raise MetricsError(f"{path}:{number}: 'metrics' is not an object; expected {EXAMPLE}")
         others = others or [k for k, v in fields.items() if isinstance(v, float | int)]
-        listener = next((t for k in LISTENER_COLUMNS if (t := _id_text(row, k, path, number))), "")
+        listener = "" if LISTENERS.isdisjoint(row) else _listener(row, path, number)
         value = math.nan
         for name in (*RATING_COLUMNS, *names) if listener else names:
             if fields.get(name) is not None:
@@ -128,6 +129,19 @@ def _json_with_nan(line: bytes, path: str, number: int) -> Any:
         return row
     except (ValueError, RecursionError) as error:
         raise MetricsError(f"{path}:{number}: not valid JSON ({error}); expected {EXAMPLE}") from None
+
+
+def _json_id(row: Any) -> str:
+    """The key of a row's id; "" if it has none."""
+    if isinstance(row, dict):
+        for key in JSON_IDS:
+            if row.get(key) not in (None, ""):
+                return key
+    return ""
+
+
+def _listener(row: dict[str, Any], path: str, line: int) -> str:
+    return next((text for key in LISTENER_COLUMNS if (text := _id_text(row, key, path, line))), "")
 
 
 def _id_text(row: dict[str, Any], name: str, path: str, line: int) -> str:

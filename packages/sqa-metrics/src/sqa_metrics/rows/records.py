@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["ref", "pred"]
 Source: TypeAlias = str | Path | BinaryIO
@@ -27,8 +27,7 @@ class Scores:
         return len(self.value)
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(NamedTuple):
     """How the rows of one prediction file and the reference meet, in rows."""
 
     n_ref: int

@@ -38,10 +38,10 @@ SIZES = {
 
 
 def commands() -> list[list[str]]:
-    """The training commands of the first block of the section, as lists of arguments after `sqa-cli train`."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Train\n")[1]
-    block = re.findall(r"```sh\n(.*?)```", section, re.S)[0].replace("\\\n", " ")
-    return [shlex.split(line, comments=True) for line in block.splitlines() if "train" in line]
+    """The training commands of the README, as lists of words."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [words for words in (shlex.split(line, comments=True) for line in lines) if "train" in words]
 
 
 def arguments(command: list[str], *more: str) -> list[str]:

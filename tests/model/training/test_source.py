@@ -36,6 +36,7 @@ def test_a_window_is_the_stated_piece(tmp_path: Path, suffix: str) -> None:
         window = read_audio(path, 16_000, most_s=0.5, crop_at=place)
         assert np.allclose(window, ramp[start : start + 8_000], atol=1e-4)
     assert len(read_audio(path, 16_000, most_s=2.0)) == 32_000
+    assert len(read_audio(path, 16_000, most_s=0.50005)) == 8_000  # never longer than stated
 
 
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
@@ -104,6 +105,32 @@ def test_other_errors_in_a_reader_are_not_swallowed() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(read_ahead([[1]], list[int], load, workers=1, ahead=1))
+
+
+def test_a_reader_takes_as_many_jobs_in_advance_as_it_was_told() -> None:
+    taken: list[int] = []
+    jobs = (taken.append(i) or [i] for i in range(9))
+    reader = read_ahead(jobs, list[int], float, workers=1, ahead=3)
+    for count in (4, 5, 6):
+        next(reader)
+        assert len(taken) == count
+    reader.close()
+
+
+def test_a_reader_closed_early_reads_nothing_more() -> None:
+    gate, asked = threading.Event(), []
+
+    def load(item: int) -> int:
+        asked.append(item)
+        if item == 1:
+            gate.wait(60)
+        return item
+
+    reader = read_ahead(([i] for i in range(5)), list[int], load, workers=1, ahead=2)
+    next(reader)
+    threading.Timer(0.2, gate.set).start()
+    reader.close()
+    assert 2 not in asked
 
 
 def test_a_reader_closed_early_stops_reading() -> None:

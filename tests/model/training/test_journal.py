@@ -2,11 +2,12 @@
 
 import json
 import logging
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqa_model.errors import ModelError
+from sqa_model.training import journal
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
 from sqa_model.training.journal import Journal, Pace, log, rewind_metrics
@@ -27,10 +28,10 @@ def test_rewinding_drops_later_and_torn_lines(tmp_path: Path) -> None:
 
 def test_a_journal_goes_on_after_the_last_update(tmp_path: Path, config: TrainConfig) -> None:
     for done, rows in ((0, (1, 2, 3)), (2, (3, 4))):
-        journal = Journal(tmp_path, config, done)
+        made = Journal(tmp_path, config, done)
         for update in rows:
-            journal.record(update, {"loss": update / 2, "dev": {"a": {"mos": None}}})
-        journal.close()
+            made.record(update, {"loss": update / 2, "dev": {"a": {"mos": None}}})
+        made.close()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["update"] for line in lines] == [1, 2, 3, 4]
     assert lines[0] == {"update": 1, "loss": 0.5, "dev": {"a": {"mos": None}}}
@@ -40,10 +41,10 @@ def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
     tmp_path: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sqa_model.training")
-    journal = Journal(tmp_path, config, 0)
+    made = Journal(tmp_path, config, 0)
     log.info("one")
     logging.getLogger("sqa_model.training.source").warning("two")
-    journal.close()
+    made.close()
     log.info("three")
     text = (tmp_path / "log.txt").read_text()
     assert "INFO one" in text
@@ -52,30 +53,30 @@ def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
 
 
 def test_other_processes_say_nothing(tmp_path: Path, config: TrainConfig) -> None:
-    journal = Journal(None, config, 0)
-    journal.record(1, {"loss": 1.0})
-    journal.close()
+    made = Journal(None, config, 0)
+    made.record(1, {"loss": 1.0})
+    made.close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_line_with_the_place(tmp_path: Path, config: TrainConfig) -> None:
     (tmp_path / "log.txt").symlink_to("/dev/full")
-    journal = Journal(tmp_path, config, 0)
-    assert journal._file is not None
-    journal._file.close()
-    journal._file = open("/dev/full", "a")  # noqa: PTH123, SIM115
+    made = Journal(tmp_path, config, 0)
+    assert made._file is not None
+    made._file.close()
+    made._file = open("/dev/full", "a")  # noqa: PTH123, SIM115
     log.warning("a line that is lost without a traceback")
     with pytest.raises(ModelError, match=r"cannot write metrics\.jsonl.*No space left on device.*goes on"):
-        journal.record(1, {"loss": 1.0})
-    journal.close()
+        made.record(1, {"loss": 1.0})
+    made.close()
 
 
 def test_the_pace_tells_waiting_from_computing(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(
         float(t) for t in (0, 3, 10, 10, 11, 20, 30)
     )  # asked, there, computed; asked, there, computed; asked
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(journal, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     pace = Pace()
     found = []
     for batch in pace.over(["one", "two"]):

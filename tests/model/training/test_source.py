@@ -12,7 +12,12 @@ import pytest
 import soundfile
 import torch
 from sqa_data.errors import AudioError
-from sqa_model.training.source import read_ahead, read_audio
+from sqa_model.training.build import build_model
+from sqa_model.training.clips import Clips
+from sqa_model.training.config_text import load_config
+from sqa_model.training.plan import Crop, Work
+from sqa_model.training.source import ClipReader, MicroBatch, read_ahead, read_audio
+from tiny_training import TINY_WAVLM
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])
@@ -140,3 +145,64 @@ def test_a_reader_closed_early_stops_reading() -> None:
     next(reader)
     reader.close()
     assert len(asked) < 10
+
+
+def corpus(folder: Path, count: int = 3) -> Clips:
+    """So many clips of noise, the last of which is not there."""
+    rng = np.random.default_rng(0)
+    paths = [str(folder / f"{i}.wav") for i in range(count)]
+    for path in paths[:-1]:
+        if Path(path).exists():
+            continue  # written anew, it would be another file for a cache
+        soundfile.write(path, 0.1 * rng.standard_normal(8_000), 16_000)
+    seconds, corpora = np.full(count, 0.5), np.zeros(count, int)
+    return Clips(paths, paths, [None] * count, ("c",), corpora, seconds, np.ones((count, 1), np.float32))
+
+
+def reader_of(folder: Path, *options: str, most_s: float = 0.7) -> ClipReader:
+    config = load_config(overrides=[*TINY_WAVLM, *options])
+    torch.manual_seed(0)
+    return ClipReader(config, corpus(folder), build_model(config).eval(), most_s)
+
+
+def test_unreadable_clips_and_empty_micro_batches_drop_out(tmp_path: Path) -> None:
+    reader = reader_of(tmp_path)
+    crops = [Crop(i, 0.5) for i in range(3)]
+    works = [
+        Work(1, 2, 0, [[crops[0], crops[2]], [crops[2]], [crops[1]]], 0),
+        Work(2, 2, 0, [[crops[2]]], 0),
+    ]
+    found = list(reader.batches(works))
+    assert [work for work, _ in found] == works
+    assert [[batch.crops for batch in batches] for _, batches in found] == [[[crops[0]], [crops[1]]], []]
+    assert [batch.clips for batch in found[0][1]] == [[0], [1]]
+    assert torch.equal(found[0][1][1].items[0], read_audio(str(tmp_path / "1.wav"), 16_000))
+    assert list(reader.unreadable) == [f"{tmp_path}/2.wav: no such file"]
+
+
+def test_cached_and_fresh_clips_of_a_micro_batch_become_one(tmp_path: Path) -> None:
+    """A micro-batch that is cached in part is computed whole, and what was stored is what goes on."""
+    reader = reader_of(tmp_path, f"data.cache={tmp_path}/cache")
+    assert reader.cache is not None
+    crops = [Crop(0, 0.5), Crop(1, 0.5)]
+    fresh = reader.features(MicroBatch(crops[:1], [reader.load(crops[0])]), torch.float32)
+    assert fresh.lengths == [fresh.states.shape[1]]
+    assert reader.load(crops[0]).dim() == 3  # now it is known
+    assert reader.load(crops[1]).dim() == 1
+    both = reader.features(MicroBatch(crops, [reader.load(crop) for crop in crops]), torch.float32)
+    assert torch.equal(both.states[:, : fresh.lengths[0]], fresh.states)
+    assert both.states.dtype == torch.float32
+    assert reader.cache.stored == 2
+    again = reader.features(MicroBatch(crops, [reader.load(crop) for crop in crops]), torch.float32)
+    assert torch.equal(again.states, both.states)
+    assert again.lengths == both.lengths == [both.states.shape[1] // 2] * 2
+
+
+def test_windows_of_another_seed_are_another_cache_and_whole_clips_are_not(tmp_path: Path) -> None:
+    def folder(seed: int, most_s: float) -> Path:
+        cache = reader_of(tmp_path, f"data.cache={tmp_path}/cache", f"seed={seed}", most_s=most_s).cache
+        assert cache is not None
+        return cache.folder
+
+    assert folder(1, 0.7) != folder(2, 0.7)
+    assert folder(1, math.inf) == folder(2, math.inf) != folder(1, 0.7)

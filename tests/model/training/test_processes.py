@@ -1,7 +1,10 @@
 """Verbs of processes cost nothing alone; signals ask once and interrupt the second time."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -23,29 +26,31 @@ def test_alone_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
         group.wait()
 
 
-def _join(rank: int, size: int, store: str, answers: "torch.multiprocessing.SimpleQueue") -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size))
-    with processes("cpu") as group:
-        group.wait()
-        total = group.sum(torch.tensor([1.0, float(rank)])).tolist()
-        answers.put((rank, group.first, total, group.gather(f"from {rank}")))
-    torch.distributed.destroy_process_group()
+JOIN = """
+import json, os, sys
+import torch.distributed
+from sqa_model.training.processes import processes
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=rank, world_size=size)
+with processes("cpu") as group:
+    group.wait()
+    total = group.sum(torch.tensor([1.0, float(rank)])).tolist()
+    print(json.dumps([group.rank, group.size, group.first, total, group.gather(f"from {rank}")]))
+torch.distributed.destroy_process_group()
+"""
 
 
 def test_two_add_up_and_hear_each_other(tmp_path: Path) -> None:
-    context = torch.multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
+    command = [sys.executable, "-c", JOIN, str(tmp_path / "store")]
     started = [
-        context.Process(target=_join, args=(rank, 2, str(tmp_path / "store"), answers)) for rank in range(2)
+        subprocess.Popen(
+            command, env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2"}, stdout=subprocess.PIPE
+        )
+        for rank in range(2)
     ]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(120)
-    found = sorted(answers.get() for _ in started)
+    found = [json.loads(process.communicate(timeout=120)[0]) for process in started]
     both = [[2.0, 1.0], ["from 0", "from 1"]]
-    assert found == [(0, True, *both), (1, False, *both)]
+    assert found == [[0, 2, True, *both], [1, 2, False, *both]]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -1,13 +1,13 @@
 """The run folder: one run, one config, one training at a time; a checkpoint is replaced whole or not at all."""
 
 import json
-import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from sqa_data.atomic import lock
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
 from sqa_model.training.config import ConfigError, TrainConfig
@@ -66,29 +66,25 @@ def test_missing_manifests_are_told_before_the_folder_is_made(tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
-def _hold(
-    folder: str, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event"
-) -> None:
-    with lock(Path(folder) / ".run", "busy"):
-        ready.set()
-        done.wait(60)
+HOLD = """
+import sys
+with lock(sys.argv[1], "busy"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_training_is_told_in_one_sentence(tmp_path: Path, config: TrainConfig) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(str(tmp_path / "run"), ready, done))
-    other.start()
-    try:
-        assert ready.wait(60)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run" / ".run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
         with (
             pytest.raises(ModelError, match=r"/run: another process trains in this folder; wait"),
             run_folder.open_run(tmp_path / "run", config),
         ):
             pass
-    finally:
-        done.set()
-        other.join()
+        other.communicate()  # the end of its input
     with run_folder.open_run(tmp_path / "run", config):
         pass
 

@@ -68,6 +68,7 @@ def test_missing_manifests_are_told_before_the_folder_is_made(tmp_path: Path) ->
 
 HOLD = """
 import sys
+from sqa_data.atomic import lock
 with lock(sys.argv[1], "busy"):
     print("held", flush=True)
     sys.stdin.read()

@@ -139,3 +139,25 @@ def test_a_pipe_does_not_hang(decode: bool, tmp_path: Path) -> None:
     found = validate([write(tmp_path / "m.jsonl", row(tmp_path / "pipe.wav"))], decode=decode)
     assert found.counts == {"unreadable": 1}
     assert "is a pipe; expected a regular file" in found.findings[0].text
+
+
+def test_one_bad_row_is_one_finding(tmp_path: Path) -> None:
+    """B8 and B9: bad rows of every kind stop no check of the others."""
+    start = '{"sample_id": "%s", "duration": 1, "metrics": {"mos": 3}, "audio_path": "%s"%s}\n'
+    deep = ', "x": ' + "[" * 100_000 + "]" * 100_000
+    path = tmp_path / "data.jsonl"
+    path.write_text(
+        start % ("a", "x" * 5000, "")
+        + start % ("b", "/dev/zero", "")
+        + start % ("c", "c.wav", deep)
+        + start % ("\\ud800", "d.wav", "")
+        + start % ("e", "e.wav", "")
+    )
+    found = validate(path)
+    assert sorted((f.where.rpartition(":")[2], f.kind) for f in found.findings if f.severity == "error") == [
+        ("1", "missing"),
+        ("2", "unreadable"),
+        ("3", "schema"),
+        ("4", "schema"),
+        ("5", "missing"),
+    ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -155,7 +156,8 @@ def _look(path: str, decode: bool) -> Looked:
 
 def _check_audio(where: str, utterance: Utterance, found: Looked, result: Verification) -> None:
     if isinstance(found, str):
-        kind = "unreadable" if Path(utterance.audio_path).exists() else "missing"
+        # not Path.exists, which fails on a name that is too long
+        kind = "unreadable" if os.path.exists(utterance.audio_path) else "missing"  # noqa: PTH110
         result.add(kind, where, found)
         return
     info = found[0] if isinstance(found, tuple) else found

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 import pytest
+import sqa_cli
 from click.testing import CliRunner
 from commands import run
+from sqa_cli.data.group import COMMANDS as DATA_COMMANDS
 from sqa_cli.main import COMMANDS, LazyGroup, main
 from sqa_data import DataError
 from sqa_metrics import MetricsError
@@ -94,3 +96,37 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     done = shell(f"{SHOW} bvcc | head -1")
     assert done.stdout.startswith("corpus    bvcc: BVCC")
     assert done.stderr == ""
+
+
+TOY = '''
+"""`sqa-cli toy`: count manifests."""
+
+import click
+
+from sqa_cli.terminal import say
+
+
+@click.command()
+@click.argument("name")
+def toy(name: str) -> None:
+    """Say whether a corpus is known."""
+    from sqa_data import get_corpus
+
+    say(get_corpus(name).title)
+'''
+
+
+@pytest.mark.parametrize("table", [COMMANDS, DATA_COMMANDS])
+def test_a_toy_command_by_the_steps_of_contributing(
+    table: dict[str, tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click command in a module, and one row of `COMMANDS`."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(sqa_cli, "__path__", [*sqa_cli.__path__, str(tmp_path)])
+    monkeypatch.setitem(table, "toy", ("sqa_cli.toy:toy", "Is it known?"))
+    group = [] if table is COMMANDS else ["data"]
+    assert "Is it known?" in run(*group, "--help")
+    assert "Say whether" in run(*group, "toy", "--help")
+    assert run(*group, "toy", "bvcc").startswith("BVCC")
+    assert run(*group, "toy", "nope", code=1).startswith("Error: no corpus 'nope'")
+    sys.modules.pop("sqa_cli.toy")

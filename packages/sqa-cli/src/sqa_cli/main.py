@@ -3,18 +3,14 @@
 `--help` reads the table alone, so it costs no import of ours; `score` never sees torch.
 """
 
-import contextlib
 import importlib
-import os
-import sys
-from typing import Any, NoReturn, TextIO
+from typing import Any
 
 import click
 from sqa_data.errors import DataError
 from sqa_metrics.errors import MetricsError
+from sqa_metrics.terminal import streams_and_errors
 from sqa_model.errors import ModelError
-
-from sqa_cli.terminal import note
 
 # name -> (module:attribute of the click command, one line for --help)
 COMMANDS = {
@@ -52,55 +48,8 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        _open_standard_streams()
-        try:
+        with streams_and_errors(MetricsError, DataError, ModelError):
             return super().main(*args, **kwargs)
-        except (MetricsError, DataError, ModelError) as error:
-            _tell(str(error))
-        except OSError as error:
-            # a full disk, a folder that may not be written: the machine's state, not our mistake
-            if error.strerror is None:
-                raise
-            _tell(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
-        finally:
-            # what a stream could not write was told; Python would tell it again at exit
-            _give_up_unwritten(sys.stdout, 1)
-            _give_up_unwritten(sys.stderr, 2)
-
-
-def _tell(message: str) -> NoReturn:
-    """Print an error for people, and end with exit code 1."""
-    first, *more = message.split("\n")
-    for line in (f"Error: {first}", *more):
-        note(line)
-    sys.exit(1)
-
-
-def _open_standard_streams() -> None:
-    """Put something in the place of stdout and stderr where the shell closed them (`>&-`, `2>&-`).
-
-    Else the next file that is opened would become stdout or stderr, and receive what is written to these. Results
-    that cannot be written are an error ("Bad file descriptor"); notes vanish, as asked.
-    """
-    for name, number, mode in (("stdout", 1, os.O_RDONLY), ("stderr", 2, os.O_WRONLY)):
-        if getattr(sys, name) is None:
-            opened = os.open(os.devnull, mode)
-            if opened != number:
-                os.dup2(opened, number)
-                os.close(opened)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-        with contextlib.suppress(AttributeError):  # a stream of a test's own
-            getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _give_up_unwritten(stream: TextIO, number: int) -> None:
-    """Write what is in the buffer of a stream, or forget it."""
-    try:
-        stream.flush()
-    except OSError:
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, number)
-        os.close(nothing)
 
 
 @click.group(cls=LazyGroup, context_settings=CONTEXT)

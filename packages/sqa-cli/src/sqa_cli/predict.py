@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import bars, note, printable, say, say_json, width
+from sqa_cli.terminal import bars, note, say, say_json, width
 
 if TYPE_CHECKING:
     from sqa_data.clip_list import ClipEntry
@@ -188,7 +188,7 @@ def _table_head(names: Sequence[str]) -> Sequence[str]:
 
 def _table_line(metrics: dict[str, float], names: Sequence[str], clip: str) -> None:
     """One row: figures first, so that the longest name of a clip puts nothing out of line."""
-    say("  ".join([*(f"{metrics[name]:{_cell(name)}.3f}" for name in names), printable(clip)]))
+    say("  ".join([*(f"{metrics[name]:{_cell(name)}.3f}" for name in names), clip]))
 
 
 def _cell(name: str) -> int:

@@ -16,12 +16,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import click
+from sqa_metrics.rows.ids import shown as printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# control characters, line and paragraph separators, changes of writing direction, halves of surrogate pairs
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # what JSON allows inside a string and a terminal or UTF-8 does not
 UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -33,15 +32,6 @@ class ShowProgress(Protocol):
     """Moves the bar called `name` to `done` of `total`; `text` stands behind it."""
 
     def __call__(self, name: str, done: int, total: int | None, text: str = "") -> None: ...
-
-
-def printable(text: str) -> str:
-    """`text` with everything that a terminal would obey instead of show written as an escape.
-
-    >>> print(printable("a\\x1b[2Jb\\n\\udcff é"))
-    a\\x1b[2Jb\\n\\udcff é
-    """
-    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def say(*lines: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from sqa_metrics.errors import MetricsError
 from sqa_metrics.terminal import note, say, say_json, streams_and_errors, width
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class _Group(click.Group):
     """Prints our errors as one message instead of a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        with streams_and_errors():
+        with streams_and_errors(MetricsError):
             return super().main(*args, **kwargs)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.ids import shown
 
 
@@ -49,16 +48,18 @@ def width() -> int | None:
 
 
 @contextlib.contextmanager
-def streams_and_errors() -> Iterator[None]:
-    """Around a command: closed and full streams do no harm, and our errors are one message and exit code 1."""
+def streams_and_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Around a command: closed and full streams do no harm, and errors of `kinds` are one message and exit code 1."""
     _open_closed_streams()
     try:
         yield
-    except MetricsError as error:
+    except kinds as error:
         note(f"Error: {error}")
         sys.exit(1)
     except OSError as error:
         # The machine's state, such as a full disk, and not our mistake.
+        if error.strerror is None:
+            raise
         note(f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error.strerror}")
         sys.exit(1)
     finally:
@@ -70,7 +71,7 @@ def streams_and_errors() -> Iterator[None]:
 def _open_closed_streams() -> None:
     """Fill the places of stdout and stderr where the shell closed them: else the next file opened would take one.
 
-    Results that cannot be written are an error, notes vanish.
+    Results that cannot be written are an error, notes vanish. What an encoding lacks is written as an escape.
     """
     for name, number, mode in (("stdout", 1, os.O_RDONLY), ("stderr", 2, os.O_WRONLY)):
         if getattr(sys, name) is None:
@@ -79,6 +80,8 @@ def _open_closed_streams() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+        with contextlib.suppress(AttributeError):  # a stream of somebody's own
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _forget_unwritten(stream: Any, number: int) -> None:

@@ -42,6 +42,7 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
     assert config.run.device == "cpu"
     assert config.optim.ema is None
     assert config.loss.weights == {"pesq": 0.5, "mos": 2.0}
+    assert load_config(overrides=["run.device = cpu"]).run.device == "cpu"
     assert load_config(overrides=["data.train=a.jsonl"]).data.train == ("a.jsonl",)
     assert load_config(overrides=['data.train=["a", "b"]']).data.train == ("a", "b")
 
@@ -50,6 +51,7 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
     ("override", "message"),
     [
         ("optim.lr=fast", r"optim\.lr: found 'fast', expected a finite number"),
+        ("optim.lr=true", r"optim\.lr: found True, expected a finite number"),
         ("optim.lr=nan", r"optim\.lr: found nan"),
         ("optim.lr=-1", r"optim\.lr: found -1.0, expected a number above 0"),
         ("optim.learning_rate=1", r"optim\.learning_rate: no such field"),

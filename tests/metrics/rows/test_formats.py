@@ -49,7 +49,7 @@ def test_ids_of_paths() -> None:
     assert read("utt,mos\nd/a,3\nd/b.sph,3\n")[0] == ["d/a", "b"]
     assert read("A/u1 1\nB/u1 2\n")[0] == ["A/u1", "B/u1"]
     with pytest.raises(MetricsError, match="duplicate id 'u1'"):
-        pair(io.BytesIO(b"s/u1.wav 3\ns/u1.wav 4\n"), {"p": io.BytesIO(b"u1 3")})
+        pair(io.BytesIO(b"s/u1.wav 3\ns/u1.wav 4\nt/u2.wav 4\n"), {"p": io.BytesIO(b"u1 3")})
 
 
 def test_an_empty_id_is_told() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import pytest
 from sqa_metrics import MetricsError, pair
@@ -94,3 +95,12 @@ def test_system_equal_to_sample_is_no_system() -> None:
 def test_noise_of_the_reference() -> None:
     ref = jsonl([row("a", votes=4, mos_std=1.0), row("b", votes=8, mos_std=2.0)])
     assert pair(ref, {"p": io.BytesIO(b"a 1\nb 2\n")}).noise == [0.25, 0.5]
+
+
+def test_no_votes_give_no_noise() -> None:
+    ref = jsonl([row("a", votes=0, mos_std=1.0), row("b", votes=8, mos_std=2.0)])
+    noise = pair(ref, {"p": io.BytesIO(b"a 1\nb 2\n")}).noise
+    assert noise is not None
+    assert math.isnan(noise[0])
+    assert noise[1] == 0.5
+    assert pair(jsonl([row("a", votes=0, mos_std=1.0)]), {"p": io.BytesIO(b"a 1\n")}).noise is None

@@ -68,3 +68,11 @@ def test_shared_cases(shared: Path, name: str) -> None:
         report.remarks[0].startswith(f"{folder}/ratings_{name}.csv:9: no score") if "empty" in name else True
     )
     assert report.notes()[: len(report.remarks)] == list(report.remarks)
+
+
+def test_a_rating_comes_before_the_average_beside_it() -> None:
+    rows = [
+        f'{{"sample_id": "a", "listener_id": "{who}", "mos": 3, "score": {v}}}'
+        for who, v in (("x", 1), ("y", 4))
+    ]
+    assert read_scores(io.BytesIO("\n".join(rows).encode()), role="ref").value == [2.5]

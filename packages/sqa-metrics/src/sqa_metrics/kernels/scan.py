@@ -6,7 +6,7 @@ Strict JSON. Every function takes a position and returns the one after what it r
 
 import numpy as np
 
-from sqa_metrics.kernels.compiled import compiled
+from sqa_metrics.kernels.compiled import compiled, compiled_inline
 from sqa_metrics.kernels.digits import end_of_number, number_at
 from sqa_metrics.kernels.hashing import same
 
@@ -48,7 +48,7 @@ def scan(
         row += 1
 
 
-@compiled
+@compiled_inline
 def _row(
     data: np.ndarray,
     at: int,
@@ -92,7 +92,7 @@ def _row(
     return _blank(data, at + 1)
 
 
-@compiled
+@compiled_inline
 def _field(
     data: np.ndarray,
     at: int,

@@ -7,17 +7,47 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# the other three packages join when they have been rebuilt
-SOURCES = sorted(path for path in (ROOT / "packages").glob("sqa-cli/src/**/*.py"))
+SOURCES = sorted(path for path in (ROOT / "packages").glob("*/src/**/*.py"))
 
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 400
 
 # "module.py:function" or "module.py" -> why it may be longer
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {
+    "sqa_metrics/kernels/resampling.py:reweighted": "one pass of compiled code over sorted ranks",
+    "sqa_metrics/uncertainty.py": "closed recipes replace resampling here, see the issue on judging",
+    "sqa_data/annotate/run.py": "being rebuilt",
+    "sqa_data/annotate/run.py:annotate": "being rebuilt",
+    "sqa_data/degrade/render.py": "being rebuilt",
+    "sqa_data/degrade/render.py:make_plan": "being rebuilt",
+}
+# folders and modules whose docstrings may begin with more than a line
+OLD_DOCSTRINGS: dict[str, str] = {
+    **dict.fromkeys(("sqa_data/annotate", "sqa_data/degrade", "sqa_data/labellers"), "being rebuilt"),
+    **dict.fromkeys(("sqa_data/corpora", "sqa_data/corpus.py", "sqa_model/audio.py"), "being rebuilt"),
+}
 
 # module or folder -> where its tests are instead of in the file that mirrors it
-TESTED_ELSEWHERE: dict[str, str] = {}
+TESTED_ELSEWHERE: dict[str, str] = {
+    "sqa_metrics/errors.py": "a class without code",
+    "sqa_data/errors.py": "classes without code",
+    "sqa_model/errors.py": "classes without code",
+    "sqa_metrics/cli.py": "tests/cli/test_score.py: the same commands, by both programs",
+    "sqa_metrics/tables.py": "its doctests, and tests/cli/test_score.py",
+    "sqa_metrics/kernels": "tests/metrics/test_kernels.py: every way of computing against the plain definition",
+    "sqa_metrics/rows/ids.py": "tests/contract: the same table as sqa_data.ids",
+    "sqa_metrics/rows/records.py": "tests/metrics/rows/test_formats.py",
+    "sqa_data/corpora": "tests/cli/data/test_prepare.py: every corpus from a server to a verified manifest",
+    "sqa_data/corpus.py": "tests/cli/data/test_corpora.py",
+    "sqa_data/prepare": "tests/data/prepare/test_prepare.py: the steps of one command together",
+    "sqa_data/sources": "tests/data/sources/test_download.py and tests/cli/data/test_download.py, against a server",
+    "sqa_data/labellers": "tests/data/labellers/test_labellers.py: all against their packages",
+    "sqa_data/annotate": "tests/data/annotate/test_annotate.py: the run, its log and its workers together",
+    "sqa_data/degrade": "tests/data/degrade/test_degrade.py: signals, kinds, plan and rendering together",
+    "sqa_model/checkpoint": "tests/model/checkpoint/test_checkpoint.py: both formats, whole and damaged",
+    "sqa_model/inference": "tests/model/inference/test_predictor.py and tests/cli/test_predict.py",
+    "sqa_model/network": "tests/model/network/test_model.py and test_backbones.py: layers inside whole models",
+}
 
 
 def name(path: Path) -> str:
@@ -53,7 +83,7 @@ def test_functions_fit_on_a_screen() -> None:
     }
     wrong = {key: length for key, length in found.items() if key not in LONGER}
     assert not wrong, f"longer than {LONGEST_FUNCTION} lines: {wrong}"
-    stale = {key for key in LONGER if ":" in key} - set(found)
+    stale = {key for key, why in LONGER.items() if ":" in key and why != "being rebuilt"} - set(found)
     assert not stale, f"no exception is needed any more: {stale}"
 
 
@@ -65,7 +95,7 @@ def test_files_hold_one_idea() -> None:
     }
     wrong = {key: length for key, length in found.items() if key not in LONGER}
     assert not wrong, f"longer than {LONGEST_FILE} lines: {wrong}"
-    stale = {key for key in LONGER if ":" not in key} - set(found)
+    stale = {key for key, why in LONGER.items() if ":" not in key and why != "being rebuilt"} - set(found)
     assert not stale, f"no exception is needed any more: {stale}"
 
 
@@ -76,7 +106,8 @@ def test_a_docstring_begins_with_a_line_that_stands_alone() -> None:
             if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             first, *more = (ast.get_docstring(node) or ".").split("\n")
-            if (more and more[0].strip()) or not first.rstrip().endswith((".", ":", "?", "!")):
+            stands_alone = not (more and more[0].strip()) and first.rstrip().endswith((".", ":", "?", "!"))
+            if not stands_alone and not entry(path, OLD_DOCSTRINGS):
                 wrong.append(f"{name(path)}:{getattr(node, 'lineno', 1)}: {first}")
     assert not wrong, "\n".join(wrong)
 

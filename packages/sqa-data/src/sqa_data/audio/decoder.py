@@ -37,7 +37,7 @@ class Splice(NamedTuple):
     resume: int | None = None  # where in the file what follows begins; None: nothing follows
 
 
-class Decoder(soundfile.SoundFile):
+class Decoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A sound file that is read straight on.
 
     After each block soundfile seeks to where the file already stands, if it can. An MP3 decoder loses its past by that,

@@ -251,7 +251,7 @@ def _fill(found: _Sound, part: np.ndarray) -> int:
     """
     part.fill(np.nan)
     try:
-        return found.file.buffer_read_into(part, "float32")
+        return int(found.file.buffer_read_into(part, "float32"))
     except soundfile.LibsndfileError as error:
         found.broken = reason_of(error)
         untouched = np.isnan(part[:, -1])

@@ -14,7 +14,7 @@ from sqa_model.errors import CheckpointError
 MOST_VALUES = 100_000  # of a configuration, with aliases written out
 
 
-class _InertLoader(yaml.SafeLoader):
+class _InertLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
     """YAML whose HyperPyYAML tags stay data: `!new:x {...}` is its mapping, and nothing is called."""
 
 

@@ -89,7 +89,7 @@ class LogMel(Backbone):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "LogMel":
         """What moves or converts a module; the constants follow its device, but stay exact: never rounded nor empty."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._set_constants(self.stem.weight.device)
         return self
 
@@ -173,8 +173,10 @@ class Block(nn.Module):
         return x + self.scale * self.reduce(F.gelu(self.expand(self.norm(y))))
 
     def depthwise_by_shifts(self, x: Tensor) -> Tensor:
-        """What the depthwise convolution says, as a sum of shifted frames: on CPUs three times as fast, and as fast
-        for a length never seen, for which a convolution is compiled."""
+        """What the depthwise convolution says, as a sum of shifted frames.
+
+        On CPUs it is three times as fast, and as fast for a length never seen, for which a convolution is compiled.
+        """
         padded = F.pad(x.float(), (0, 0, KERNEL // 2, KERNEL // 2))  # (KERNEL - 1 + stream, dim)
         weights = self.depthwise.weight[:, 0].t().float()  # (KERNEL, dim)
         assert self.depthwise.bias is not None

@@ -1,5 +1,4 @@
-"""The MOS model: speech encoder -> weighted sum of its layers -> projection -> transformer -> pooling over time
--> heads.
+"""The MOS model: encoder -> weighted sum of its layers -> projection -> transformer -> pooling -> heads.
 
     model = MosModel(ModelConfig(backbone="logmel", heads=[("mos", 1, 5), ("pesq", 1, 4.5)]))
     scores = model([wave_a, wave_b])                    # (2 clips, 2 heads); differentiable

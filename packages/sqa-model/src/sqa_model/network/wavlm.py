@@ -118,8 +118,7 @@ class WavLM(Backbone):
 
 
 class Convolutions(nn.Module):
-    """Seven convolutions without padding, 16 kHz samples -> (frames, channels); each a linear layer of
-    windows.
+    """Seven convolutions without padding, samples -> (frames, channels); each a linear layer of windows.
 
     Base models normalise once, each channel of the first layer over the clip's time (GroupNorm with one
     channel a group). Normalising is linear, so it is folded into the first layer's weights, clip by clip:
@@ -175,12 +174,11 @@ class Convolutions(nn.Module):
 
 
 def exact_linear(samples: Tensor, weight: Tensor, shift: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """The first convolution, its result in `dtype` but its factors with at least 16 bits: (windows,
-    channels).
+    """The first convolution, its result in `dtype` but its factors with at least 16 bits.
 
-    A waveform rounded to bfloat16's 8 bits would be noisy. So samples and weights are split in a high and a
-    low half, and three products of halves, side by side in one matrix product that adds in fp32, keep 16
-    bits.
+    Returns (windows, channels). A waveform rounded to bfloat16's 8 bits would be noisy. So samples and weights are
+    split in a high and a low half, and three products of halves, side by side in one matrix product that adds
+    in fp32, keep 16 bits.
     """
     windows = samples.unfold(0, KERNELS[0], STRIDES[0])
     if dtype == samples.dtype:
@@ -242,10 +240,10 @@ class Layer(nn.Module):
 
 
 class Gate(nn.Module):
-    """How much of the position bias each query and head uses: a (b s - 1) + 2 with gates a, b of the head's
-    own slice.
+    """How much of the position bias each query and head uses.
 
-    The published layer has 8 outputs that it sums in fours; `weight` holds these sums.
+    That is a (b s - 1) + 2 with gates a, b of the head's own slice. The published layer has 8 outputs that it sums
+    in fours; `weight` holds these sums.
     """
 
     def __init__(self, head_dim: int, heads: int) -> None:
@@ -261,7 +259,9 @@ class Gate(nn.Module):
 
 
 def random(*shape: int, std: float) -> nn.Parameter:
-    """A parameter drawn uniformly: unlike normal numbers, free on the meta device, where models are built to be loaded
-    (torch would import 900 modules, over a second, for not drawing them).
+    """A parameter drawn uniformly.
+
+    Unlike normal numbers these cost nothing on the meta device, where models are built to be loaded: for not drawing
+    normal ones torch would import 900 modules, over a second.
     """
     return nn.Parameter(torch.empty(shape).uniform_(-std * 3**0.5, std * 3**0.5))

@@ -113,9 +113,11 @@ def _in_range(
     if not outside.any():
         return labels
     if out_of_range == "mask":
-        return np.where(outside, np.float32(math.nan), labels)
+        masked: np.ndarray = np.where(outside, np.float32(math.nan), labels)
+        return masked
     if out_of_range == "clip":
-        return np.clip(labels, low, high)
+        clipped: np.ndarray = np.clip(labels, low, high)
+        return clipped
     wrong = [
         f"{rows[i].audio_path}: {heads[k]} is {labels[i, k]:g}, expected {low[k]:g} to {high[k]:g}"
         for i, k in np.argwhere(outside)[:SHOWN]

@@ -71,3 +71,10 @@ def test_the_four_are_the_challenge_s() -> None:
     assert [f.better for f in FIGURES.values()] == ["lower", "higher", "higher", "higher"]
     assert [f.category for f in FIGURES.values()] == ["Error", "Linear", "Rank", "Rank"]
     assert FIGURES["mse"].function is mse
+
+
+def test_what_a_perfect_predictor_reaches_by_hand() -> None:
+    """Noise .25 of each of three scores with a sample variance of 4: reliability 1 - .25 / 4."""
+    noise, observed = np.full(3, 0.25), np.array([1.0, 3.0, 5.0])
+    perfect = {name: f.perfect(noise, observed) for name, f in FIGURES.items() if f.perfect}
+    assert perfect == {"mse": 0.25, "lcc": pytest.approx((1 - 0.25 / 4) ** 0.5, abs=1e-15)}

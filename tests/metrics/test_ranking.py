@@ -75,3 +75,8 @@ def test_one_predictor_cannot_be_ranked() -> None:
     ref, preds = files(3, {"a": 0.5})
     with pytest.raises(MetricsError, match="expected at least two"):
         rank(pair(ref, preds))
+
+
+def test_best_first_whatever_the_names() -> None:
+    ref, preds = files(20, {"z": 0.05, "a": 3.0})
+    assert [p.name for p in rank(pair(ref, preds), n_resamples=20)] == ["z", "a"]

@@ -136,3 +136,25 @@ def test_coverage_of_several_predictors_is_the_joint_one() -> None:
         0,
     )
     assert "14 of 28 utterances scored" in evaluate(paired, 0).notes()[0]
+
+
+def test_coverage_of_each_kind_and_corpus_is_counted() -> None:
+    ref = rows_of("x", 4, 1) + rows_of("y", 2, 2) + [("z", "u", "u", 1.0), ("z", "v", "v", 2.0)]
+    pred = [*rows_of("x", 4, 3)[3:], *rows_of("y", 2, 4), ("z", "u", "u", math.nan), ("z", "v", "v", 2.0)]
+    pred.append(("x", "s0", "stranger", 1.0))
+    report = score(lines(ref), lines(pred), allow_missing=True)
+    coverage = report.as_dict()["coverage"]
+    assert [coverage[k] for k in ("n_missing", "n_extra", "n_non_finite", "n_scored")] == [3, 1, 1, 40]
+    assert {name: part.n_ref_systems for name, part in report.corpora.items()} == {"x": 4, "y": 2, "z": 0}
+    assert report.corpora["z"].system_absent == "every system_id is the utterance's own sample_id"
+
+
+def test_a_corpus_keeps_its_own_noise_and_its_own_reason() -> None:
+    from sqa_metrics.report import select
+
+    text = "sample_id,system_id,corpus,mos,votes,mos_std\na,a,x,1,4,1\nb,,y,2,4,2\nc,,y,3,4,4\n"
+    paired = pair(io.BytesIO(text.encode()), {"p": io.BytesIO(text.encode())})
+    assert select(paired, 1).noise == [1.0, 4.0]
+    reasons = {name: part.system_absent for name, part in evaluate(paired).corpora.items()}
+    assert reasons["y"] == "no utterance has a system_id"
+    assert reasons["x"] == "every system_id is the utterance's own sample_id"

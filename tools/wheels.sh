@@ -14,6 +14,7 @@ check() {
 }
 # the versions of requirements.lock, without hashes (the wheels just built have none)
 sed -E '/^ *--hash/d; s/ *\\$//' requirements.lock > "$work/requirements.txt"
+speech=$PWD/examples/speech/clean.flac
 cd "$work"
 absent='from importlib.util import find_spec; absent = lambda *names: all(find_spec(n) is None for n in names)'
 check sqa-metrics "$absent
@@ -26,7 +27,7 @@ check sqa-data "$absent
 assert absent('torch', 'sqa_metrics', 'sqa_model', 'sqa_cli')
 import sqa_data; print('sqa-data:', len(sqa_data.list_corpora()), 'corpora')"
 check sqa-model "$absent
-assert absent('transformers', 'sqa_metrics', 'sqa_data', 'sqa_cli')
-import sqa_model; print('sqa-model:', sqa_model.predict.__name__)"
+assert absent('transformers', 'torchaudio', 'numba', 'sqa_metrics', 'sqa_cli')
+import sqa_model; print('sqa-model:', sqa_model.predict('$speech'))"
 check sqa-cli "import sqa_cli.main; print('sqa-cli:', len(sqa_cli.main.COMMANDS), 'commands')"
 "$work/sqa-cli/bin/sqa-cli" --help >/dev/null

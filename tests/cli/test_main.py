@@ -130,3 +130,44 @@ def test_a_toy_command_by_the_steps_of_contributing(
     assert run(*group, "toy", "bvcc").startswith("BVCC")
     assert run(*group, "toy", "nope", code=1).startswith("Error: no corpus 'nope'")
     sys.modules.pop("sqa_cli.toy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("predict . --device tpu", "device is 'tpu'; expected auto, cpu"),
+        ("predict . --device mps", "device is 'mps'"),
+        ("predict . --dtype int3", "dtype is 'int3'"),
+        ("predict . --window inf", "window_s is inf"),
+        ("predict . --timeline nan", "timeline_s is nan"),
+        ("predict . --batch-seconds 0", "batch_seconds is 0"),
+        ("predict . --workers 0", "workers is 0"),
+        ("predict . --model nosuch", "nosuch: no such file or folder"),
+        ("predict nothing/*.wav", "nothing/*.wav: no audio found"),
+        ("predict . --out here.jsonl", "here.jsonl exists; pass --resume"),
+        ("predict . --out here.jsonl --shard 1/2", "here.jsonl exists; pass --resume"),
+        ("convert nosuch folder", "nosuch: no such file or folder"),
+        ("train --preset mini --set optim.lrr=1 --out run", "optim.lrr: no such field; did you mean 'lr'?"),
+        ("train --preset mini --set run.device=tpu --out run", "run.device: found 'tpu'"),
+        (
+            "train --preset mini --data here.jsonl --dev here.jsonl --out full",
+            "full: found something that is no",
+        ),
+    ],
+)
+def test_told_before_torch_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, message: str
+) -> None:
+    """Torch takes seconds; it cannot be imported here at all (C7)."""
+    (tmp_path / "here.jsonl").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    code = (
+        f"import sys; sys.modules['torch'] = None; from sqa_cli.main import main; main({arguments.split()!r})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert message in done.stderr
+    assert done.stdout == ""

@@ -21,7 +21,10 @@ def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
       sqa-cli convert model.pt models/mine --dtype float16
       sqa-cli convert runs/five/best upload --push me/five
     """
-    from sqa_model.checkpoint.locate import push_to_hub
+    from sqa_model.checkpoint.locate import check_name, push_to_hub
+
+    # torch takes seconds to load; a wrong name is told before
+    check_name(model)
     from sqa_model.checkpoint.ours import load, save
 
     loaded = load(model)

@@ -67,22 +67,20 @@ def predict(
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
-    from sqa_data.clip_list import list_clips
+    from sqa_data.results import require_absent
     from sqa_data.shares import Share
+    from sqa_model.inference.options import check_options
 
     share = shard or Share.of_environment()
     if out is None and (resume or scp or shard or share.count > 1):
         raise click.UsageError("--resume, --scp, --shard and several processes need --out.")
     if "-" in inputs and len(inputs) > 1:
         raise click.UsageError("- (standard input) must be the only input.")
-    audio: bytes | None = None
-    if inputs == ("-",):
-        audio, clips = _from_stdin()
-    else:
-        listed = list_clips(inputs)
-        clips = listed.entries
-        if listed.passed_over:
-            note(str(listed.passed_over))
+    # all that can be told at once is told before torch is loaded, which takes seconds
+    check_options(model=model, **options)
+    if out is not None and not resume:
+        require_absent(out, share)
+    audio, clips = _from_stdin() if inputs == ("-",) else (None, _listed(inputs))
 
     from sqa_model.inference.predictor import Predictor
 
@@ -99,6 +97,16 @@ def predict(
     if failed:
         note(f"{failed} of {len(clips)} clips could not be scored.")
         sys.exit(1)
+
+
+def _listed(inputs: Sequence[str]) -> "list[ClipEntry]":
+    """The clips that the arguments name; what was passed over on the way to them is told."""
+    from sqa_data.clip_list import list_clips
+
+    listed = list_clips(inputs)
+    if listed.passed_over:
+        note(str(listed.passed_over))
+    return listed.entries
 
 
 def _from_stdin() -> "tuple[bytes | None, list[ClipEntry]]":

@@ -71,7 +71,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def execute(block: Block, folder: Path) -> str:
     """What a block prints on stdout. `uv run X` is X here: asking uv would resolve the workspace anew."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "COLUMNS": "120"}
+    environment = os.environ | {"PATH": path, "COLUMNS": "80"}
     python = block.language == "python"
     command = (
         [sys.executable, "-c", block.body] if python else ["bash", "-euc", block.body.replace("uv run ", "")]

@@ -157,7 +157,7 @@ def test_the_bar_is_for_terminals(real: Path) -> None:
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown)
-    counts = [int(number) for number in re.findall(rb"(\d)/7 +clips", plain)]
+    counts = [int(number) for number in re.findall(rb"(\d)/7", plain)]
     assert counts[-1] == 7
     assert counts == sorted(counts)
     assert len(set(counts)) > 2  # it moved

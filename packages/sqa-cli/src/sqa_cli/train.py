@@ -70,8 +70,8 @@ def train(
     with bars() as show:
 
         def watch(at: "Progress") -> None:
-            pace = f"loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s, {_clock(at.left_s)} left"
-            show("training", at.update, at.total, f"epoch {at.epoch + 1}  {pace}")
+            pace = f"epoch {at.epoch + 1}  loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s"
+            show("training", at.update, at.total, pace)
 
         result = run(config, out, watch=watch)
     if first and as_json:
@@ -97,8 +97,3 @@ def _say_result(result: "Result") -> None:
                     rows.append([corpus, head, level, str(figures[count]), *shown])
     header = ["corpus", "head", "level", "n", "MSE", "LCC", "SRCC", "KTAU"]
     say(*table(header, rows, right="n MSE LCC SRCC KTAU", keys=3))
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{second:02}"

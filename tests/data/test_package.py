@@ -7,7 +7,7 @@ import sqa_data
 
 
 def test_every_public_name_is_there() -> None:
-    assert set(sqa_data._HOMES) | {"DataError"} == set(sqa_data.__all__) == set(dir(sqa_data))
+    assert set(sqa_data._HOMES) | {"AudioError", "DataError"} == set(sqa_data.__all__) == set(dir(sqa_data))
     assert sqa_data.__all__ == sorted(sqa_data.__all__)
     for name in sqa_data.__all__:
         assert getattr(sqa_data, name).__name__ == name

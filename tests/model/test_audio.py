@@ -31,7 +31,6 @@ def wav(tmp_path: Path) -> Path:
 def test_every_source_gives_the_same_samples(wav: Path) -> None:
     pcm, _ = soundfile.read(wav, dtype="int16")
     expected = torch.from_numpy(pcm / 32768).float()
-    stereo = np.stack([pcm, pcm])
     big_endian = pcm.astype(">i2")
     frozen = pcm.copy()
     frozen.flags.writeable = False
@@ -46,8 +45,15 @@ def test_every_source_gives_the_same_samples(wav: Path) -> None:
         "big endian": (big_endian, 16_000),
         "read-only": (frozen, 16_000),
         "strided": (np.repeat(pcm, 2)[::2], 16_000),
-        "channels first": (stereo, 16_000),
-        "channels last": (stereo.T, 16_000),
+        "one channel first": (pcm[None], 16_000),
+        "one channel last": (pcm[:, None], 16_000),
+        "bytes": (wav.read_bytes(), None),
+        "array and rate": ((pcm, 16_000), None),
+        "rate and array": ((16_000, pcm), None),
+        "a rate that is a float": (pcm, 16_000.0),
+        "a rate of NumPy": (pcm, np.int32(16_000)),
+        "Hugging Face": ({"array": pcm, "sampling_rate": 16_000, "path": None}, None),
+        "Hugging Face, as list": ({"array": (pcm / 32768).tolist(), "sampling_rate": 16_000}, None),
         "tensor": (torch.from_numpy(pcm), 16_000),
         "float tensor": (expected, 16_000),
     }
@@ -124,15 +130,43 @@ def test_an_odd_rate_does_not_fill_the_memory(rate: int) -> None:
     assert (samples[middle] - torch.from_numpy(tone(16_000, 3.0))[middle]).abs().max() < 2e-3
 
 
-def test_channels_are_averaged_or_picked() -> None:
+def test_channels_are_averaged_or_picked(tmp_path: Path) -> None:
     left, right = tone(16_000), tone(16_000, hertz=1_000)
     both = np.stack([left, right])
-    assert torch.allclose(load_audio(both, 16_000).samples, torch.tensor((left + right) / 2).float())
-    assert torch.allclose(load_audio(both, 16_000, channel=1).samples, torch.tensor(right).float())
+    soundfile.write(tmp_path / "both.wav", both.T, 16_000, subtype="DOUBLE")
+    mean, second = torch.tensor((left + right) / 2).float(), torch.tensor(right).float()
+    for samples in (both, both.T, torch.from_numpy(both), torch.from_numpy(both).t()):
+        assert torch.allclose(load_audio(samples, 16_000, layout="channels").samples, mean, atol=1e-7)
+        assert torch.allclose(load_audio(samples, 16_000, channel=1).samples, second)
+    assert torch.allclose(load_audio(tmp_path / "both.wav").samples, mean, atol=1e-7)
+    assert torch.allclose(load_audio(tmp_path / "both.wav", channel=1).samples, second)
     eight = np.tile(left, (8, 1))
-    assert torch.allclose(load_audio(eight, 16_000).samples, torch.tensor(left).float())
+    assert torch.allclose(load_audio(eight, 16_000, layout="channels").samples, torch.tensor(left).float())
     with pytest.raises(AudioError, match="no channel 8; the clip has 8"):
         load_audio(eight, 16_000, channel=8)
+
+
+@pytest.mark.parametrize("samples", [np.zeros((2, 9)), np.zeros((9, 2)), torch.zeros(3, 3)])
+def test_two_axes_are_not_guessed_at(samples: np.ndarray | torch.Tensor) -> None:
+    with pytest.raises(AudioError, match=r'Pass layout="channels" \(or channel=0\).*layout="clips"'):
+        load_audio(samples, 16_000)
+
+
+def test_warnings_look_at_channels_not_at_their_mean(shared: Path) -> None:
+    audio = shared / "cases/audio"
+    rate, opposite = load_audio(audio / "stereo_antiphase.wav").warnings
+    assert opposite.startswith("opposite: the channels cancel out")
+    assert load_audio(audio / "stereo_antiphase.wav", channel=0).warnings == (rate,)
+
+
+def test_warnings_of_files_that_hold_less_than_they_promise(shared: Path) -> None:
+    audio = shared / "cases/audio"
+    for name in ("half_of_a_wav.wav", "half_of_an_ogg.ogg", "half_of_an_mp3.mp3"):
+        assert any(w.startswith("short_of_header: ") for w in load_audio(audio / name).warnings), name
+    assert load_audio(audio / "length_never_written.wav").duration_s > 0.5
+    assert load_audio(audio / "gsm610.wav").sample_rate == 8_000
+    with pytest.raises(AudioError, match="cannot hold them"):
+        load_audio(audio / "mp3_claims_6e9_frames.mp3")
 
 
 def test_gradients_pass_through_resampling() -> None:
@@ -172,7 +206,21 @@ def test_ordinary_speech_has_no_warning(shared: Path) -> None:
         (np.zeros(0), 16_000, "empty"),
         (np.array([0.1, np.nan, np.inf]), 16_000, "2 of 3 samples are NaN or infinite"),
         (np.zeros(100), None, "need a sample_rate"),
-        (np.zeros(100), 0, "sampling rate is 0"),
+        (np.zeros(100), 0, "sampling rate is 0; expected a whole number of 1,000 to 768,000 Hz"),
+        (np.zeros(100), 900, "sampling rate is 900; expected"),
+        (np.zeros(100), 800_000, "sampling rate is 800000; expected"),
+        (np.zeros(100), 22_050.5, "sampling rate is 22050.5; expected a whole number"),
+        (np.zeros(100), float("nan"), "sampling rate is nan"),
+        (np.zeros(100), True, "sampling rate is True"),
+        (np.zeros(100), "16000", "sampling rate is '16000'"),
+        ((np.zeros(100), 8_000), 16_000, "own rate is 8000, sample_rate is 16000"),
+        ({"bytes": b"", "path": None}, None, "expected one with 'array' and 'sampling_rate'"),
+        ({}, None, "a mapping with nothing"),
+        (b"no audio at all", None, "not readable as audio"),
+        (np.full(100, 1e20), 16_000, "samples reach 1e.20; full scale is 1"),
+        (np.ma.masked_array([0.1, 0.2], [True, False]), 16_000, "masked array"),
+        (np.zeros(100, np.uint16), 16_000, "samples are uint16"),
+        (np.array(["a"]), 16_000, "samples are <U1"),
         (np.zeros(100, bool), 16_000, "samples are bool"),
         (np.zeros(100, np.complex64), 16_000, "samples are complex64"),
         (torch.zeros(100, dtype=torch.int64), 16_000, "int64"),
@@ -207,7 +255,7 @@ def test_bad_files(wav: Path, tmp_path: Path) -> None:
     unreadable.write_bytes(wav.read_bytes())
     unreadable.chmod(0)
     if not os.access(unreadable, os.R_OK):  # root reads everything
-        with pytest.raises(AudioError, match="not readable"):
+        with pytest.raises(AudioError, match="permission denied"):
             load_audio(unreadable)
 
 

@@ -1,10 +1,13 @@
 """The predictor: order, company, threads, long audio, warnings and errors."""
 
+import dataclasses
 import io
 import itertools
+import math
+import multiprocessing
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import torch
 from published import SMALL, publish, reference
 from sqa_data.clip_list import ClipEntry
 from sqa_model import AudioError, InputWarning, ModelConfig, ModelError, MosModel, Predictor, predict
-from sqa_model.inference.predictor import cut, prepare, shares
+from sqa_model.inference.windows import cut, shares
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLMConfig
 
@@ -111,18 +114,6 @@ def test_bfloat16_moves_a_full_size_model_by_less_than_its_bound(tmp_path: Path)
             assert abs(a[head] - t[head]) < 0.02
 
 
-def test_auto_dtype_refuses_bfloat16_where_it_hurts(wavlm: MosModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(sqa_model.inference.predictor, "_has_bfloat16", lambda _: True)
-    monkeypatch.setattr(sqa_model.inference.predictor, "BF16_BOUND", 1.0)
-    assert prepare(wavlm, cpu, "auto")[0] == "bfloat16"
-    monkeypatch.setattr(sqa_model.inference.predictor, "BF16_BOUND", 1e-9)
-    assert prepare(wavlm, cpu, "auto")[0] == "float32"
-    monkeypatch.setattr(sqa_model.inference.predictor, "_has_bfloat16", lambda _: False)
-    monkeypatch.setattr(sqa_model.inference.predictor, "BF16_BOUND", 1.0)
-    assert prepare(wavlm, cpu, "auto")[0] == "float32"
-
-
 def test_threads_share_one_predictor(model: MosModel, files: list[Path]) -> None:
     predictor = Predictor(model)
     expected = predictor(files)
@@ -199,21 +190,98 @@ def test_streams_from_an_endless_generator(model: MosModel) -> None:
     assert taken < 100
 
 
+# --- what x may be ---
+
+
+def test_two_axes_need_a_layout(model: MosModel) -> None:
+    clips = np.stack([noise(1, i) for i in range(3)])
+    expected = predict(list(clips), model, 16_000)
+    for x in (clips, torch.from_numpy(clips)):
+        assert predict(x, model, 16_000, layout="clips") == expected
+        assert Predictor(model)(x, 16_000, layout="clips") == expected
+        assert [p.metrics for p in Predictor(model).stream(x, 16_000, layout="clips")] == expected
+        mean = predict(x, model, 16_000, layout="channels")
+        assert mean == pytest.approx(predict(clips.mean(0), model, 16_000), abs=1e-5)
+        assert predict(x, model, 16_000, channel=2) == pytest.approx(expected[2], abs=1e-5)
+        with pytest.raises(AudioError, match=r'layout="channels" \(or channel=0\).*layout="clips"'):
+            predict(x, model, 16_000)
+        with pytest.raises(ModelError, match=r'stream takes many clips.*layout="clips"'):
+            next(Predictor(model).stream(x, 16_000))
+    assert predict(clips[:1], model, 16_000) == predict(clips[:1].T, model, 16_000) == expected[0]
+    assert predict(clips[:1], model, 16_000, layout="clips") == expected[:1]
+    stereo = [clips[:2], clips[1:]]
+    assert len(predict(stereo, model, 16_000, layout="channels")) == 2
+    with pytest.raises(ModelError, match=r'layout="clips" is for one array'):
+        predict(stereo, model, 16_000, layout="clips")
+    with pytest.raises(ModelError, match="layout is 'rows'; expected 'clips', 'channels' or None"):
+        predict(clips, model, 16_000, layout="rows")  # type: ignore[call-overload]
+
+
+def test_samples_that_come_with_their_rate(model: MosModel, files: list[Path]) -> None:
+    expected = predict(CLIPS[1], model, 16_000)
+    for x in ((CLIPS[1], 16_000), {"array": CLIPS[1], "sampling_rate": 16_000}, files[1].read_bytes()):
+        assert predict(x, model) == pytest.approx(expected, abs=1e-5)
+        assert predict([x, x], model) == [predict(x, model)] * 2
+    assert predict(CLIPS[1], model, 16_000.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: predict(CLIPS[0], 16_000),
+            r"model is 16000, a number; .* predict\(x, sample_rate=16000\)",
+        ),
+        (lambda m: predict(CLIPS[0].tolist(), m, 16_000), r"a list of numbers; .* np\.array\(samples\)"),
+        (lambda m: predict(3, m), "cannot read speech from int"),
+        (lambda m: predict(None, m), "cannot read speech from NoneType"),
+        (lambda m: predict([None], m), "clip 0: cannot read speech from NoneType"),
+        (lambda m: predict({"audio": CLIPS[0]}, m), "found a mapping with 'audio'; expected"),
+        (lambda m: predict("/", m), "/: is a folder; expected a file; for many clips pass a list"),
+        (lambda m: predict("*.wav", m), r"\*.wav: no such file; for many clips pass a list"),
+        (lambda m: next(Predictor(m).stream("a.wav")), "stream takes many clips, found one str"),
+        (lambda m: predict(CLIPS[0], "nosuch", 16_000), "nosuch: no such file or folder"),
+    ],
+)
+def test_one_clear_sentence(model: MosModel, call: Callable[[MosModel], object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        call(model)
+
+
+def test_scores_that_are_no_numbers_are_errors(model: MosModel) -> None:
+    predictor = Predictor(model, dtype="float32", device="cpu")
+    predictor.model.metrics.bias = torch.nn.Parameter(torch.tensor([0.0, math.nan, 0.0]), False)
+    (result,) = predictor.stream([CLIPS[0]], 16_000)
+    assert result.error == "the model's score is not finite: mos_std"
+    assert (result.metrics, result.duration_s) == ({}, 0.6)
+    with pytest.raises(AudioError, match="not finite"):
+        predictor(CLIPS[0], 16_000)
+
+
+def score_in_child(predictor: Predictor, wave: np.ndarray, results: "multiprocessing.Queue[object]") -> None:
+    results.put(
+        (predictor(wave, 16_000), predict(wave, predictor.model, 16_000, device="cpu", dtype="float32"))
+    )
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_processes_score_too(wavlm: MosModel) -> None:
+    predictor = Predictor(wavlm, device="cpu", dtype="float32")
+    expected = predictor(CLIPS[3], 16_000)  # torch has its threads now
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+    child = context.Process(target=score_in_child, args=(predictor, CLIPS[3], results))
+    child.start()
+    try:
+        for found in results.get(timeout=120):
+            assert found == pytest.approx(expected, abs=1e-5)
+    finally:
+        child.kill()
+        child.join()
+
+
 # --- long audio ---
-
-
-@pytest.mark.parametrize("length", [1, 59, 60, 61, 100, 119, 1_000, 12_345])
-def test_windows_cover_everything_once(length: int) -> None:
-    windows = cut(length, 60)
-    owned = shares(windows, length)
-    assert [w.stop - w.start for w in windows] == [min(length, 60)] * len(windows)
-    assert owned[0].start == 0
-    assert owned[-1].stop == length
-    assert all(a.stop == b.start for a, b in itertools.pairwise(owned))
-    assert all(w.start <= o.start < o.stop <= w.stop for w, o in zip(windows, owned, strict=True))
-    overlaps = [a.stop - b.start for a, b in itertools.pairwise(windows)]
-    assert all(o >= 10 for o in overlaps)
-    assert len(windows) <= max(1, -(-(length - 10) // 50))
 
 
 def test_long_audio_is_the_weighted_mean_of_its_windows(model: MosModel) -> None:
@@ -224,6 +292,8 @@ def test_long_audio_is_the_weighted_mean_of_its_windows(model: MosModel) -> None
     parts = predict([wave[w] for w in windows], model, 16_000)
     expected = {k: sum(w * p[k] for w, p in zip(weights, parts, strict=True)) for k in long}
     assert len(windows) == 3
+    (prediction,) = Predictor(model, window_s=10).stream([wave], 16_000)
+    assert prediction.windows == 3
     assert sum(weights) == pytest.approx(1)
     assert long == pytest.approx(expected, abs=1e-5)
 
@@ -233,6 +303,21 @@ def test_audio_below_the_window_is_seen_whole(model: MosModel) -> None:
     with torch.inference_mode():
         whole = model.eval()([torch.from_numpy(wave)])[0].tolist()
     assert list(predict(wave, model, 16_000, dtype="float32").values()) == pytest.approx(whole, abs=1e-5)
+
+
+def test_the_window_follows_the_model(model: MosModel) -> None:
+    assert Predictor(model).window_s == 30
+    config = dataclasses.replace(model.config, window_s=4.0)
+    assert '"window_s": 4.0' in config.to_json()
+    assert "window_s" not in model.config.to_json()  # or older models would have other fingerprints
+    short = MosModel(config)
+    short.load_state_dict(model.state_dict())
+    assert ModelConfig.from_json(config.to_json()) == config
+    wave = noise(9)
+    assert Predictor(short)(wave, 16_000) == Predictor(model, window_s=4)(wave, 16_000)
+    assert Predictor(short, window_s=30)(wave, 16_000) == Predictor(model)(wave, 16_000)
+    windows = [p.windows for p in Predictor(short).stream([wave, wave[:16_000]], 16_000)]
+    assert windows == [3, 1]
 
 
 def test_timeline_says_where_it_is_bad(model: MosModel) -> None:
@@ -264,9 +349,14 @@ def test_forty_minutes(model: MosModel, tmp_path: Path) -> None:
         ({"device": "tpu"}, "device is 'tpu'; expected auto, cpu"),
         ({"device": "meta"}, "device is 'meta'"),
         ({"dtype": "float8"}, "dtype is 'float8'; expected auto"),
+        ({"device": "mps"}, "device is 'mps'; expected auto, cpu, cuda or cuda:1: Apple's GPUs"),
+        ({"device": "cuda:7777"}, "device is 'cuda:7777'"),
         ({"window_s": 0}, "window_s is 0"),
+        ({"window_s": math.inf}, "window_s is inf; expected 0.5 to 3,600 seconds"),
         ({"batch_seconds": -1}, "batch_seconds is -1"),
         ({"timeline_s": float("nan")}, "timeline_s is nan"),
+        ({"channel": -1}, "channel is -1"),
+        ({"workers": 0}, "workers is 0"),
     ],
 )
 def test_wrong_options_are_told(model: MosModel, options: dict, message: str) -> None:

@@ -37,7 +37,10 @@ NAME_WIDTH = 8
     "--timeline", "timeline_s", type=float, metavar="SECONDS", help="Also score every stretch so long."
 )
 @click.option(
-    "--window", "window_s", default=30.0, show_default=True, help="Longest piece seen at once, seconds."
+    "--window",
+    "window_s",
+    type=float,
+    help="Longest piece seen at once, seconds; as the model says, 30 as a rule.",
 )
 @click.option("--batch-seconds", type=float, help="Audio that goes through the model together.")
 @click.option("--workers", default=2, show_default=True, help="Threads that read and resample.")

@@ -38,6 +38,7 @@ class Row(TypedDict, total=False):
     audio_path: str
     duration: float  # seconds
     model: str  # which weights, and in which precision
+    windows: int  # pieces that the model looked at, if more than one: a long clip
     warnings: list[str]
     timeline: list[Span]
 

@@ -1,40 +1,54 @@
-"""Any speech in, one mono float32 waveform at the model's rate out, with warnings about what may mislead a
-score.
+"""Speech of any kind in, one mono fp32 waveform at the model's rate out, with warnings about what may mislead a score.
 
 Rules, the same for every source:
 
-- integers are scaled to -1..1 by their type's range; floats are taken as they are, never normalised in level
+- files are heard by `sqa_data.audio`; integers are scaled to -1..1 by their type's range; floats are taken as they
+  are, never normalised in level
 - channels are averaged, or one is picked (`channel`)
 - other sampling rates are resampled as torchaudio does by default, with a windowed sinc
 - NaN, infinity and zero samples are errors; what is only suspicious is a warning
 """
 
 import functools
+import glob
+import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import soundfile
 import torch
 import torch.nn.functional as F
+from sqa_data import audio as files
 from torch import Tensor
 
 from sqa_model.errors import AudioError
 
-Source = str | os.PathLike[str] | BinaryIO | np.ndarray | Tensor
+Samples = np.ndarray | Tensor
+Rate = int | float
+Layout = Literal["clips", "channels"]
+# also: bytes of a file; (samples, rate); {"array": samples, "sampling_rate": rate} as Hugging Face datasets have it
+Speech = (
+    str
+    | os.PathLike[str]
+    | BinaryIO
+    | Samples
+    | bytes
+    | bytearray
+    | tuple[Samples, Rate]
+    | Mapping[str, object]
+)
 
-RATES = (1_000, 768_000)  # Hz: outside, the number is a mistake
-SHORT = 400  # samples at 16 kHz that the encoders need: 25 ms
-BLOCK = 1 << 20  # frames read at a time, so that a long multichannel file is never in memory whole
+SHORTEST_S = 0.025  # that the encoders need
+UNRELIABLE_S = 0.5
+LOUDEST = 2.0**32  # samples beyond the range of any integer are no sound
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One waveform, ready for the model."""
+class Waveform:
+    """One clip, ready for the model."""
 
     samples: Tensor  # (samples,) float32, mono, at the model's rate
     duration_s: float  # of the original
@@ -43,77 +57,122 @@ class Clip:
 
 
 def load_audio(
-    source: Source, sample_rate: int | None = None, *, rate: int = 16_000, channel: int | None = None
-) -> Clip:
+    speech: Speech,
+    sample_rate: Rate | None = None,
+    *,
+    rate: int = 16_000,
+    channel: int | None = None,
+    layout: Layout | None = None,
+) -> Waveform:
     """Read, mix down and resample one clip.
 
     Args:
-        source: path, file object, or samples as a NumPy array or tensor on any device: (samples,), or two
-            axes, of which the shorter one is taken as channels.
+        speech: path, file object, bytes of a file; or samples as a NumPy array or tensor on any device: (samples,),
+            (1, samples), (samples, 1), or several channels, of which `layout` or `channel` must tell.
         sample_rate: Hz; needed with samples, not allowed with files (they say it themselves).
         rate: Hz wanted.
         channel: which channel to take, from 0; None averages them.
+        layout: "channels" says that the shorter axis of two is the channels.
 
     Raises: AudioError, which says what was found.
 
-    >>> load_audio(np.zeros((2, 8000), np.int16), 8000).samples.shape
+    >>> load_audio(np.zeros((2, 8000), np.int16), 8000, layout="channels").samples.shape
     torch.Size([16000])
     """
-    if isinstance(source, np.ndarray | Tensor):
+    speech, sample_rate = _with_rate(speech, sample_rate)
+    facts: tuple[files.Fact, ...] = ()
+    if isinstance(speech, np.ndarray | Tensor):
         if sample_rate is None:
             raise AudioError("samples need a sample_rate, such as predict(samples, sample_rate=16000)")
-        samples, found_rate = _from_array(source, channel), sample_rate
-    elif isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+        found = _as_rate(sample_rate)
+        samples = _from_samples(speech, layout, one=channel is not None)
+    elif isinstance(speech, str | os.PathLike) or hasattr(speech, "read"):
         if sample_rate is not None:
             raise AudioError("sample_rate is for samples; a file says its own")
-        samples, found_rate = _from_file(source, channel)
+        heard = _from_file(speech)  # type: ignore[arg-type]
+        samples, found, facts = torch.from_numpy(heard.samples), heard.sample_rate, heard.facts
     else:
         raise AudioError(
-            f"cannot read speech from {type(source).__name__}; expected a path, file, array or tensor"
+            f"cannot read speech from {type(speech).__name__}; expected a path, file object, bytes, array or tensor"
         )
-    if not RATES[0] <= found_rate <= RATES[1]:
-        raise AudioError(f"sampling rate is {found_rate} Hz; expected 8,000 to 96,000")
-    if len(samples) == 0:
-        raise AudioError("no samples; the clip is empty")
-    bad = len(samples) - int(samples.isfinite().sum())
-    if bad:
-        raise AudioError(f"{bad} of {len(samples)} samples are NaN or infinite")
-    warnings = tuple(_warnings(samples, found_rate, rate))
-    return Clip(resample(samples, found_rate, rate), len(samples) / found_rate, found_rate, warnings)
+    if channel is not None:
+        if not 0 <= channel < samples.shape[1]:
+            raise AudioError(
+                f"there is no channel {channel}; the clip has {samples.shape[1]}, counted from 0"
+            )
+        samples = samples[:, channel : channel + 1]
+    plain = samples.detach().cpu().numpy()
+    mono = (
+        samples.mean(1) if samples.requires_grad else torch.from_numpy(files.mixed(plain)).to(samples.device)
+    )
+    warnings = [*_about_length(len(mono), found, rate), *facts, *files.signal_facts(plain, found)]
+    return Waveform(resample(mono, found, rate), len(mono) / found, found, tuple(map(str, warnings)))
 
 
-def _from_file(source: Any, channel: int | None) -> tuple[Tensor, int]:
-    """Samples (n,) and rate of an audio file or file object."""
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not path.exists():
-            raise AudioError("no such file")
-        if path.is_dir():
-            raise AudioError("is a folder, not a file")
-        if path.stat().st_size == 0:
-            raise AudioError("the file is empty (0 bytes)")
-        source = os.fspath(path)
+def _with_rate(speech: Speech, sample_rate: Rate | None) -> tuple[Speech, Rate | None]:
+    """Samples that come with their rate, and bytes, as what they stand for."""
+    if isinstance(speech, bytes | bytearray | memoryview):
+        return io.BytesIO(speech), sample_rate
+    samples: Any
+    own: Any
+    if isinstance(speech, tuple) and len(speech) == 2:
+        samples, own = speech[::-1] if isinstance(speech[0], int | float) else speech
+    elif isinstance(speech, Mapping) and "sampling_rate" in speech and "array" in speech:
+        samples, own = speech["array"], speech["sampling_rate"]
+    elif isinstance(speech, Mapping):
+        raise AudioError(
+            f"found a mapping with {', '.join(map(repr, speech)) or 'nothing'}; expected one with 'array' and "
+            "'sampling_rate', as Hugging Face datasets have it, or a path, array or tensor"
+        )
+    else:
+        return speech, sample_rate
+    if sample_rate is not None and sample_rate != own:
+        raise AudioError(
+            f"the samples' own rate is {own!r:.50}, sample_rate is {sample_rate}; expected one rate"
+        )
+    return np.asarray(samples) if isinstance(samples, list) else samples, own
+
+
+def _as_rate(rate: Any) -> int:
+    """A sampling rate as a whole number of Hz."""
+    low, high = files.RATES
+    is_number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
+    if not is_number or not low <= rate <= high or rate != int(rate):
+        raise AudioError(f"sampling rate is {rate!r:.50}; expected a whole number of {low:,} to {high:,} Hz")
+    return int(rate)
+
+
+def _from_file(source: str | os.PathLike[str] | BinaryIO) -> files.Heard:
     try:
-        with soundfile.SoundFile(source) as file:
-            blocks = file.blocks(BLOCK, dtype="float32", always_2d=True)
-            mono = [torch.from_numpy(_mono(block.T, channel)) for block in blocks]
-            return torch.cat(mono) if mono else torch.zeros(
-                0, dtype=torch.float32, device="cpu"
-            ), file.samplerate
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
-        reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
-        raise AudioError(f"not readable as audio: {reason}") from error
+        return files.hear(source)
+    except files.AudioError as error:
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+        many = os.path.isdir(path) or (glob.has_magic(path) and not os.path.exists(path))  # noqa: PTH110, PTH112
+        remedy = "; for many clips pass a list of files, or use sqa-cli predict" if many else ""
+        raise AudioError(f"{error}{remedy}") from error
 
 
-def _from_array(samples: np.ndarray | Tensor, channel: int | None) -> Tensor:
-    """Samples (n,) of an array or tensor; a float tensor keeps its gradient."""
+def _from_samples(samples: Samples, layout: Layout | None, *, one: bool) -> Tensor:
+    """Samples of an array or tensor as (samples, channels) fp32; a float tensor keeps its gradient.
+
+    one: whether one channel is going to be picked, which says that there are channels.
+    """
     x = samples if isinstance(samples, Tensor) else _tensor(samples)
-    if x.dim() == 2:
-        x = x if x.shape[0] <= x.shape[1] else x.t()  # (channels, samples)
-    elif x.dim() != 1:
+    if x.dim() == 1 or (x.dim() == 2 and 1 in x.shape):
+        x = x.reshape(-1, 1)
+    elif x.dim() == 2 and (layout == "channels" or one):
+        x = x if x.shape[0] > x.shape[1] else x.t()
+    elif x.dim() == 2:
+        raise AudioError(
+            f"samples have the shape {tuple(x.shape)}: one clip of several channels, or several clips? "
+            'Pass layout="channels" (or channel=0) for one clip, layout="clips" for as many as there are rows'
+        )
+    else:
         raise AudioError(
             f"samples have {x.dim()} axes, shape {tuple(x.shape)}; expected (samples,) or two axes"
         )
+    if x.numel() == 0:
+        raise AudioError("no samples; the clip is empty")
     if x.dtype == torch.uint8:
         x = (x.float() - 128) / 128
     elif x.dtype in (torch.int16, torch.int32):
@@ -121,53 +180,38 @@ def _from_array(samples: np.ndarray | Tensor, channel: int | None) -> Tensor:
     elif not x.is_floating_point():
         raise AudioError(f"samples are {x.dtype}; expected floats in -1..1, int16, int32 or uint8")
     x = x.float()
-    return x if x.dim() == 1 else _mono(x, channel)
+    if not x.detach().abs().max() < LOUDEST:  # true of NaN too
+        bad = x.numel() - int(x.isfinite().sum())
+        if bad:
+            raise AudioError(f"{bad} of {x.numel()} samples are NaN or infinite")
+        raise AudioError(f"samples reach {x.detach().abs().max().item():.3g}; full scale is 1")
+    return x
 
 
 def _tensor(samples: np.ndarray) -> Tensor:
+    if isinstance(samples, np.ma.MaskedArray):
+        raise AudioError("samples are a masked array; fill the masked ones, or cut them out")
     if samples.dtype.kind not in "fiu":
         raise AudioError(f"samples are {samples.dtype}; expected floats in -1..1, int16, int32 or uint8")
     if samples.dtype.kind == "f" and samples.dtype.itemsize > 8:
         samples = samples.astype(np.float64)
     native = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
+    if native.dtype.kind == "u" and native.dtype.itemsize > 1:
+        raise AudioError(f"samples are {samples.dtype}; expected floats in -1..1, int16, int32 or uint8")
     return torch.from_numpy(native if native.flags.writeable else native.copy())
 
 
-def _mono(x: Any, channel: int | None) -> Any:
-    """(channels, samples) array or tensor -> (samples,)."""
-    if channel is None:
-        return x[0] if len(x) == 1 else x.mean(0)
-    if not 0 <= channel < len(x):
-        raise AudioError(f"there is no channel {channel}; the clip has {len(x)}, counted from 0")
-    return x[channel]
-
-
-def _warnings(samples: Tensor, found_rate: int, rate: int) -> Iterator[str]:
-    """What about these samples, as they came, may mislead a score."""
-    x = samples.detach()
-    if found_rate < rate:
-        yield f"low_rate: {found_rate} Hz, below the model's {rate} Hz: the upper band is empty"
-    if len(x) * rate < SHORT * found_rate:
-        yield f"short: {1000 * len(x) / found_rate:.1f} ms, padded with silence to 25 ms"
-    elif len(x) < found_rate // 2:
-        yield f"short: {len(x) / found_rate:.2f} s; scores of clips under 0.5 s are unreliable"
-    low, high = (v.item() for v in torch.aminmax(x))
-    if low == high:
-        yield "silent: all samples are zero" if low == 0 else f"silent: all samples are {low:.3g}"
-        return
-    mean = x.mean().item()
-    if abs(mean) > 0.05:
-        yield f"dc: the mean is {mean:.2f}"
-    level = 20 * math.log10(max((x - mean).square().mean().sqrt().item(), 1e-10))
-    if level < -50:
-        yield f"quiet: {level:.0f} dB of full scale"
-    peak = max(-low, high)
-    if peak > 1.001:
-        yield f"over_range: the peak is {peak:.3g}, outside -1..1"
-    flat = (x[1:].abs() >= 0.999 * peak) & (x.diff().abs() <= 1e-5 * peak)  # a sine's crest is high, not flat
-    cut_off = flat.sum().item() / len(x)
-    if cut_off > 1e-3:
-        yield f"clipped: {100 * cut_off:.1f} % of the samples lie flat at the peak"
+def _about_length(samples: int, found: int, rate: int) -> list[str]:
+    """What about rate and duration may mislead a score."""
+    warnings = []
+    if found < rate:
+        warnings.append(f"low_rate: {found} Hz, below the model's {rate} Hz: the upper band is empty")
+    seconds = samples / found
+    if seconds < SHORTEST_S:
+        warnings.append(f"short: {1000 * seconds:.1f} ms, padded with silence to 25 ms")
+    elif seconds < UNRELIABLE_S:
+        warnings.append(f"short: {seconds:.2f} s; scores of clips under 0.5 s are unreliable")
+    return warnings
 
 
 # --- resampling: torchaudio's default filter, a Hann-windowed sinc, without its compiled library ---

@@ -9,30 +9,30 @@ window are cut into equal overlapping windows; a clip's score is the mean of its
 weighted by the time nearest to its middle.
 """
 
-import itertools
-import math
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Literal, overload
 
 import numpy as np
 import torch
 from sqa_data.clip_list import ClipEntry
 from torch import Tensor
 
-from sqa_model.audio import Clip, Source, load_audio
+from sqa_model.audio import Layout, Rate, Samples, Speech, Waveform, load_audio
 from sqa_model.checkpoint.ours import load
 from sqa_model.errors import AudioError, ModelError
+from sqa_model.inference.options import check_options
+from sqa_model.inference.precision import pick_device, prepare
+from sqa_model.inference.read_ahead import read_ahead
+from sqa_model.inference.windows import cut, shares
 from sqa_model.network.model import MosModel
 
-WINDOW_S = 30.0  # longest piece of speech that the model sees at once
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-BF16_BOUND = 0.005  # of a head's range, 0.02 MOS: what `dtype="auto"` lets bfloat16 change
-AHEAD = 32  # clips read ahead of the model
+Scores = dict[str, float]
+Model = str | os.PathLike[str] | MosModel
 
 
 class InputWarning(UserWarning):
@@ -56,32 +56,74 @@ class Prediction:
     duration_s: float = 0.0
     warnings: tuple[str, ...] = ()  # "code: what was found"
     timeline: tuple[Span, ...] = ()  # quality over time, if asked for
+    windows: int = 1  # pieces that the model looked at, of a clip longer than its window
     error: str | None = None
 
 
+@overload
 def predict(
-    x: Any,
-    model: str | os.PathLike[str] | MosModel | None = None,
-    sample_rate: int | None = None,
+    x: Samples,
+    model: Model | None = None,
+    sample_rate: Rate | None = None,
     *,
+    layout: Literal["clips"],
+    device: str = "auto",
+    dtype: str = "auto",
+) -> list[Scores]: ...
+@overload
+def predict(  # type: ignore[overload-overlap]  # a str is many str, too
+    x: Speech | ClipEntry,
+    model: Model | None = None,
+    sample_rate: Rate | None = None,
+    *,
+    layout: Literal["channels"] | None = None,
     device: str = "auto",
     dtype: str = "auto",
     channel: int | None = None,
-) -> Any:
+) -> Scores: ...
+@overload
+def predict(
+    x: Iterable[Speech | ClipEntry],
+    model: Model | None = None,
+    sample_rate: Rate | None = None,
+    *,
+    layout: Literal["channels"] | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    channel: int | None = None,
+) -> list[Scores]: ...
+def predict(
+    x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
+    model: Model | None = None,
+    sample_rate: Rate | None = None,
+    *,
+    layout: Layout | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    channel: int | None = None,
+) -> Scores | list[Scores]:
     """Score one clip or many.
 
     Args:
-        x: a path, file object, NumPy array or tensor; or a list or iterator of these.
+        x: a path, file object, bytes of a file, NumPy array or tensor, (samples, rate), or Hugging Face's
+            {"array", "sampling_rate"}; or a list or iterator of these.
         model: a model, a folder, a Hugging Face Hub id; None is the model in the package.
         sample_rate: Hz of arrays and tensors.
+        layout: what an array or tensor of two axes is, if neither is 1 long: "clips" (one a row; a list comes back)
+            or "channels" of one clip (the shorter axis). Without it such an array is an error, unless `channel` is set.
         device, dtype, channel: see `Predictor`.
 
     Returns: metric name -> value for one clip; a list of these for many.
 
-    Raises: AudioError where a clip cannot be scored; warns with InputWarning where its score may mislead.
+    Raises: AudioError where a clip cannot be scored, CheckpointError where the model cannot be loaded, ModelError for
+    other arguments that cannot be; all are ModelError. Warns with InputWarning where a score may mislead.
     """
+    if isinstance(model, int | float):
+        raise ModelError(
+            f"model is {model}, a number; for a sampling rate say predict(x, sample_rate={model})"
+        )
     predictor = Predictor(model, device=device, dtype=dtype, channel=channel)
-    return predictor(x, sample_rate)
+    return predictor._answer(x, sample_rate, layout)
 
 
 class Predictor:
@@ -90,218 +132,234 @@ class Predictor:
     Args:
         model: a model, a folder, a Hugging Face Hub id; None is the model in the package.
         device: "cpu", "cuda", "cuda:1"; "auto" takes CUDA where there is one.
-        dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only where it
-            changes a probe's scores by at most 0.5 % of each head's range.
+        dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only for models whose
+            scores it changes by at most 0.5 % of each head's range (0.02 MOS), which a probe of speech decides.
         channel: which channel of multichannel audio, from 0; None averages them.
-        window_s: longest piece that the model sees at once.
+        window_s: longest piece that the model sees at once; None is what the model's configuration says, 30 s as a
+            rule. Longer clips are cut into windows, which can move a score by some hundredths from one look at all.
         timeline_s: also score every stretch of so many seconds, for a quality-over-time curve.
         batch_seconds: audio that goes through the model together; None suits the device.
         workers: threads that read and resample.
+
+    Raises: ModelError for arguments that cannot be, CheckpointError where the model cannot be loaded.
     """
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | MosModel | None = None,
+        model: Model | None = None,
         *,
         device: str = "auto",
         dtype: str = "auto",
         channel: int | None = None,
-        window_s: float = WINDOW_S,
+        window_s: float | None = None,
         timeline_s: float | None = None,
         batch_seconds: float | None = None,
         workers: int = 2,
     ) -> None:
-        for name, value in (
-            ("window_s", window_s),
-            ("timeline_s", timeline_s),
-            ("batch_seconds", batch_seconds),
-        ):
-            if value is not None and not value >= 0.5:
-                raise ModelError(f"{name} is {value}; expected at least 0.5 seconds")
+        check_options(
+            model=None if isinstance(model, MosModel) else model,
+            device=device,
+            dtype=dtype,
+            channel=channel,
+            window_s=window_s,
+            timeline_s=timeline_s,
+            batch_seconds=batch_seconds,
+            workers=workers,
+        )
+        _survive_forks()
         self.device = pick_device(device)
         loaded = model if isinstance(model, MosModel) else load(model)
         self.dtype, self.model = prepare(loaded, self.device, dtype)
         self.fingerprint = loaded.fingerprint()
         self.channel = channel
-        self.window_s = window_s
+        self.window_s = window_s or loaded.config.window_s
         self.timeline_s = timeline_s
         self.batch_seconds = batch_seconds or (20.0 if self.device.type == "cpu" else 400.0)
-        self.workers = max(1, workers)
+        self.workers = workers
 
     @property
     def names(self) -> tuple[str, ...]:
         """The metrics it predicts."""
         return self.model.config.names
 
-    def __call__(self, x: Any, sample_rate: int | None = None) -> Any:
+    @overload
+    def __call__(
+        self, x: Samples, sample_rate: Rate | None = None, *, layout: Literal["clips"]
+    ) -> list[Scores]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is many str, too
+        self,
+        x: Speech | ClipEntry,
+        sample_rate: Rate | None = None,
+        *,
+        layout: Literal["channels"] | None = None,
+    ) -> Scores: ...
+    @overload
+    def __call__(
+        self,
+        x: Iterable[Speech | ClipEntry],
+        sample_rate: Rate | None = None,
+        *,
+        layout: Literal["channels"] | None = None,
+    ) -> list[Scores]: ...
+    def __call__(
+        self,
+        x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
+        sample_rate: Rate | None = None,
+        *,
+        layout: Layout | None = None,
+    ) -> Scores | list[Scores]:
         """Score one clip (-> dict) or many (-> list of dicts), as `predict` does."""
-        one = isinstance(x, str | os.PathLike | np.ndarray | Tensor) or hasattr(x, "read")
+        return self._answer(x, sample_rate, layout)
+
+    def _answer(
+        self,
+        x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
+        sample_rate: Rate | None = None,
+        layout: Layout | None = None,
+    ) -> Scores | list[Scores]:
+        """What a call does, without its types of one or many."""
+        one = _is_one(x, layout)
         scores = []
-        for i, prediction in enumerate(self.stream([x] if one else x, sample_rate)):
+        for i, prediction in enumerate(self.stream([x] if one else x, sample_rate, layout=layout)):  # type: ignore[arg-type, list-item]
             name = "" if one else f"clip {i}: "
             if prediction.error is not None:
                 raise AudioError(name + prediction.error)
             for text in prediction.warnings:
-                warnings.warn(name + text, InputWarning, stacklevel=2)
+                warnings.warn(name + text, InputWarning, stacklevel=3)
             scores.append(prediction.metrics)
         return scores[0] if one else scores
 
     def stream(
-        self, sources: Iterable[Source | ClipEntry], sample_rate: int | None = None
+        self,
+        sources: Iterable[Speech | ClipEntry],
+        sample_rate: Rate | None = None,
+        *,
+        layout: Layout | None = None,
     ) -> Iterator[Prediction]:
         """Score clips as they come, in their order; an unreadable one gives a Prediction with `error`.
 
-        `sources` may be an endless generator: no more than a batch and a few clips are held at a time.
+        `sources` may be an endless generator: no more than a batch and some minutes of audio are held at a time. It may
+        be an array of two axes with `layout="clips"`; with "channels" the layout is that of each clip.
         """
-        waiting: deque[_Clip] = deque()
-        batch: list[tuple[_Clip, slice]] = []
-        seconds = 0.0
-        for clip in self._read(sources, sample_rate):
-            waiting.append(clip)
-            for window in clip.windows:
-                batch.append((clip, window))
-                seconds += (window.stop - window.start) / self.model.config.sample_rate
-                if seconds >= self.batch_seconds:
+        sources = _as_clips(sources, layout)
+        layout = "channels" if layout == "channels" else None
+
+        def read(source: Speech | ClipEntry) -> _Job:
+            return self._read(source, sample_rate, layout)
+
+        def seconds(job: _Job) -> float:
+            return len(job.audio.samples) / self.model.config.sample_rate if job.audio else 0.0
+
+        waiting: deque[_Job] = deque()
+        batch: list[tuple[_Job, slice]] = []
+        filled = 0.0  # seconds
+        for job in read_ahead(sources, read, seconds, self.workers):
+            waiting.append(job)
+            for window in job.windows:
+                batch.append((job, window))
+                filled += (window.stop - window.start) / self.model.config.sample_rate
+                if filled >= self.batch_seconds:
                     self._score(batch)
-                    batch, seconds = [], 0.0
+                    batch, filled = [], 0.0
             while waiting and len(waiting[0].scores) == len(waiting[0].windows):
                 yield self._prediction(waiting.popleft())
         if batch:
             self._score(batch)
         yield from map(self._prediction, waiting)
 
-    def _read(self, sources: Iterable[Source | ClipEntry], sample_rate: int | None) -> "Iterator[_Clip]":
-        """Clips cut into windows, in order; read by threads that keep a bounded number ahead."""
-        ahead: deque[Future[_Clip]] = deque()
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="sqa-read")
-        try:
-            for source in sources:
-                ahead.append(pool.submit(self._read_one, source, sample_rate))
-                while ahead and (len(ahead) >= AHEAD or ahead[0].done()):
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _read_one(self, source: Source | ClipEntry, sample_rate: int | None) -> "_Clip":
-        audio = source.audio_path if isinstance(source, ClipEntry) else source
+    def _read(self, source: Speech | ClipEntry, sample_rate: Rate | None, layout: Layout | None) -> "_Job":
+        """One clip, cut into windows."""
+        speech = source.audio_path if isinstance(source, ClipEntry) else source
         rate = self.model.config.sample_rate
         try:
-            clip = load_audio(audio, sample_rate, rate=rate, channel=self.channel)
+            audio = load_audio(speech, sample_rate, rate=rate, channel=self.channel, layout=layout)
         except AudioError as error:
-            where = f"{os.fspath(audio)}: " if isinstance(audio, str | os.PathLike) else ""
-            return _Clip(error=f"{where}{error}")
-        length = len(clip.samples)
+            return _Job(error=str(error))
+        length = len(audio.samples)
         windows = cut(length, round(self.window_s * rate))
         timeline = cut(length, round(self.timeline_s * rate)) if self.timeline_s else []
-        return _Clip(clip, windows + timeline, len(windows))
+        return _Job(audio, windows + timeline, len(windows))
 
     @torch.inference_mode()
-    def _score(self, batch: "list[tuple[_Clip, slice]]") -> None:
+    def _score(self, batch: "list[tuple[_Job, slice]]") -> None:
         """Run the model over windows of clips and note their scores."""
-        waves = [clip.audio.samples[window].to(self.device) for clip, window in batch if clip.audio]
-        for (clip, _), scores in zip(batch, self.model(waves).double().cpu().numpy(), strict=True):
-            clip.scores.append(scores)
+        waves = [job.audio.samples[window].to(self.device) for job, window in batch if job.audio]
+        for (job, _), scores in zip(batch, self.model(waves).double().cpu().numpy(), strict=True):
+            job.scores.append(scores)
 
-    def _prediction(self, clip: "_Clip") -> Prediction:
+    def _prediction(self, job: "_Job") -> Prediction:
         """The result of a clip whose windows are all scored."""
-        if clip.audio is None:
-            return Prediction(error=clip.error)
-        length, rate = len(clip.audio.samples), self.model.config.sample_rate
-        nearest = shares(clip.windows[: clip.main], length)
-        weights = [(share.stop - share.start) / length for share in nearest]
-        spans = shares(clip.windows[clip.main :], length)
-        return Prediction(
-            self._named(sum(w * s for w, s in zip(weights, clip.scores, strict=False))),
-            clip.audio.duration_s,
-            clip.audio.warnings,
-            tuple(
-                Span(span.start / rate, span.stop / rate, self._named(scores))
-                for span, scores in zip(spans, clip.scores[clip.main :], strict=True)
-            ),
+        if job.audio is None:
+            return Prediction(error=job.error)
+        length, rate = len(job.audio.samples), self.model.config.sample_rate
+        nearest = shares(job.windows[: job.main], length)
+        weights = np.array([(share.stop - share.start) / length for share in nearest])
+        scores = weights @ np.stack(job.scores[: job.main])
+        seconds, warned = job.audio.duration_s, job.audio.warnings
+        if not np.isfinite(job.scores).all():
+            bad = [
+                name for name, value in self._named(scores).items() if not np.isfinite(value)
+            ] or self.names
+            return Prediction({}, seconds, warned, error=f"the model's score is not finite: {', '.join(bad)}")
+        spans = shares(job.windows[job.main :], length)
+        timeline = (
+            Span(span.start / rate, span.stop / rate, self._named(values))
+            for span, values in zip(spans, job.scores[job.main :], strict=True)
         )
+        return Prediction(self._named(scores), seconds, warned, tuple(timeline), windows=job.main)
 
-    def _named(self, scores: Any) -> dict[str, float]:
+    def _named(self, scores: np.ndarray) -> Scores:
         return dict(zip(self.names, map(float, scores), strict=True))
 
 
 @dataclass
-class _Clip:
+class _Job:
     """A clip on its way: `windows` to score, of which the first `main` make the clip's score."""
 
-    audio: Clip | None = None
+    audio: Waveform | None = None
     windows: list[slice] = field(default_factory=list)
     main: int = 0
     error: str | None = None
     scores: list[np.ndarray] = field(default_factory=list)  # of the windows so far, (heads,) each
 
 
-def cut(length: int, window: int) -> list[slice]:
-    """Windows over `length` samples: one if it fits, else equally long, evenly spaced, overlapping by >= 1/6.
-
-    >>> cut(100, 60)
-    [slice(0, 60, None), slice(40, 100, None)]
-    """
-    if length <= window:
-        return [slice(0, length)]
-    step = window - window // 6
-    count = 1 + math.ceil((length - window) / step)
-    starts = [round(i * (length - window) / (count - 1)) for i in range(count)]
-    return [slice(start, start + window) for start in starts]
+def _is_one(x: object, layout: Layout | None) -> bool:
+    """Whether `x` is one clip; else it is many."""
+    if isinstance(x, np.ndarray | Tensor):
+        return layout != "clips"
+    if isinstance(x, tuple) and len(x) == 2 and any(isinstance(part, int | float) for part in x):
+        return True
+    return isinstance(x, str | os.PathLike | bytes | bytearray | Mapping | ClipEntry) or hasattr(x, "read")
 
 
-def shares(windows: list[slice], length: int) -> list[slice]:
-    """The samples that each window stands for: up to the middle of its overlaps.
-
-    >>> shares([slice(0, 60), slice(40, 100)], 100)
-    [slice(0, 50, None), slice(50, 100, None)]
-    """
-    middles = [(a.stop + b.start) // 2 for a, b in itertools.pairwise(windows)]
-    return [slice(a, b) for a, b in itertools.pairwise([0, *middles, length])] if windows else []
-
-
-def pick_device(device: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one. Under torchrun each process takes its own."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    try:
-        found = torch.device(device)
-    except RuntimeError as error:
-        raise ModelError(f"device is {device!r}; expected auto, cpu, cuda or cuda:1") from error
-    if found.type not in ("cpu", "cuda"):
-        raise ModelError(f"device is {device!r}; expected auto, cpu, cuda or cuda:1")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise ModelError(f"device is {device!r}, but {torch.cuda.device_count()} CUDA devices are found")
-    return found
+def _as_clips(sources: object, layout: Layout | None) -> Iterable[Speech | ClipEntry]:
+    """Many clips as an iterable of clips; ModelError for what is something else."""
+    if layout not in (None, "clips", "channels"):
+        raise ModelError(f"layout is {layout!r:.50}; expected 'clips', 'channels' or None")
+    if layout == "clips":
+        if isinstance(sources, np.ndarray | Tensor) and sources.ndim == 2:
+            return iter(sources)
+        raise ModelError('layout="clips" is for one array or tensor of the shape (clips, samples)')
+    if _is_one(sources, layout):
+        raise ModelError(
+            f"stream takes many clips, found one {type(sources).__name__}; pass a list of clips"
+            + (', or layout="clips" for an array with one a row' if hasattr(sources, "ndim") else "")
+        )
+    if not isinstance(sources, Iterable):
+        name = type(sources).__name__
+        raise AudioError(
+            f"cannot read speech from {name}; expected a path, file object, bytes, array or tensor"
+        )
+    if isinstance(sources, list | tuple) and sources and isinstance(sources[0], int | float | np.number):
+        raise AudioError(
+            "found a list of numbers; for the samples of one clip pass an array: np.array(samples)"
+        )
+    return sources
 
 
-def prepare(model: MosModel, device: torch.device, dtype: str) -> tuple[str, MosModel]:
-    """(number format, the model in it); "auto" is bfloat16 where the processor has it and a probe allows it."""
-    if dtype in DTYPES:
-        return dtype, model.inference_copy(device, DTYPES[dtype])
-    if dtype != "auto":
-        raise ModelError(f"dtype is {dtype!r}; expected auto, {' or '.join(DTYPES)}")
-    exact = model.inference_copy(device, torch.float32)
-    if not _has_bfloat16(device):
-        return "float32", exact
-    rounded = model.inference_copy(device, torch.bfloat16)
-    noise = torch.randn(16_000, generator=torch.Generator().manual_seed(0)) * 0.1
-    probe = [(noise * torch.linspace(0, 1, len(noise))).to(device)]
-    with torch.inference_mode():
-        values = exact(probe)[0]
-        changes = (rounded(probe)[0] - values).abs()
-    for value, change, head in zip(values, changes, model.config.heads, strict=True):
-        span = None if head.min is None or head.max is None else head.max - head.min
-        if not change <= BF16_BOUND * (span or max(1.0, abs(value.item()))):
-            return "float32", exact
-    return "bfloat16", rounded
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))
+@cache
+def _survive_forks() -> None:
+    """Let forked processes compute with one thread: those of the pool that torch keeps do not exist there."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

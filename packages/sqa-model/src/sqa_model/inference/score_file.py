@@ -35,6 +35,8 @@ def make_row(clip: ClipEntry, prediction: "Prediction", model: str) -> Row:
     row["audio_path"] = clip.audio_path
     row["duration"] = round(prediction.duration_s, 4)
     row["model"] = model
+    if prediction.windows > 1:
+        row["windows"] = prediction.windows
     if prediction.warnings:
         row["warnings"] = list(prediction.warnings)
     if prediction.timeline:

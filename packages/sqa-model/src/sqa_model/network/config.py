@@ -44,6 +44,7 @@ class ModelConfig:
     feedforward: int = between(2_048, 1, 65_536)
     dropout: float = between(0.1, 0, 0.95)
     pooling: str = "mean"  # over time; or "attention": learned weights of the frames
+    window_s: float = between(30.0, 0.5, 3_600.0)  # longest piece of speech to look at at once
     # kept, not read: origin, training notes
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -71,6 +72,8 @@ class ModelConfig:
         record = dataclasses.asdict(self)
         record["backbone"] = {"kind": self.backbone.kind} | dataclasses.asdict(self.backbone)
         record["heads"] = [list(h) for h in self.heads]
+        if self.window_s == ModelConfig.window_s:  # so that older checkpoints keep their fingerprints
+            del record["window_s"]
         return json.dumps(record, indent=2) + "\n"
 
     @classmethod

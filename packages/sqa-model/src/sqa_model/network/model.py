@@ -55,6 +55,10 @@ class MosModel(nn.Module):
 
         Returns: (batch, heads), inside each head's range.
         """
+        return bounded(self.logits(waves, lengths), self.config.heads)
+
+    def logits(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
+        """As `forward`, before the values are mapped into the heads' ranges."""
         clips = self._clips(waves, lengths)
         weights = self.mix.softmax(0)
         mixed: Tensor | None = None
@@ -62,7 +66,7 @@ class MosModel(nn.Module):
         for weight, state in zip(weights, self.backbone(clips), strict=True):
             mixed = state * weight if mixed is None else torch.addcmul(mixed, state, weight)
         assert mixed is not None
-        return self._score(mixed, self.backbone.lengths([len(c) for c in clips]))
+        return self._pooled(mixed, self.backbone.lengths([len(c) for c in clips]))
 
     def features(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Features:
         """All layer states of the encoder: what `head` needs, and what a frozen encoder lets you cache."""
@@ -74,7 +78,7 @@ class MosModel(nn.Module):
     def head(self, features: Features) -> Tensor:
         """States -> (batch, heads); `head(features(x))` equals `forward(x)`."""
         mixed = torch.tensordot(self.mix.softmax(0).to(features.states), features.states, 1)
-        return self._score(mixed, features.lengths)
+        return bounded(self._pooled(mixed, features.lengths), self.config.heads)
 
     def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
         """The same model in eval mode on a device, matrices in `dtype`; this one is untouched.
@@ -107,8 +111,8 @@ class MosModel(nn.Module):
             clips = [c / (c.square().mean() + 1e-7).sqrt() for c in centred]
         return clips
 
-    def _score(self, mixed: Tensor, lengths: list[int]) -> Tensor:
-        """Mixed states (frames, dim) -> (batch, heads)."""
+    def _pooled(self, mixed: Tensor, lengths: list[int]) -> Tensor:
+        """Mixed states (frames, dim) -> (batch, heads), not yet in their ranges."""
         clips = len(lengths)
         if mixed.is_cpu and (mixed.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
             rest = -len(mixed) % ROWS or ROWS  # one more clip, never empty, dropped again
@@ -121,7 +125,8 @@ class MosModel(nn.Module):
         else:
             pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
         pooled = pooled[:clips].to(self.metrics.weight.dtype)
-        return bounded(self.metrics(pooled).float(), self.config.heads)
+        logits: Tensor = self.metrics(pooled).float()
+        return logits
 
 
 class EncoderLayer(nn.Module):

@@ -1,0 +1,28 @@
+"""Long clips are cut into equal overlapping windows, and each window stands for a share of the clip."""
+
+import itertools
+import math
+
+
+def cut(length: int, window: int) -> list[slice]:
+    """Windows over `length` samples: one if it fits, else equally long, evenly spaced, overlapping by >= 1/6.
+
+    >>> cut(100, 60)
+    [slice(0, 60, None), slice(40, 100, None)]
+    """
+    if length <= window:
+        return [slice(0, length)]
+    step = window - window // 6
+    count = 1 + math.ceil((length - window) / step)
+    starts = [round(i * (length - window) / (count - 1)) for i in range(count)]
+    return [slice(start, start + window) for start in starts]
+
+
+def shares(windows: list[slice], length: int) -> list[slice]:
+    """The samples that each window stands for: up to the middle of its overlaps.
+
+    >>> shares([slice(0, 60), slice(40, 100)], 100)
+    [slice(0, 50, None), slice(50, 100, None)]
+    """
+    middles = [(a.stop + b.start) // 2 for a, b in itertools.pairwise(windows)]
+    return [slice(a, b) for a, b in itertools.pairwise([0, *middles, length])] if windows else []

@@ -1,0 +1,70 @@
+"""Reading ahead: in order, bounded by seconds, never stuck, and stopped with its reader."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqa_model.inference import read_ahead as module
+from sqa_model.inference.read_ahead import read_ahead
+
+
+def test_in_order_whatever_the_threads_do() -> None:
+    def read(n: int) -> int:
+        time.sleep(0.002 * (n % 3))
+        return n
+
+    assert list(read_ahead(range(100), read, lambda _: 1.0, 4)) == list(range(100))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_long_clips_do_not_pile_up(workers: int) -> None:
+    """40 clips of 10 minutes: what waits is bounded by MOST_S and one clip a worker."""
+    begun: list[int] = []
+    seen = 0
+
+    def read(n: int) -> float:
+        begun.append(n)
+        return 600.0
+
+    for n, _ in enumerate(read_ahead(range(40), read, lambda s: s, workers)):
+        time.sleep(0.005)  # the model at work
+        assert len(begun) <= n + 1 + 1 + workers
+        seen += 1
+    assert seen == 40
+    assert sorted(begun) == list(range(40))
+
+
+def test_many_short_clips_are_read_ahead() -> None:
+    begun: list[int] = []
+
+    def read(n: int) -> float:
+        begun.append(n)
+        return 1.0
+
+    reading = read_ahead(range(1_000), read, lambda s: s, 2)
+    next(reading)
+    deadline = time.monotonic() + 20
+    for _ in range(20):
+        next(reading)
+    while len(begun) < 30 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 22 <= len(begun) <= 21 + module.MOST_CLIPS
+    reading.close()  # type: ignore[attr-defined]
+
+
+def test_a_reader_that_stops_frees_the_threads() -> None:
+    before = threading.active_count()
+    reading = read_ahead(range(1_000), lambda n: n, lambda _: 1e6, 3)
+    assert next(reading) == 0
+    reading.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_sources_is_raised() -> None:
+    def sources() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(read_ahead(sources(), lambda n: n, lambda _: 1.0, 2))

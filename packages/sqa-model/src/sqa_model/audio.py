@@ -180,11 +180,12 @@ def _from_samples(samples: Samples, layout: Layout | None, *, one: bool) -> Tens
     elif not x.is_floating_point():
         raise AudioError(f"samples are {x.dtype}; expected floats in -1..1, int16, int32 or uint8")
     x = x.float()
-    if not x.detach().abs().max() < LOUDEST:  # true of NaN too
+    peak = max(abs(end.item()) for end in torch.aminmax(x.detach()))
+    if not peak < LOUDEST:  # true of NaN too
         bad = x.numel() - int(x.isfinite().sum())
         if bad:
             raise AudioError(f"{bad} of {x.numel()} samples are NaN or infinite")
-        raise AudioError(f"samples reach {x.detach().abs().max().item():.3g}; full scale is 1")
+        raise AudioError(f"samples reach {peak:.3g}; full scale is 1")
     return x
 
 

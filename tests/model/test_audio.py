@@ -169,6 +169,21 @@ def test_warnings_of_files_that_hold_less_than_they_promise(shared: Path) -> Non
         load_audio(audio / "mp3_claims_6e9_frames.mp3")
 
 
+def test_two_axes_nearly_as_long_and_bytes_of_samples() -> None:
+    x = np.array([[0, 128, 255], [64, 64, 64]], np.uint8)
+    expected = torch.tensor([0, 128, 255], dtype=torch.float32) / 128 - 1
+    assert torch.equal(load_audio(x, 16_000, channel=0).samples, expected)
+    assert torch.equal(load_audio(x.T, 16_000, channel=0).samples, expected)
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"), [(399, "short: 24.9 ms, padded"), (400, "short: 0.03 s; scores")]
+)
+def test_where_padding_begins(samples: int, told: str) -> None:
+    (warning,) = load_audio(tone(16_000)[:samples], 16_000).warnings
+    assert warning.startswith(told)
+
+
 def test_gradients_pass_through_resampling() -> None:
     x = torch.from_numpy(tone(48_000)).float().requires_grad_()
     load_audio(x, 48_000).samples.square().sum().backward()

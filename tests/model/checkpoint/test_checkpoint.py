@@ -22,6 +22,7 @@ import transformers
 from published import METRICS, SMALL, Reference, publish, reference
 from safetensors.torch import load_file, save_file
 from sqa_model import CheckpointError, ModelConfig, MosModel, load, save
+from sqa_model.checkpoint import locate
 from sqa_model.checkpoint.hyperpyyaml import read_hyperpyyaml
 from sqa_model.checkpoint.locate import push_to_hub
 from sqa_model.checkpoint.ours import load_backbone
@@ -77,6 +78,29 @@ def test_heads_equal_the_reference_at_full_size(tmp_path: Path) -> None:
         # which the reference itself does not keep: in company the same clips move
         padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
         assert (full(padded, [len(x) for x in clips]) - torch.stack(alone)).abs()[:, :5].max() > 0.05
+
+
+def test_a_large_backbone_takes_normalised_waveforms(published: Path, tmp_path: Path) -> None:
+    assert not load(published).config.normalize
+    text = (published / "config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(text.replace("wavlm-base-plus", "wavlm-large"), encoding="utf-8")
+    (tmp_path / "model.pt").write_bytes((published / "model.pt").read_bytes())
+    assert load(tmp_path).config.normalize
+
+
+def test_weights_are_of_the_commit_of_their_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def download(hub_id: str, names: tuple[str, ...]) -> Path:
+        asked.append(hub_id)
+        return Path("cache") / COMMIT / names[0]
+
+    monkeypatch.setattr(locate, "_download", download)
+    assert locate.locate("me/model@main") == (
+        Path("cache", COMMIT, "config.json"),
+        Path("cache", COMMIT, "model.safetensors"),
+    )
+    assert asked == ["me/model@main", f"me/model@{COMMIT}"]
 
 
 def test_conversion_keeps_every_number(published: Path, tmp_path: Path) -> None:

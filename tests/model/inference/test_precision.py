@@ -60,6 +60,19 @@ def test_a_saturated_head_hides_nothing(wavlm: MosModel) -> None:
     assert name == "float32"
 
 
+@pytest.mark.parametrize(("factor", "name"), [(0.9, "bfloat16"), (1.1, "float32")])
+def test_twice_the_largest_move_must_fit(
+    wavlm: MosModel, monkeypatch: pytest.MonkeyPatch, factor: float, name: str
+) -> None:
+    clips = probe(16_000)
+    with torch.inference_mode():
+        exact, rounded = (prepare(wavlm, CPU, dtype)[1].logits(clips) for dtype in ("float32", "bfloat16"))
+    largest = (exact - rounded).abs()[:, 0].max().item()
+    limits = {"mos": 2 * largest / factor, "sdr": 1e9}
+    monkeypatch.setattr(precision, "limit", lambda head, _: limits[head.name])
+    assert prepare(wavlm, CPU, "auto")[0] == name
+
+
 def test_not_a_number_is_no_small_change(wavlm: MosModel) -> None:
     with torch.no_grad():
         wavlm.metrics.bias[1] = torch.nan

@@ -35,22 +35,21 @@ def test_long_clips_do_not_pile_up(workers: int) -> None:
     assert sorted(begun) == list(range(40))
 
 
-def test_many_short_clips_are_read_ahead() -> None:
-    begun: list[int] = []
-
-    def read(n: int) -> float:
-        begun.append(n)
-        return 1.0
-
-    reading = read_ahead(range(1_000), read, lambda s: s, 2)
-    next(reading)
-    deadline = time.monotonic() + 20
-    for _ in range(20):
-        next(reading)
-    while len(begun) < 30 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert 22 <= len(begun) <= 21 + module.MOST_CLIPS
-    reading.close()  # type: ignore[attr-defined]
+def test_what_was_taken_waits_no_more() -> None:
+    gate = module._Gate()
+    for _ in range(1_000):
+        gate.put(1.0)
+        gate.take(1.0)
+    gate.wait(10**6)  # far ahead, yet nothing waits
+    gate.put(module.MOST_S)
+    gate.wait(1_000)  # the one that is wanted next
+    thread = threading.Thread(target=gate.wait, args=(1_001,), daemon=True)
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    gate.open()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_reader_that_stops_frees_the_threads() -> None:

@@ -15,6 +15,9 @@ def test_windows_cover_everything_once(length: int) -> None:
     assert owned[-1].stop == length
     assert all(a.stop == b.start for a, b in itertools.pairwise(owned))
     assert all(w.start <= o.start < o.stop <= w.stop for w, o in zip(windows, owned, strict=True))
+    # what a window stands for ends in the middle of its overlap with the next
+    for (a, b), owner in zip(itertools.pairwise(windows), owned, strict=False):
+        assert abs((owner.stop - b.start) - (a.stop - owner.stop)) <= 1
     overlaps = [a.stop - b.start for a, b in itertools.pairwise(windows)]
     assert all(o >= 10 for o in overlaps)
     assert len(windows) <= max(1, -(-(length - 10) // 50))

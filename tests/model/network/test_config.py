@@ -33,6 +33,7 @@ def test_config_survives_json(backbone: object) -> None:
         ('{"heads": null}', "heads must be a list"),
         ('{"heads": "mos"}', "heads must be a list"),
         ('{"heads": [["mos", 5, 1]]}', "below max"),
+        ('{"heads": [["mos", 5, 5]]}', "below max"),
         ('{"heads": [["mos", NaN, 5]]}', "finite bounds"),
         ('{"heads": [["mos", -Infinity, 5]]}', "finite bounds"),
         ('{"heads": [["mos", 1, 5], ["mos", 1, 5]]}', "more than once: mos"),

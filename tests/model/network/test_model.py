@@ -90,6 +90,15 @@ def test_silence_has_finite_scores_and_gradients(model: MosModel) -> None:
     assert wave.grad.isfinite().all()
 
 
+def test_constants_survive_emptying_and_rounding(model: MosModel) -> None:
+    with torch.device("meta"):
+        other = MosModel(model.config)
+    other = other.to_empty(device="cpu").bfloat16().float().eval()
+    other.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(other(CLIPS), model(CLIPS))
+
+
 def test_dropout_only_while_training(model: MosModel) -> None:
     clips = CLIPS[-2:]
     with torch.no_grad():

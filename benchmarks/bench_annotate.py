@@ -14,9 +14,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import soundfile as sf
-from sqa_data.annotate.run import _load
+from sqa_data.annotate.workers import load
 from sqa_data.audio import look
-from sqa_data.labellers import Clip, adapter_of
+from sqa_data.labellers import Signals, adapter_of
 
 
 def main() -> None:
@@ -30,11 +30,14 @@ def main() -> None:
     seconds = sum(look(path).duration_s for path in paths)
     print(f"{len(paths)} clips, {seconds:.0f} s; audio-seconds per second, ours / the package's own call")
     for label, rival in (("distill_mos", distill_mos()), ("dnsmos_ovrl", dnsmos()), ("plcmos", plcmos())):
-        ours = _load(adapter_of(label), "cpu", False)
-        calls: dict[str, Callable[[Path], object]] = {"ours": lambda p, f=ours: f(Clip(p)), "package": rival}
+        ours = load(adapter_of(label), "cpu", False)
+        calls: dict[str, Callable[[Path], object]] = {
+            "ours": lambda p, f=ours: f(Signals(p)),
+            "package": rival,
+        }
         if label == "distill_mos":
-            fast = _load(adapter_of(label), "cpu", True)
-            calls["--fast"] = lambda p, f=fast: f(Clip(p))
+            fast = load(adapter_of(label), "cpu", True)
+            calls["--fast"] = lambda p, f=fast: f(Signals(p))
         spent = {name: [0.0, 0.0] for name in calls}
         for call in calls.values():
             call(paths[0])

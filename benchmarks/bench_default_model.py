@@ -22,10 +22,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import soundfile as sf
 import torch
-from sqa_data import Utterance, degrade, read_manifest, write_manifest
-from sqa_data.annotate.run import _load
+from sqa_data import Utterance, read_manifest, write_manifest
+from sqa_data.annotate.workers import load
 from sqa_data.audio import AudioError, look
-from sqa_data.labellers import Clip, adapter_of
+from sqa_data.degrade.kinds import HELD_OUT_KINDS
+from sqa_data.labellers import Signals, adapter_of
 from sqa_metrics import pair
 from sqa_metrics.uncertainty import compare, with_uncertainty
 from sqa_model import Predictor
@@ -68,11 +69,11 @@ def rate_p835(predictor: Predictor, folder: Path) -> None:
         table = list(csv.DictReader(file))
     paths = [str(folder / row["path"]) for row in table]
     ours = scores_of(predictor, paths)
-    teacher, dnsmos = (_load(adapter_of(name), "cpu", False) for name in ("distill_mos", "dnsmos_ovrl"))
+    teacher, dnsmos = (load(adapter_of(name), "cpu", False) for name in ("distill_mos", "dnsmos_ovrl"))
     predicted = {
         "default": [row["mos"] for row in ours],
-        "distill_mos": [teacher(Clip(Path(p)))["distill_mos"] for p in paths],
-        "dnsmos_ovrl": [dnsmos(Clip(Path(p)))["dnsmos_ovrl"] for p in paths],
+        "distill_mos": [teacher(Signals(Path(p)))["distill_mos"] for p in paths],
+        "dnsmos_ovrl": [dnsmos(Signals(Path(p)))["dnsmos_ovrl"] for p in paths],
     }
     with tempfile.TemporaryDirectory() as name:
         for which, values in [("ref", [float(row["MOS_OVRL"]) for row in table]), *predicted.items()]:
@@ -108,9 +109,7 @@ def rate_test(predictor: Predictor, manifest: Path) -> None:
     """Agreement with the teacher on unseen talkers and noises; the held-out kinds apart; coverage of `mos_std`."""
     rows = [row for row in read_manifest(manifest) if "mos" in row.metrics]
     found = scores_of(predictor, [row.audio_path for row in rows])
-    unseen = np.array(
-        [any(s["kind"] in degrade.HELD_OUT_KINDS for s in row.extra["degradation"]) for row in rows]
-    )
+    unseen = np.array([any(s["kind"] in HELD_OUT_KINDS for s in row.extra["degradation"]) for row in rows])
     print(f"\nAgreement with the metrics it learned, {len(rows)} clips of unseen talkers and noises")
     for head in predictor.model.config.names:
         if head.endswith("_std"):
@@ -136,7 +135,7 @@ def rate_test(predictor: Predictor, manifest: Path) -> None:
 
 def rate_recordings(predictor: Predictor, folder: Path) -> None:
     """Agreement with the teacher on any recordings of a second or more; what is not audio is passed over."""
-    teacher = _load(adapter_of("distill_mos"), "cpu", False)
+    teacher = load(adapter_of("distill_mos"), "cpu", False)
     ours, theirs = [], []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         try:
@@ -145,7 +144,7 @@ def rate_recordings(predictor: Predictor, folder: Path) -> None:
         except AudioError:
             continue
         ours.append(scores_of(predictor, [str(path)])[0]["mos"])
-        theirs.append(teacher(Clip(path))["distill_mos"])
+        theirs.append(teacher(Signals(path))["distill_mos"])
     error = np.sqrt(np.mean((np.array(ours) - theirs) ** 2))
     lcc = np.corrcoef(ours, theirs)[0, 1]
     print(
@@ -155,18 +154,18 @@ def rate_recordings(predictor: Predictor, folder: Path) -> None:
 
 def speed(predictor: Predictor, paths: list[Path]) -> None:
     """Audio-seconds per processor second of one thread; best of three rounds, in which the models take turns."""
-    waves = [Clip(path).samples(16000) for path in paths[:30]]
+    waves = [Signals(path).samples(16000) for path in paths[:30]]
     seconds = sum(map(len, waves)) / 16000
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.wav" for i in range(len(waves))]
         for file, wave in zip(files, waves, strict=True):
             sf.write(file, wave, 16000)
-        teacher, dnsmos = (_load(adapter_of(name), "cpu", False) for name in ("distill_mos", "dnsmos_ovrl"))
+        teacher, dnsmos = (load(adapter_of(name), "cpu", False) for name in ("distill_mos", "dnsmos_ovrl"))
         runs = {
             "default, in batches": lambda: predictor([str(f) for f in files]),
             "default, one by one": lambda: [predictor(str(f)) for f in files],
-            "distill_mos": lambda: [teacher(Clip(f)) for f in files],
-            "dnsmos_ovrl": lambda: [dnsmos(Clip(f)) for f in files],
+            "distill_mos": lambda: [teacher(Signals(f)) for f in files],
+            "dnsmos_ovrl": lambda: [dnsmos(Signals(f)) for f in files],
         }
         best = dict.fromkeys(runs, float("inf"))
         for _ in range(3):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +16,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 from sqa_data import DataError, Utterance, read_manifest, write_manifest
-from sqa_data.annotate.run import Result, _loaded, _Log, _read_logs, annotate, shard_of_environment
-from sqa_data.labellers import ADAPTERS, LABELS, Adapter, Clip, adapter_of
+from sqa_data.annotate.log import Result, appending, read_logs
+from sqa_data.annotate.run import annotate
+from sqa_data.labellers import ADAPTERS, LABELS, Adapter, Signals, adapter_of
+from sqa_data.shares import Share
 
 RATE = 16000
 CLIPS = 6
@@ -131,7 +132,7 @@ def test_failing_clips_become_rows(corpus: Path) -> None:
         ("u1", "u2", "u3", "u4"), "si_sdr"
     )
     errors = {row["sample_id"]: row["error"] for row in rows}
-    assert "cannot read the audio" in errors["u1"]
+    assert "noisy 1.wav: not readable as audio" in errors["u1"]
     assert "the reference is silent" in errors["u2"]
     assert "expected the same speech, aligned" in errors["u3"]
     assert "No such file" in errors["u4"]
@@ -152,7 +153,7 @@ def test_a_clip_has_one_error_row(corpus: Path) -> None:
         "u2": "si_sdr,lsd",
     }
     assert len(summary.errors) == 2
-    assert summary.errors[0]["error"].count("cannot read the audio") == 1  # said once, not once a metric
+    assert summary.errors[0]["error"].count("not readable as audio") == 1  # said once, not once a metric
     assert summary.labelled == {"si_sdr": 4, "stoi": 5, "lsd": 4}
     rows = read_manifest(corpus)
     rows[2] = Utterance(rows[2].audio_path, "u2", 1.0, {"si_sdr": 1.0, "lsd": 1.0}, extra=rows[2].extra)
@@ -161,13 +162,13 @@ def test_a_clip_has_one_error_row(corpus: Path) -> None:
 
 
 @pytest.fixture
-def length(monkeypatch: pytest.MonkeyPatch) -> Iterator[Adapter]:
+def length(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     """A metric without reference, which counts its calls: the number of samples."""
     module = types.ModuleType("sqa_data.labellers.fake")
     module.calls = []  # type: ignore[attr-defined]
 
     def load(device: str, fast: bool) -> object:
-        def score(clip: Clip) -> dict[str, float]:
+        def score(clip: Signals) -> dict[str, float]:
             module.calls.append(clip.path.name)
             return {"length": float(len(clip.samples(RATE)))}
 
@@ -177,8 +178,7 @@ def length(monkeypatch: pytest.MonkeyPatch) -> Iterator[Adapter]:
     adapter = Adapter(("length",), "fake:length", "sqa-data")
     monkeypatch.setitem(sys.modules, "sqa_data.labellers.fake", module)
     monkeypatch.setitem(LABELS, "length", adapter)
-    yield adapter
-    _loaded.clear()
+    return adapter
 
 
 def test_a_lost_reference_costs_only_what_needs_it(corpus: Path, length: Adapter) -> None:
@@ -205,7 +205,7 @@ def test_decoded_audio_is_let_go(corpus: Path) -> None:
 
     def clips() -> int:
         gc.collect()
-        return sum(type(thing) is Clip for thing in gc.get_objects())  # isinstance wakes lazy objects
+        return sum(type(thing) is Signals for thing in gc.get_objects())  # isinstance wakes lazy objects
 
     before, alive = clips(), []
     annotate(corpus, ["lsd"], progress=lambda *_: alive.append(clips()))
@@ -256,14 +256,14 @@ def test_a_full_disk_leaves_no_half_line_inside(corpus: Path) -> None:
             return self.file.write(line[:7])
 
     def write_two() -> None:
-        with _Log(log) as appending:
-            appending.write(("a", "", "v"), Result({"x": 1.0}))
-            appending._file = Full(appending._file)
-            appending.write(("b", "", "v"), Result({"x": 2.0}))
+        with appending(log) as opened:
+            opened.write(("a", "", "v"), Result({"x": 1.0}))
+            opened.file = Full(opened.file)  # type: ignore[assignment]
+            opened.write(("b", "", "v"), Result({"x": 2.0}))
 
     with pytest.raises(OSError, match="No space left"):
         write_two()
-    assert list(_read_logs(log)) == [("a", "", "v")]
+    assert list(read_logs(log)) == [("a", "", "v")]
 
 
 def test_a_device_that_is_not_there(corpus: Path) -> None:
@@ -321,11 +321,11 @@ def test_shards_add_up(corpus: Path) -> None:
     whole = labels(annotate(corpus, ["si_sdr"], out=corpus.with_name("whole.jsonl")).out)
     out = corpus.with_name("parts.jsonl")
     for index in (3, 1):
-        part = annotate(corpus, ["si_sdr"], out=out, shard=(index, 3))
+        part = annotate(corpus, ["si_sdr"], out=out, share=Share(index, 3))
         assert part.out is None
         assert part.computed == 2
     assert not out.exists()
-    last = annotate(corpus, ["si_sdr"], out=out, shard=(2, 3))
+    last = annotate(corpus, ["si_sdr"], out=out, share=Share(2, 3))
     assert (last.out, last.computed, last.clips) == (out, 2, CLIPS)  # it gathers
     assert labels(out) == whole
     assert annotate(corpus, ["si_sdr"], out=out).computed == 0
@@ -333,18 +333,18 @@ def test_shards_add_up(corpus: Path) -> None:
 
 def test_a_shard_that_was_killed_is_missed(corpus: Path) -> None:
     out = corpus.with_name("parts.jsonl")
-    annotate(corpus, ["si_sdr"], out=out, shard=(1, 2))
+    annotate(corpus, ["si_sdr"], out=out, share=Share(1, 2))
     log = Path(f"{out}.log.1-of-2")
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:1]))
-    second = annotate(corpus, ["si_sdr"], out=out, shard=(2, 2))
+    second = annotate(corpus, ["si_sdr"], out=out, share=Share(2, 2))
     assert (second.out, second.missing) == (None, 2)
     assert not out.exists()
-    again = annotate(corpus, ["si_sdr"], out=out, shard=(1, 2))
+    again = annotate(corpus, ["si_sdr"], out=out, share=Share(1, 2))
     assert (again.out, again.computed, again.missing) == (out, 2, 0)
 
 
 def test_no_compute_writes_what_is_known(corpus: Path) -> None:
-    annotate(corpus, ["si_sdr"], shard=(1, 2))
+    annotate(corpus, ["si_sdr"], share=Share(1, 2))
     summary = annotate(corpus, ["si_sdr"], compute=False)
     assert (summary.computed, summary.missing) == (0, 3)
     assert summary.labelled == {"si_sdr": 3}
@@ -360,9 +360,82 @@ def test_a_torn_log_line_is_written_again(corpus: Path) -> None:
     assert sorted(log.read_bytes().splitlines()) == sorted(content.splitlines())
 
 
-def test_a_foreign_log_is_an_error(corpus: Path) -> None:
-    Path(f"{corpus.with_name('data.labelled.jsonl')}.log").write_text('{"not": "ours"}\n')
-    with pytest.raises(DataError, match=r"log:1: not a line of a label log"):
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"not": "ours"}',
+        "[]",
+        "[" * 100_000,
+        '{"audio": ["a"], "reference": "", "version": "v", "values": {}}',
+        '{"audio": "a", "reference": "", "version": "v", "values": {"lsd": "high"}}',
+        '{"audio": "a", "reference": "", "version": "v", "values": {"lsd": NaN}}',
+        '{"audio": "a", "reference": "", "version": "v", "values": 3}',
+        '{"audio": "a", "reference": "", "version": "v", "error": 3}',
+        "{\ud800",
+    ],
+)
+def test_a_bad_line_of_the_log_is_one_error(corpus: Path, line: str) -> None:
+    good = '{"audio": "a", "reference": "", "version": "v", "values": {"lsd": 1}}'
+    log = Path(f"{corpus.with_name('data.labelled.jsonl')}.log")
+    log.write_text(f"{good}\n{line}\n{good}\n", errors="surrogatepass")
+    with pytest.raises(DataError, match=r"log:2: not a line of a label log; move the file away"):
+        annotate(corpus, ["si_sdr"])
+
+
+def test_the_log_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    written = {
+        ("a", "", "v"): Result({}, "caf\udce9.wav: cannot read the audio"),
+        ("b", "r", "v"): Result({"x": 1.5}),
+    }
+    with appending(log) as opened:
+        for key, result in written.items():
+            opened.write(key, result)
+    assert read_logs(log) == written
+
+
+def test_of_two_results_the_later_counts_but_no_error_hides_a_value(tmp_path: Path) -> None:
+    log, key = tmp_path / "x.log", ("a", "", "v")
+    with appending(log) as opened:
+        opened.write(key, Result({}, "no"))
+        opened.write(key, Result({"x": 1.0}))
+        opened.write(key, Result({"x": 2.0}))
+        opened.write(key, Result({}, "no"))
+    assert read_logs(log) == {key: Result({"x": 2.0})}
+    with appending(Share(1, 2).path(log)) as opened:
+        opened.write(key, Result({"x": 3.0}))
+    assert read_logs(log) == {key: Result({"x": 3.0})}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.timeout(60)
+def test_only_regular_files_are_opened(corpus: Path) -> None:
+    """A pipe nobody writes to would wait for ever, and /dev/zero has no end."""
+    folder = corpus.parent
+    for name in ("noisy 1.wav", "clean2.wav"):
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+    for name in ("noisy 3.wav", "clean4.wav"):
+        (folder / name).unlink()
+        (folder / name).symlink_to("/dev/zero")
+    (folder / "noisy 5.wav").unlink()
+    (folder / "noisy 5.wav").mkdir()
+    rows = read_manifest(corpus)
+    write_manifest(corpus, [*rows, Utterance("/nul\0.wav", "u6", 1.0, {}, extra=rows[0].extra)])
+    summary = annotate(corpus, ["si_sdr"])
+    assert summary.labelled == {"si_sdr": 1}
+    errors = {row["sample_id"]: row["error"] for row in summary.errors}
+    assert set(errors) == {"u1", "u2", "u3", "u4", "u5", "u6"}
+    for sample_id in ("u1", "u2", "u3", "u4", "u5"):
+        assert "cannot read the audio: not a regular file" in errors[sample_id]
+    assert r"'/nul\x00.wav': cannot read the audio: embedded null" in errors["u6"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.timeout(60)
+def test_a_pipe_as_log(corpus: Path) -> None:
+    os.mkfifo(f"{corpus.with_name('data.labelled.jsonl')}.log")
+    with pytest.raises(DataError, match=r"labelled\.jsonl\.log: not a regular file"):
         annotate(corpus, ["si_sdr"])
 
 
@@ -396,14 +469,6 @@ def test_every_label_has_one_adapter_and_a_range() -> None:
     assert not adapter_of("pesq").version(fast=True).endswith("+fast")
 
 
-def test_torchrun_is_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RANK", raising=False)
-    assert shard_of_environment() is None
-    monkeypatch.setenv("RANK", "2")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    assert shard_of_environment() == (3, 4)
-
-
 def _many(folder: Path, count: int) -> Path:
     rng = np.random.default_rng(1)
     rows = []
@@ -429,7 +494,10 @@ def test_stopped_at_any_moment_it_goes_on(tmp_path: Path, how: signal.Signals) -
     manifest = _many(tmp_path, 40)
     out = tmp_path / "killed.jsonl"
     code = (
-        "import sys\nfrom sqa_data.annotate.run import annotate\nif __name__ == '__main__':\n"
+        "import signal, sys\nfrom sqa_data.annotate.run import annotate\nif __name__ == '__main__':\n"
+        # whatever this process has inherited: a shell's background jobs ignore Ctrl-C
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})\n"
         "    annotate(sys.argv[1], ['stoi', 'estoi', 'lsd'], out=sys.argv[2], jobs=2)\n"
     )
     script = tmp_path / "run.py"

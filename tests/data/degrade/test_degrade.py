@@ -11,10 +11,11 @@ import pytest
 import scipy.signal
 import soundfile as sf
 from sqa_data import DataError, read_manifest
-from sqa_data.degrade import render as d
-from sqa_data.degrade.render import KINDS, Clip, DegradeConfig, Source, Step
-
-RATE = d.RATE
+from sqa_data.degrade import effects, signal
+from sqa_data.degrade.kinds import KINDS, SUPPRESSORS, Step, degrade
+from sqa_data.degrade.plan import CleanSpeech, DegradeConfig, PlannedClip, make_plan, read_noises, read_speech
+from sqa_data.degrade.render import cut, render
+from sqa_data.degrade.signal import RATE
 
 
 def speech_like(seconds: float = 2.0, seed: int = 0) -> np.ndarray:
@@ -46,8 +47,8 @@ def test_every_kind_keeps_the_length_and_repeats(
     kind: str, severity: float, noises: tuple[Path, ...]
 ) -> None:
     clean = speech_like()
-    first, steps = d.degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
-    again, _ = d.degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
+    first, steps = degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
+    again, _ = degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
     assert first.shape == clean.shape
     assert np.isfinite(first).all()
     assert np.abs(first).max() <= 0.99 + 1e-9
@@ -61,7 +62,7 @@ def test_severity_moves_away_from_clean(kind: str, noises: tuple[Path, ...]) -> 
     clean = speech_like()
     distances = []
     for severity in (0.0, 0.5, 1.0):
-        degraded, _ = d.degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
+        degraded, _ = degrade(clean, [Step(kind, severity)], seed=3, noises=noises)
         a, b = (np.log(np.abs(scipy.signal.stft(x, nperseg=512)[2]) + 1e-4) for x in (clean, degraded))
         distances.append(float(np.sqrt(np.mean((a - b) ** 2))))
     assert distances == sorted(distances)
@@ -71,26 +72,26 @@ def test_severity_moves_away_from_clean(kind: str, noises: tuple[Path, ...]) -> 
 def test_noise_has_the_asked_ratio() -> None:
     clean, noise = speech_like(), np.random.default_rng(1).standard_normal(2 * RATE)
     for snr in (-5.0, 10.0, 30.0):
-        added = d.add_noise(clean, noise, snr) - clean
-        assert 10 * np.log10(d.active_power(clean) / np.mean(added**2)) == pytest.approx(snr, abs=1e-6)
+        added = effects.add_noise(clean, noise, snr) - clean
+        assert 10 * np.log10(signal.active_power(clean) / np.mean(added**2)) == pytest.approx(snr, abs=1e-6)
 
 
 def test_active_power_leaves_pauses_out() -> None:
     tone = 0.1 * np.sin(np.arange(RATE) * 0.3)
-    assert d.active_power(np.concatenate([tone, np.zeros(RATE)])) == pytest.approx(
-        d.active_power(tone), rel=0.02
+    assert signal.active_power(np.concatenate([tone, np.zeros(RATE)])) == pytest.approx(
+        signal.active_power(tone), rel=0.02
     )
 
 
 def test_clipping_cuts_the_fraction() -> None:
     clean = np.random.default_rng(0).standard_normal(RATE)
-    cut = d.clip_peaks(clean, 0.1)
+    cut = effects.clip_peaks(clean, 0.1)
     assert np.mean(np.isclose(np.abs(cut), np.abs(cut).max())) == pytest.approx(0.1, abs=1e-3)
     assert np.mean(cut**2) == pytest.approx(np.mean(clean**2))
 
 
 def test_lowpass_removes_what_is_above() -> None:
-    degraded, steps = d.degrade(
+    degraded, steps = degrade(
         0.1 * np.random.default_rng(0).standard_normal(4 * RATE), [Step("lowpass", 0.5)]
     )
     frequencies, power = scipy.signal.welch(degraded, RATE, nperseg=1024)
@@ -100,7 +101,7 @@ def test_lowpass_removes_what_is_above() -> None:
 
 def test_packets_are_lost_at_the_rate() -> None:
     speech = np.ones(RATE * 60)
-    lossy = d.drop_packets(speech, 0.2, 2.0, "zero", np.random.default_rng(0))
+    lossy = effects.drop_packets(speech, 0.2, 2.0, "zero", np.random.default_rng(0))
     assert np.mean(lossy == 0) == pytest.approx(0.2, abs=0.02)
     runs = np.diff(np.flatnonzero(np.diff((lossy == 0).astype(int)))) / (RATE // 50)
     assert runs.min() >= 1  # whole packets
@@ -111,7 +112,7 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
     voice = sum(np.sin(2 * np.pi * 125 * k * time) / k for k in range(1, 6))
     errors = {}
     for concealment in ("zero", "repeat", "pitch"):
-        lossy = d.drop_packets(voice, 0.1, 1.0, concealment, np.random.default_rng(2))
+        lossy = effects.drop_packets(voice, 0.1, 1.0, concealment, np.random.default_rng(2))
         errors[concealment] = float(np.mean((lossy - voice) ** 2))
     assert errors["pitch"] < 0.2 * errors["zero"]
 
@@ -120,9 +121,9 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
 def test_suppressors_suppress(method: str) -> None:
     clean = speech_like(4.0)
     noise = 0.01 * np.random.default_rng(1).standard_normal(len(clean))
-    output = d.suppress(clean + noise, method, 2.0)
-    pauses = d._frames(clean, 320, 320).std(axis=1) < 3e-4
-    left = d._frames(output, 320, 320)[pauses].std()
+    output = effects.suppress(clean + noise, method, 2.0)
+    pauses = signal.frames(clean, 320, 320).std(axis=1) < 3e-4
+    left = signal.frames(output, 320, 320)[pauses].std()
     assert left < 0.6 * noise.std()
     assert np.corrcoef(output, clean)[0, 1] > 0.95
 
@@ -130,18 +131,18 @@ def test_suppressors_suppress(method: str) -> None:
 def test_stft_inverts() -> None:
     x = np.random.default_rng(0).standard_normal(5000)
     for hop in (128, 256):
-        np.testing.assert_allclose(d._istft(d._stft(x, 512, hop), 512, hop, len(x)), x, atol=1e-12)
+        np.testing.assert_allclose(signal.istft(signal.stft(x, 512, hop), 512, hop, len(x)), x, atol=1e-12)
 
 
 @pytest.mark.parametrize("delay", [-300, 0, 1105])
 def test_codec_delay_is_undone(delay: int) -> None:
     speech = speech_like()
     moved = np.roll(np.pad(speech, 2000), delay)[2000:]
-    np.testing.assert_allclose(d._align(moved, speech)[400:-2000], speech[400:-2000], atol=1e-12)
+    np.testing.assert_allclose(signal.align(moved, speech)[400:-2000], speech[400:-2000], atol=1e-12)
 
 
 def test_opus_rate_falls_with_severity() -> None:
-    rates = [d.degrade(speech_like(), [Step("opus", s)])[1][0]["kbps"] for s in (0.0, 0.5, 1.0)]
+    rates = [degrade(speech_like(), [Step("opus", s)])[1][0]["kbps"] for s in (0.0, 0.5, 1.0)]
     assert rates[0] > 40 > rates[1] > rates[2]
     assert rates[2] < 12
 
@@ -158,7 +159,7 @@ def test_opus_rate_falls_with_severity() -> None:
 )
 def test_bad_input_is_named(samples: np.ndarray, chain: list[Step], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        d.degrade(samples, chain)
+        degrade(samples, chain)
 
 
 # ---- the corpus
@@ -180,11 +181,11 @@ SMALL = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0)
 
 
 @pytest.fixture(scope="module")
-def plan(speech: Path, noises: tuple[Path, ...]) -> list[Clip]:
-    return d.make_plan(d.read_sources(speech), d.read_noises(noises[0].parent.parent), SMALL)
+def plan(speech: Path, noises: tuple[Path, ...]) -> list[PlannedClip]:
+    return make_plan(read_speech(speech), read_noises(noises[0].parent.parent), SMALL)
 
 
-def test_splits_share_no_talker_and_no_test_noise(plan: list[Clip]) -> None:
+def test_splits_share_no_talker_and_no_test_noise(plan: list[PlannedClip]) -> None:
     talkers = {s: {c.source.talker for c in plan if c.split == s} for s in ("train", "dev", "test")}
     assert all(talkers.values())
     assert not talkers["train"] & talkers["dev"]
@@ -195,7 +196,7 @@ def test_splits_share_no_talker_and_no_test_noise(plan: list[Clip]) -> None:
     assert not noise["test"] & (noise["train"] | noise["dev"])
 
 
-def test_held_out_kinds_are_in_test_alone(plan: list[Clip]) -> None:
+def test_held_out_kinds_are_in_test_alone(plan: list[PlannedClip]) -> None:
     held = set(SMALL.held_out_kinds)
     for clip in plan:
         if clip.split != "test":
@@ -204,19 +205,21 @@ def test_held_out_kinds_are_in_test_alone(plan: list[Clip]) -> None:
     assert 0.4 < share < 0.9
 
 
-def test_suppressors_have_noise_to_suppress(plan: list[Clip]) -> None:
+def test_suppressors_have_noise_to_suppress(plan: list[PlannedClip]) -> None:
     for clip in plan:
         kinds = [step.kind for step in clip.chain]
-        if set(kinds) & set(d.SUPPRESSORS):
+        if set(kinds) & set(SUPPRESSORS):
             assert any(KINDS[kind][0] == 1 for kind in kinds)
         assert [KINDS[kind][0] for kind in kinds] == sorted(KINDS[kind][0] for kind in kinds)
 
 
-def test_plan_is_the_same_in_every_process(speech: Path, noises: tuple[Path, ...], plan: list[Clip]) -> None:
+def test_plan_is_the_same_in_every_process(
+    speech: Path, noises: tuple[Path, ...], plan: list[PlannedClip]
+) -> None:
     code = (
-        "import sys; from sqa_data.degrade import render as d\n"
-        "c = d.DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0)\n"
-        "p = d.make_plan(d.read_sources(sys.argv[1]), d.read_noises(sys.argv[2]), c)\n"
+        "import sys; from sqa_data.degrade.plan import *\n"
+        "c = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0)\n"
+        "p = make_plan(read_speech(sys.argv[1]), read_noises(sys.argv[2]), c)\n"
         "print([(x.source.path.name, x.start, x.chain) for x in p])"
     )
     for seed in ("1", "2"):
@@ -226,17 +229,17 @@ def test_plan_is_the_same_in_every_process(speech: Path, noises: tuple[Path, ...
         assert output.strip() == str([(x.source.path.name, x.start, x.chain) for x in plan])
 
 
-def test_render_resumes_to_the_same_bytes(tmp_path: Path, plan: list[Clip]) -> None:
+def test_render_resumes_to_the_same_bytes(tmp_path: Path, plan: list[PlannedClip]) -> None:
     clips = plan[:6] + plan[-6:]
-    whole = d.render(clips, tmp_path / "a", seed=5, jobs=2)
-    d.render(clips[:5], tmp_path / "b0", seed=5)  # an interrupted run leaves some clips and a torn one
+    whole = render(clips, tmp_path / "a", seed=5, jobs=2)
+    render(clips[:5], tmp_path / "b0", seed=5)  # an interrupted run leaves some clips and a torn one
     (tmp_path / "b").mkdir()
     for folder in ("audio", "reference"):
         (tmp_path / "b0" / folder).rename(tmp_path / "b" / folder)
-    (tmp_path / "b" / "audio" / f"{clips[5].sample_id}.part").write_bytes(b"torn")
+    (tmp_path / "b" / "audio" / f".{clips[5].sample_id}.flac.1-0.tmp").write_bytes(b"torn")
     (tmp_path / "b" / "audio" / f"{clips[2].sample_id}.flac").unlink()
     counted = []
-    d.render(clips, tmp_path / "b", seed=5, on_clip=lambda: counted.append(1))
+    render(clips, tmp_path / "b", seed=5, on_clip=lambda: counted.append(1))
     assert len(counted) == len(clips)
     for clip in clips:
         for folder in ("audio", "reference"):
@@ -246,8 +249,8 @@ def test_render_resumes_to_the_same_bytes(tmp_path: Path, plan: list[Clip]) -> N
         assert path.read_bytes() == (tmp_path / "b" / f"{split}.jsonl").read_bytes()
 
 
-def test_render_rows_and_reference(tmp_path: Path, plan: list[Clip]) -> None:
-    manifests = d.render(plan[:4], tmp_path, seed=5)
+def test_render_rows_and_reference(tmp_path: Path, plan: list[PlannedClip]) -> None:
+    manifests = render(plan[:4], tmp_path, seed=5)
     for clip, row in zip(plan[:4], read_manifest(manifests["train"]), strict=True):
         assert Path(row.audio_path).is_file()
         assert row.system_id == clip.system_id
@@ -256,50 +259,50 @@ def test_render_rows_and_reference(tmp_path: Path, plan: list[Clip]) -> None:
         assert sf.info(tmp_path / row.extra["reference_path"]).duration == row.duration
 
 
-def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[Clip]) -> None:
-    d.render(plan[:2], tmp_path, seed=5)
+def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[PlannedClip]) -> None:
+    render(plan[:2], tmp_path, seed=5)
     with pytest.raises(DataError, match="made from another plan"):
-        d.render(plan[:3], tmp_path, seed=5)
+        render(plan[:3], tmp_path, seed=5)
     with pytest.raises(DataError, match="made from another plan"):
-        d.render(plan[:2], tmp_path, seed=6)
+        render(plan[:2], tmp_path, seed=6)
 
 
 def test_sources_that_cannot_work(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no speech found"):
-        d.read_sources(tmp_path)
+        read_speech(tmp_path)
     with pytest.raises(DataError, match="at least 3"):
-        d.make_plan([Source(tmp_path / "a.wav", "only")], {}, SMALL)
+        make_plan([CleanSpeech(tmp_path / "a.wav", "only")], {}, SMALL)
     (tmp_path / "manifest.csv").write_text("file,who\n")
-    with pytest.raises(DataError, match="columns path and speaker"):
-        d.read_sources(tmp_path)
+    with pytest.raises(DataError, match=r"manifest\.csv:1: no column 'path'; found file, who"):
+        read_speech(tmp_path)
     (tmp_path / "manifest.csv").unlink()
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.wav").write_text("not audio")
-    with pytest.raises(DataError, match=r"x\.wav: cannot read the audio"):
-        d.make_plan(d.read_sources(tmp_path), {}, SMALL)
+    with pytest.raises(DataError, match=r"x\.wav: not readable as audio"):
+        make_plan(read_speech(tmp_path), {}, SMALL)
 
 
 def test_shared_speech_table(shared: Path) -> None:
-    sources = d.read_sources(shared / "speech" / "speech")
+    sources = read_speech(shared / "speech" / "speech")
     assert len(sources) == 779
     assert len({s.talker for s in sources}) == 302
     assert 0 < sum(not s.is_reference for s in sources) < 200
-    assert len(d.read_noises(shared / "speech" / "noise")) == 125
+    assert len(read_noises(shared / "speech" / "noise")) == 125
 
 
 def test_real_speech_gets_worse_with_severity(shared: Path) -> None:
     """PESQ, an independent judge, falls with the noise, the clipping and the codec's rate."""
     pesq = pytest.importorskip("pesq").pesq
-    noise = tuple(d.read_noises(shared / "speech" / "noise"))
+    noise = tuple(read_noises(shared / "speech" / "noise"))
     speech = sorted((shared / "speech" / "speech" / "librispeech_test_other").glob("*.flac"))[:3]
     for kind in ("noise", "clipping", "opus", "mp3", "mnru"):
         means = []
         for severity in (0.0, 0.5, 1.0):
             scores = []
             for path in speech:
-                clean = d._cut(str(path), 0.0, 3.0)
-                degraded, _ = d.degrade(clean, [Step(kind, severity)], 1, noise)
+                clean = cut(str(path), 0.0, 3.0)
+                degraded, _ = degrade(clean, [Step(kind, severity)], 1, noise)
                 scores.append(pesq(RATE, clean, degraded, "wb"))
             means.append(np.mean(scores))
         assert means == sorted(means, reverse=True), kind

@@ -19,7 +19,7 @@ import pytest
 import soundfile as sf
 from loopback import Loopback, serve
 from sqa_data import DataError, Utterance, read_manifest, write_manifest
-from sqa_data.labellers import Clip, from_hub
+from sqa_data.labellers import Signals, from_hub
 from sqa_data.labellers.from_hub import edits
 
 RATE = 16000
@@ -33,12 +33,12 @@ TINY: dict[str, Any] = {
 
 
 @pytest.fixture
-def clip(tmp_path: Path) -> Clip:
+def clip(tmp_path: Path) -> Signals:
     rng = np.random.default_rng(0)
     clean = (0.1 * rng.standard_normal(RATE)).astype(np.float32)
     sf.write(tmp_path / "clean.wav", clean, RATE, subtype="FLOAT")
     sf.write(tmp_path / "noisy.wav", clean + 0.05 * rng.standard_normal(RATE), RATE, subtype="FLOAT")
-    return Clip(tmp_path / "noisy.wav", tmp_path / "clean.wav")
+    return Signals(tmp_path / "noisy.wav", tmp_path / "clean.wav")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def world() -> Iterator[Loopback]:
         yield world
 
 
-def test_scoreq(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
+def test_scoreq(clip: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
     """The real package and its own download, of a stand-in network: the energy of the wave."""
     if importlib.util.find_spec("scoreq") is None:
         pytest.skip("scoreq is not installed")
@@ -81,7 +81,7 @@ def test_scoreq(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wor
 def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     from urllib.error import URLError
 
-    from sqa_data.annotate.run import _load
+    from sqa_data.annotate.workers import load
     from sqa_data.labellers import adapter_of
 
     def offline(device: str, fast: bool) -> object:
@@ -89,10 +89,30 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(from_hub, "utmos", offline)
     with pytest.raises(DataError, match=r"utmos: cannot load its weights: .*Name or service not known"):
-        _load(adapter_of("utmos"), "cpu", False)
+        load(adapter_of("utmos"), "cpu", False)
 
 
-def test_utmos(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
+def test_one_process_at_a_time_downloads_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The others wait and find them whole."""
+    import tempfile
+
+    from sqa_data.annotate.workers import load
+    from sqa_data.atomic import is_locked
+    from sqa_data.labellers import adapter_of
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held: list[bool] = []
+
+    def downloading(device: str, fast: bool) -> object:
+        held.extend(is_locked(lock.with_suffix("")) for lock in tmp_path.glob("sqa-data-weights-*.lock"))
+        return dict
+
+    monkeypatch.setattr(from_hub, "utmos", downloading)
+    load(adapter_of("utmos"), "cpu", False)
+    assert held == [True]
+
+
+def test_utmos(clip: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
     """The real torch.hub and its own download, of a stand-in repository."""
     code = (
         "import torch\n"
@@ -128,7 +148,7 @@ NISQA = {  # a small network with the published one's settings of spectrogram an
 }  # fmt: skip
 
 
-def test_nisqa(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
+def test_nisqa(clip: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: Loopback) -> None:
     """The real torchmetrics and its own download, of a small random network; overall MOS is the first value."""
     package = pytest.importorskip("torchmetrics.functional.audio.nisqa")
     torch.manual_seed(0)
@@ -159,7 +179,7 @@ def test_nisqa(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worl
         assert found == pytest.approx(float(network(windows, count.expand(1))[0, 0]), abs=1e-5)
 
 
-def test_sigmos(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sigmos(clip: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIGMOS_DIR", raising=False)
     with pytest.raises(
         DataError, match=r"sigmos\.py not found; clone https://github\.com/microsoft/SIG-Challenge"
@@ -180,7 +200,7 @@ def test_sigmos(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(found) == 7
 
 
-def test_spksim(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spksim(clip: Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for espnet's class (the package is too large for the tests): first spectral bins as embedding."""
 
     class Speech2Embedding:
@@ -219,7 +239,7 @@ def phoneme_model(tmp_path: Path) -> Path:
     return tmp_path / "phonemes"
 
 
-def test_lps(clip: Clip, phoneme_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lps(clip: Signals, phoneme_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the transformers package's own CTC decoding of the same network."""
     from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
@@ -238,10 +258,10 @@ def test_lps(clip: Clip, phoneme_model: Path, monkeypatch: pytest.MonkeyPatch) -
     assert texts[0]
     expected = max(0.0, 1 - edits(texts[0], texts[1]) / len(texts[0]))
     assert from_hub.lps("cpu", False)(clip)["lps"] == pytest.approx(expected)
-    assert from_hub.lps("cpu", False)(Clip(clip.reference, clip.reference))["lps"] == 1.0
+    assert from_hub.lps("cpu", False)(Signals(clip.reference, clip.reference))["lps"] == 1.0
 
 
-def test_sbert(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sbert(clip: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the definition, with a tiny random HuBERT."""
     from transformers import HubertConfig, HubertModel
 
@@ -250,12 +270,12 @@ def test_sbert(clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(from_hub, "SPEECH_BERT", str(tmp_path / "hubert"))
     expected = pytest.approx(_sbert(tmp_path / "hubert", clip), abs=1e-5)
     assert from_hub.sbert("cpu", False)(clip)["sbert"] == expected
-    assert from_hub.sbert("cpu", False)(Clip(clip.reference, clip.reference))["sbert"] == pytest.approx(
+    assert from_hub.sbert("cpu", False)(Signals(clip.reference, clip.reference))["sbert"] == pytest.approx(
         1.0, abs=1e-5
     )
 
 
-def _sbert(model: Path, clip: Clip) -> float:
+def _sbert(model: Path, clip: Signals) -> float:
     """The definition: cosines of layer 8, the best of the reference for each frame of the clip, their mean."""
     from transformers import HubertModel
 
@@ -283,7 +303,9 @@ def test_edits_against_the_plain_definition(seed: int) -> None:
 
 
 @pytest.mark.slow  # two processes that import transformers
-def test_text_metrics_from_the_hub(clip: Clip, phoneme_model: Path, tmp_path: Path, world: Loopback) -> None:
+def test_text_metrics_from_the_hub(
+    clip: Signals, phoneme_model: Path, tmp_path: Path, world: Loopback
+) -> None:
     """`data annotate` downloads both models under their published names, then works from the cache offline."""
     from transformers import HubertConfig, HubertModel
 

@@ -13,16 +13,17 @@ import pytest
 import scipy.linalg
 import scipy.signal
 import soundfile as sf
+from sqa_data.audio import AudioError
 from sqa_data.labellers import LABELS as KNOWN
-from sqa_data.labellers import Clip, ClipError, adapter_of
+from sqa_data.labellers import ClipError, Signals, adapter_of
 
 RATE = 16000
 
 
 def value(label: str, path: Path, reference: Path | None = None, fast: bool = False) -> float:
-    from sqa_data.annotate.run import _load
+    from sqa_data.annotate.workers import load
 
-    return dict(_load(adapter_of(label), "cpu", fast)(Clip(path, reference)))[label]
+    return dict(load(adapter_of(label), "cpu", fast)(Signals(path, reference)))[label]
 
 
 @pytest.fixture(scope="session")
@@ -369,7 +370,7 @@ def test_no_setting_for_the_rate(write: Callable[..., Path]) -> None:
 
 def test_not_finite(write: Callable[..., Path]) -> None:
     path = write("nan.wav", np.full(RATE, np.nan), subtype="FLOAT")
-    with pytest.raises(ClipError, match="not finite"):
+    with pytest.raises(AudioError, match="16000 of 16000 samples are NaN or infinite"):
         value("distill_mos", path)
 
 
@@ -379,7 +380,53 @@ def test_stereo_is_mixed(write: Callable[..., Path]) -> None:
         write("s.wav", np.stack([left, right], 1), subtype="FLOAT"),
         write("m.wav", (left + right) / 2, subtype="FLOAT"),
     )
-    np.testing.assert_allclose(Clip(stereo).samples(RATE), Clip(mono).samples(RATE), atol=1e-7)
+    np.testing.assert_allclose(Signals(stereo).samples(RATE), Signals(mono).samples(RATE), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("rate", "wanted", "simple"),
+    [(8000, 16000, True), (11025, 16000, True), (44100, 16000, True), (96000, 16000, True), (44100, 10000, True),
+     (15949, 16000, False), (44101, 16000, False), (767_999, 10000, False), (16000, 16000, True)],
+)  # fmt: skip
+def test_rates_that_packages_resample_themselves(
+    rate: int, wanted: int, simple: bool, write: Callable[..., Path]
+) -> None:
+    clip = Signals(write("x.wav", 0.1 * np.random.default_rng(0).standard_normal(rate // 10), rate))
+    assert clip.simple_rate(wanted) == (rate if simple else wanted)
+
+
+def test_an_odd_rate_takes_no_large_table(
+    samples: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """15,949 Hz to 16 kHz is 255 million filter taps in torchaudio: 12 GB. The speech is the same at 16 kHz."""
+    import distillmos.sqa as package
+    import pystoi
+
+    clean, rate = read(samples / "pesq_pair" / "speech.wav")
+    noisy, _ = read(samples / "pesq_pair" / "speech_bab_0dB.wav")
+    usual = value("distill_mos", samples / "pesq_pair" / "speech_bab_0dB.wav")
+    usual_stoi = pystoi.stoi(clean[: len(noisy)], noisy[: len(clean)], rate)
+    odd = 15949
+    reference, degraded = (
+        write(f"{name}.wav", scipy.signal.resample(x, len(x) * odd // rate), odd, "FLOAT")
+        for name, x in (("c", clean), ("n", noisy))
+    )
+
+    def resample(*rates: int) -> None:
+        raise AssertionError(f"a table for {rates}")
+
+    monkeypatch.setattr(package.torchaudio.transforms, "Resample", resample)
+    monkeypatch.setattr(pystoi.utils, "resample_oct", resample)
+    assert value("distill_mos", degraded) == pytest.approx(usual, abs=0.05)
+    assert value("stoi", degraded, reference) == pytest.approx(usual_stoi, abs=0.005)
+
+
+def test_channels_at_another_rate(write: Callable[..., Path]) -> None:
+    left, right = 0.1 * np.random.default_rng(0).standard_normal((2, RATE))
+    clip = Signals(write("s.wav", np.stack([left, right], 1), subtype="FLOAT"))
+    np.testing.assert_array_equal(clip.channels(), np.float32([left, right]))
+    assert clip.channels(8000).shape == (2, 8000)
+    np.testing.assert_allclose(clip.channels(8000).mean(0), clip.samples(8000), atol=1e-6)
 
 
 def test_labels_are_those_of_the_table() -> None:

@@ -86,7 +86,6 @@ def test_the_command_line_uses_it(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def speech(shared: Path) -> list[np.ndarray]:
     """Eight clean clips of as many talkers, 16 kHz, -26 dBFS."""
-    from sqa_data.degrade.render import _cut
 
     folders = (
         "kerstin_de",
@@ -111,7 +110,8 @@ def test_worse_speech_scores_lower(
     kind: str, predictor: sqa_model.Predictor, speech: list[np.ndarray], shared: Path
 ) -> None:
     """On average over talkers, MOS falls as SNR and bit rate fall and as clipping, reverberation and loss rise."""
-    from sqa_data.degrade.render import Step, degrade, read_noises
+    from sqa_data.degrade.kinds import Step, degrade
+    from sqa_data.degrade.plan import read_noises
 
     noises = tuple(read_noises(shared / "speech" / "noise"))
     means = []

@@ -11,10 +11,10 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 from sqa_data.audio import look
-from sqa_data.corpora._tables import number, read_header, read_rows
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
+from sqa_data.tables import number, read_header, read_rows
 
 PREFIXED = ("bvcc", "bc19")  # the baseline drops the system in front of these corpora's sample ids
 

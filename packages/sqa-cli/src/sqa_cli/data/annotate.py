@@ -86,13 +86,12 @@ def annotate(
         raise click.UsageError("give MANIFEST and --metrics, or --list")
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     share = shard or Share.of_environment()
-    part = (share.index, share.count) if share.count > 1 else None
     try:
         with bars() as show:
             summary = run(
                 manifest,
                 names,
-                shard=part,
+                share=share,
                 compute=not no_compute,
                 progress=lambda done, total: show("clips", done, total),
                 **options,

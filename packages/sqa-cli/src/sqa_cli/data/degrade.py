@@ -11,7 +11,7 @@ from sqa_cli import options as o
 from sqa_cli.terminal import bars, note
 
 if TYPE_CHECKING:
-    from sqa_data.degrade.render import Clip
+    from sqa_data.degrade.plan import PlannedClip
 
 FOLDER_HERE = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -51,13 +51,13 @@ def degrade(
     Example:
       sqa-cli data degrade speech/ --noise noise/ --out degraded/ --train 18000 --dev 800 --test 1200 -j 8
     """
-    from sqa_data.degrade import render as library
+    from sqa_data.degrade.plan import DegradeConfig, make_plan, read_noises, read_speech
 
     if held_out is not None:
         draw["held_out_kinds"] = tuple(kind for kind in held_out.split(",") if kind not in ("", "none"))
-    config = library.DegradeConfig(**draw)
-    noises = library.read_noises(noise) if noise else {}
-    clips = library.make_plan(library.read_sources(speech), noises, config)
+    config = DegradeConfig(**draw)
+    noises = read_noises(noise) if noise else {}
+    clips = make_plan(read_speech(speech), noises, config)
     try:
         manifests = _render(clips, out, config.seed, jobs)
     except KeyboardInterrupt:
@@ -70,7 +70,7 @@ def degrade(
     o.report(as_json, {split: str(path) for split, path in manifests.items()}, lines)
 
 
-def _render(clips: "Sequence[Clip]", out: Path, seed: int, jobs: int) -> dict[str, Path]:
+def _render(clips: "Sequence[PlannedClip]", out: Path, seed: int, jobs: int) -> dict[str, Path]:
     """Render the clips under a bar; returns the manifest of each split."""
     from sqa_data.degrade.render import render
 

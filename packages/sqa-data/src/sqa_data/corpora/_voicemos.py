@@ -6,9 +6,9 @@ sys64e2f,sys64e2f-utt9c183cd.wav,4,VDP1ovyrBzg8_1,{}_30-39_bZPQE7w4Zl3g_Female_V
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpora._tables import number, read_rows
 from sqa_data.corpus import Rating
 from sqa_data.errors import DataError
+from sqa_data.tables import number, read_rows
 
 SETS = {"train": "TRAINSET", "dev": "DEVSET", "test": "TESTSET"}
 LABEL_FILES = tuple(f"sets/{name}" for name in SETS.values())

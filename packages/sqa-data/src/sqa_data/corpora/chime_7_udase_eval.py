@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqa_data.corpora._licences import CC_BY_SA, MIRROR
-from sqa_data.corpora._tables import below, number, read_rows
 from sqa_data.corpus import Archive, Corpus, Rating, Split
+from sqa_data.tables import below, number, read_rows
 
 COLUMNS = ["condition", "sample", "MOS", "SIG?", "BAK?", "subject?"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpora._tables import below, number, read_rows
 from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split
+from sqa_data.tables import below, number, read_rows
 
 DATABASES = {
     "train": ("NISQA_TRAIN_SIM", "NISQA_TRAIN_LIVE"),

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqa_data.corpora._licences import APACHE, MIRROR
-from sqa_data.corpora._tables import below, number, read_rows
 from sqa_data.corpus import Archive, Corpus, Sample, Split
+from sqa_data.tables import below, number, read_rows
 
 LABEL_FILES = ("withoutReverberationTrainDevMOS.csv", "withReverberationTrainDevMOS.csv")
 

@@ -1,8 +1,9 @@
 """The quality metrics that can label a corpus: one adapter a metric, on the library that people trust for it.
 
-An adapter is a function `load(device, fast) -> score`, where `score(clip)` returns `{label: value}`; nothing
-heavy is imported before `load` is called. `ADAPTERS` is the whole list: adding a metric is one such function
-and one line. Every value equals what the library itself gives for the same file (the tests compare).
+An adapter is a function `load(device, fast) -> score` in a module of this package; `score(clip)` takes `Signals` and
+returns `{label: value}`, and raises `ClipError` for a clip that has no value. Nothing heavy is imported before `load`
+is called. Adding a metric is one such function, one line in `ADAPTERS` and one in `sqa_data.labels.RANGES`. Every
+value equals what the library itself gives for the same file (the tests compare).
 """
 
 import importlib.metadata
@@ -10,11 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqa_data.errors import DataError
-from sqa_data.labellers.clip import Clip, ClipError
+from sqa_data.labellers.signals import ClipError, Signals
 
-__all__ = ["ADAPTERS", "LABELS", "Adapter", "Clip", "ClipError", "adapter_of"]
+__all__ = ["ADAPTERS", "LABELS", "Adapter", "ClipError", "Signals", "adapter_of"]
 
-Score = Callable[[Clip], Mapping[str, float]]
+Score = Callable[[Signals], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,17 @@ class Adapter:
     install: str = "pip install 'sqa-data[annotate]'"
 
     @property
+    def module(self) -> str:
+        """The module of this package that it is in."""
+        return self.load.partition(":")[0]
+
+    @property
     def name(self) -> str:
         """The adapter's name: its function."""
-        return self.load.split(":")[1]
+        return self.load.partition(":")[2]
 
     def version(self, fast: bool = False) -> str:
-        """What makes two values comparable, such as "pesq:pesq-0.0.4.1": adapter, library, its version, our
-        revision.
+        """What makes two values comparable, such as "pesq:pesq-0.0.4.1": adapter, library, its version, our revision.
 
         `DataError` with the command to install it where the library is absent.
         """

@@ -1,12 +1,10 @@
-"""Distill-MOS (Stahl and Gamper 2025): a small distilled network that predicts MOS; weights come with
-`distillmos`.
-"""
+"""Distill-MOS (Stahl and Gamper 2025): a small network that predicts MOS; weights come with `distillmos`."""
 
 import contextlib
 import io
 
 from sqa_data.labellers import Score
-from sqa_data.labellers.clip import Clip
+from sqa_data.labellers.signals import Signals
 
 
 def distill_mos(device: str, fast: bool) -> Score:
@@ -16,10 +14,8 @@ def distill_mos(device: str, fast: bool) -> Score:
     """
     import distillmos.sqa as package
 
-    torch, torchaudio = (
-        package.torch,
-        package.torchaudio,
-    )  # the library's own: this package never imports torch itself
+    # the library's own: this package never imports torch itself
+    torch, torchaudio = package.torch, package.torchaudio
     with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
         model = package.ConvTransformerSQAModel().eval().to(device)
     if fast:
@@ -31,9 +27,9 @@ def distill_mos(device: str, fast: bool) -> Score:
 
         model.cnn.forward = in_bfloat16
 
-    def score(clip: Clip) -> dict[str, float]:
-        channels, rate = clip.channels()
-        samples = torch.from_numpy(channels[:1].copy())  # (1, samples)
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.simple_rate(16000)
+        samples = torch.from_numpy(clip.channels(rate)[:1].copy())  # (1, samples)
         if rate != 16000:
             samples = torchaudio.transforms.Resample(rate, 16000)(samples)
         with torch.inference_mode():

@@ -17,7 +17,7 @@ import numpy as np
 
 from sqa_data.errors import DataError
 from sqa_data.labellers import Score
-from sqa_data.labellers.clip import Clip, ClipError
+from sqa_data.labellers.signals import ClipError, Signals
 
 UTMOS_REPOSITORY = "tarepan/SpeechMOS:v1.2.0"
 PHONEMES = "facebook/wav2vec2-lv-60-espeak-cv-ft"
@@ -32,9 +32,9 @@ def scoreq(device: str, fast: bool) -> Score:
         model = package.Scoreq(data_domain="natural", mode="nr", use_onnx=True)
     torch, torchaudio = package.torch, package.torchaudio
 
-    def score(clip: Clip) -> dict[str, float]:
-        channels, rate = clip.channels()
-        wave = torch.from_numpy(channels.mean(axis=0, keepdims=True))  # (1, samples)
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.simple_rate(16000)
+        wave = torch.from_numpy(clip.samples(rate)[None])  # (1, samples)
         if rate != 16000:
             wave = torchaudio.transforms.Resample(rate, 16000)(wave)
         model.load_processing = lambda path: wave  # its own reader is gone from today's torchaudio
@@ -50,16 +50,14 @@ def utmos(device: str, fast: bool) -> Score:
     """
     import torch
 
-    model = (
-        torch.hub.load(UTMOS_REPOSITORY, "utmos22_strong", trust_repo=True, skip_validation=True)
-        .to(device)
-        .eval()
-    )
+    hub: Any = torch.hub
+    model = hub.load(UTMOS_REPOSITORY, "utmos22_strong", trust_repo=True, skip_validation=True)
+    model = model.to(device).eval()
 
-    def score(clip: Clip) -> dict[str, float]:
-        channels, rate = clip.channels()
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.simple_rate(16000)
         with torch.inference_mode():
-            wave = torch.from_numpy(channels.mean(axis=0, keepdims=True)).to(device)
+            wave = torch.from_numpy(clip.samples(rate)[None]).to(device)
             return {"utmos": float(model(wave, rate))}
 
     return score
@@ -77,10 +75,8 @@ def nisqa(device: str, fast: bool) -> Score:
             "nisqa_mos: ~/.torchmetrics/NISQA/nisqa.tar does not hold weights; remove it and run again"
         ) from error
 
-    def score(clip: Clip) -> dict[str, float]:
-        channels, rate = clip.channels()
-        wave = torch.from_numpy(channels.mean(axis=0))
-        mos = non_intrusive_speech_quality_assessment(wave, rate)[0]
+    def score(clip: Signals) -> dict[str, float]:
+        mos = non_intrusive_speech_quality_assessment(torch.from_numpy(clip.samples()), clip.rate)[0]
         return {"nisqa_mos": float(mos)}
 
     return score
@@ -108,9 +104,8 @@ def sigmos(device: str, fast: bool) -> Score:
     spec.loader.exec_module(module)
     model = module.SigMOS(model_dir=str(folder))
 
-    def score(clip: Clip) -> dict[str, float]:
-        channels, rate = clip.channels()
-        found = model.run(channels.mean(axis=0), sr=rate)
+    def score(clip: Signals) -> dict[str, float]:
+        found = model.run(clip.samples(), sr=clip.rate)
         return {label: float(found[key]) for label, key in SIGMOS_LABELS.items()}
 
     return score
@@ -124,7 +119,7 @@ def spksim(device: str, fast: bool) -> Score:
     model = Speech2Embedding.from_pretrained(model_tag=SPEAKERS, device=device)
     model.spk_model.eval()
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         with torch.inference_mode():
             reference, degraded = (model(signal) for signal in clip.pair(16000))
             return {"spksim": float(torch.cosine_similarity(reference, degraded, dim=-1))}
@@ -154,7 +149,7 @@ def lps(device: str, fast: bool) -> Score:
         runs = [token for before, token in zip([None, *ids], ids, strict=False) if token != before]
         return "".join(vocabulary[token] for token in runs if token != blank).replace(" ", "")
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         reference, degraded = clip.pair(16000)
         spoken, heard = phonemes(reference), phonemes(degraded)
         if not spoken:
@@ -181,7 +176,7 @@ def sbert(device: str, fast: bool) -> Score:
         states = model(wave, output_hidden_states=True).hidden_states[SPEECH_BERT_LAYER][0]
         return torch.nn.functional.normalize(states, dim=-1)  # (frames, dim)
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         with torch.inference_mode():
             reference, degraded = (frames(signal) for signal in clip.pair(16000))
             return {"sbert": float((degraded @ reference.T).max(dim=1).values.mean())}

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from sqa_data.labellers import Score
-from sqa_data.labellers.clip import Clip, ClipError
+from sqa_data.labellers.signals import ClipError, Signals
+
+STOI_RATE = 10_000  # Hz: what `pystoi` resamples to
 
 
 def pesq(device: str, fast: bool) -> Score:
@@ -30,8 +32,8 @@ def pesqc2(device: str, fast: bool) -> Score:
 
 
 def _pesq(label: str, package: Any) -> Score:
-    def score(clip: Clip) -> dict[str, float]:
-        rate, mode = (8000, "nb") if clip.channels()[1] == 8000 else (16000, "wb")
+    def score(clip: Signals) -> dict[str, float]:
+        rate, mode = (8000, "nb") if clip.rate == 8000 else (16000, "wb")
         reference, degraded = _heard(clip, *clip.pair(rate))
         try:
             return {label: float(package.pesq(rate, reference, degraded, mode))}
@@ -56,8 +58,8 @@ def estoi(device: str, fast: bool) -> Score:
 def _stoi(label: str, extended: bool) -> Score:
     import pystoi
 
-    def score(clip: Clip) -> dict[str, float]:
-        rate = clip.channels()[1]
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.simple_rate(STOI_RATE)
         reference, degraded = clip.pair(rate)
         if not reference.any():  # the package scores the noise that it adds itself
             raise ClipError(f"{clip.path}: the reference is silent: there is nothing to compare")
@@ -79,7 +81,7 @@ def sdr(device: str, fast: bool) -> Score:
     """
     import fast_bss_eval
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         reference, degraded = (signal[None] for signal in _spoken_pair(clip))
         return {"sdr": float(fast_bss_eval.sdr(reference, degraded, clamp_db=50.0)[0])}
 
@@ -89,7 +91,7 @@ def sdr(device: str, fast: bool) -> Score:
 def si_sdr(device: str, fast: bool) -> Score:
     """Scale-invariant SDR in dB (Le Roux et al. 2019), means removed, at the clip's rate."""
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         reference, degraded = (signal - signal.mean() for signal in _spoken_pair(clip))
         target = reference * (degraded @ reference) / (reference @ reference)
         error, power = float(np.sum((degraded - target) ** 2)), float(np.sum(target**2))
@@ -109,10 +111,8 @@ def lsd(device: str, fast: bool) -> Score:
     reference by least squares; root mean square over frequency, mean over time.
     """
 
-    def score(clip: Clip) -> dict[str, float]:
-        rate = clip.channels()[1]
-        reference, degraded = _spoken_pair(clip)
-        return {"lsd": log_spectral_distance(reference, degraded, rate)}
+    def score(clip: Signals) -> dict[str, float]:
+        return {"lsd": log_spectral_distance(*_spoken_pair(clip), clip.rate)}
 
     return score
 
@@ -149,8 +149,8 @@ def mcd(device: str, fast: bool) -> Score:
         frames = np.lib.stride_tricks.sliding_window_view(signal, 1024)[::256] * window
         return np.stack([pysptk.mcep(frame, order, alpha, eps=1e-6, etype=1) for frame in frames])
 
-    def score(clip: Clip) -> dict[str, float]:
-        rate = clip.channels()[1]
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.rate
         if rate not in MCEP:
             raise ClipError(
                 f"{clip.path}: mcd has no setting for {rate} Hz; expected one of {', '.join(map(str, MCEP))}"
@@ -181,13 +181,13 @@ def _magnitudes(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
     return np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window, axis=1))
 
 
-def _spoken_pair(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+def _spoken_pair(clip: Signals) -> tuple[np.ndarray, np.ndarray]:
     """Both signals at the clip's rate, in float64."""
-    reference, degraded = clip.pair(clip.channels()[1])
+    reference, degraded = clip.pair()
     return _heard(clip, reference.astype(np.float64), degraded.astype(np.float64))
 
 
-def _heard(clip: Clip, reference: np.ndarray, degraded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _heard(clip: Signals, reference: np.ndarray, degraded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for name, signal in (("reference", reference), ("clip", degraded)):
         if not signal.any():
             raise ClipError(f"{clip.path}: the {name} is silent: there is nothing to compare")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sqa_data.labellers import Score
-from sqa_data.labellers.clip import Clip, ClipError
+from sqa_data.labellers.signals import ClipError, Signals
 
 RATE = 16000
 WINDOW = int(9.01 * RATE)
@@ -26,7 +26,7 @@ def dnsmos(device: str, fast: bool) -> Score:
     session = _session(package, "dnsmos_models/sig_bak_ovr.onnx")
     polynomials = package.DNSMOS.get_polyfit_val
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         windows = _dnsmos_windows(_within_full_scale(clip))
         raw = np.concatenate([session.run(None, {"input_1": window[None]})[0] for window in windows])
         sig, bak, ovrl = np.mean([polynomials(None, *row, False) for row in raw], axis=0)
@@ -42,7 +42,7 @@ def dnsmos_p808(device: str, fast: bool) -> Score:
     session = _session(package, "dnsmos_models/model_v8.onnx")
     features = package.DNSMOS.audio_melspec
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         windows = _dnsmos_windows(_within_full_scale(clip))
         mels = [features(None, audio=window[:-160])[None].astype(np.float32) for window in windows]
         return {"dnsmos_p808": float(np.mean([session.run(None, {"input_1": mel})[0] for mel in mels]))}
@@ -62,7 +62,7 @@ def plcmos(device: str, fast: bool) -> Score:
     session = _session(package, "plcmos_models/plcmos_v2.onnx")
     raters = np.random.default_rng(0).standard_normal((15, 1, 64)).astype(np.float32)
 
-    def score(clip: Clip) -> dict[str, float]:
+    def score(clip: Signals) -> dict[str, float]:
         features = model.stft_transform(_within_full_scale(clip))[None, None].astype(np.float32)
         if features.shape[2] < PLCMOS_FRAMES:  # (1, 1, frames, bins)
             raise ClipError(
@@ -84,7 +84,7 @@ def _session(package: Any, weights: str) -> Any:
     )
 
 
-def _within_full_scale(clip: Clip) -> np.ndarray:
+def _within_full_scale(clip: Signals) -> np.ndarray:
     samples = clip.samples(RATE)
     if np.abs(samples).max() > 1:
         raise ClipError(

@@ -1,0 +1,207 @@
+"""The work on clips, here or in processes of their own: a clip that crashes a library costs no more than itself."""
+
+import importlib
+import math
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import cast
+
+import filelock
+
+from sqa_data.annotate.job import Task
+from sqa_data.annotate.log import Key, Result
+from sqa_data.audio import AudioError
+from sqa_data.errors import DataError
+from sqa_data.labellers import Adapter, ClipError, Score, Signals, adapter_of
+
+Done = list[tuple[Key, Result]]
+# a worker is one thread: clips run side by side, not matrix products
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def run(tasks: Sequence[Task], jobs: int, device: str, fast: bool) -> Iterator[Done]:
+    """The results of each task, as they are finished."""
+    if jobs <= 1:
+        listener = Listener(device, fast)
+        yield from map(listener.measure, tasks)
+        return
+    queue = iter(tasks)
+    while suspects := (yield from _in_pool(queue, jobs, device, fast)):
+        # A worker died. One result at a time: what kills a worker of its own is to blame.
+        single = [Task(task.path, task.reference, [entry]) for task in suspects for entry in task.results]
+        fatal: list[Task] = []
+        for task in single:
+            fatal += yield from _in_pool(iter([task]), 1, device, fast)
+        if len(fatal) == len(single) > 1:
+            raise DataError(
+                "worker processes die whatever they do (out of memory, or a broken library); what is done is "
+                "kept: run the same command again, with fewer --jobs"
+            )
+        for task in fatal:
+            [(label, key)] = task.results
+            yield [(key, Result({}, f"{task.path}: {label}: the process died (crash, or out of memory)"))]
+
+
+class Listener:
+    """One process's labellers, each loaded when it is first needed."""
+
+    def __init__(self, device: str, fast: bool) -> None:
+        self.device, self.fast = device, fast
+        self._scores: dict[str, Score] = {}
+
+    def measure(self, task: Task) -> Done:
+        """All results of one clip. What a library raises about the clip is a result, never averaged over."""
+        clip = Signals(
+            task.path, task.reference
+        )  # holds the decoded audio, so it lives no longer than this call
+        done = []
+        for label, key in task.results:
+            score = self._score(adapter_of(label))
+            try:
+                values = score(clip)
+                wrong = [name for name, value in values.items() if not math.isfinite(value)]
+                error = f"{clip.path}: {', '.join(wrong)}: not a finite number" if wrong else None
+                result = Result({} if wrong else values, error)
+            except (ClipError, AudioError) as error:
+                result = Result({}, str(error))
+            except _library_errors() as error:
+                # the library met a clip that it was not made for
+                result = Result({}, f"{clip.path}: {label}: {type(error).__name__}: {error}")
+            done.append((key, result))
+        return done
+
+    def _score(self, adapter: Adapter) -> Score:
+        if adapter.load not in self._scores:
+            self._scores[adapter.load] = load(adapter, self.device, self.fast)
+        return self._scores[adapter.load]
+
+
+def load(adapter: Adapter, device: str, fast: bool) -> Score:
+    """Make an adapter ready; `DataError` where a package, weights or the device are not there."""
+    labels = ", ".join(adapter.labels)
+    # of several processes of a user one downloads the weights and the others find them, not half of them
+    user = os.getuid() if hasattr(os, "getuid") else ""  # Windows: the folder is the user's own
+    downloading = Path(tempfile.gettempdir()) / f"sqa-data-weights-{user}.lock"
+    try:
+        with filelock.FileLock(downloading) if adapter.module == "from_hub" else nullcontext():
+            function = getattr(importlib.import_module(f"sqa_data.labellers.{adapter.module}"), adapter.name)
+            return cast(Score, function(device, fast))
+    except ImportError as error:
+        raise DataError(f"{labels}: {error}; {adapter.install}") from error
+    except OSError as error:
+        raise DataError(
+            f"{labels}: cannot load its weights: {error}; they come from the network once: "
+            "connect, or bring the cache of a machine that has them"
+        ) from error
+    except (RuntimeError, AssertionError) as error:  # torch, of a device that is not there
+        said = str(error).partition("\n")[0]
+        raise DataError(f"{labels}: cannot run on {device!r}: {said}") from error
+
+
+def _library_errors() -> tuple[type[Exception], ...]:
+    """What libraries raise about their input. onnxruntime's errors have no base but `Exception`."""
+    usual = (ValueError, RuntimeError, ArithmeticError, LookupError, AssertionError)
+    onnxruntime = sys.modules.get("onnxruntime.capi.onnxruntime_pybind11_state")
+    named = vars(onnxruntime).values() if onnxruntime else ()
+    return (*usual, *(kind for kind in named if isinstance(kind, type) and issubclass(kind, Exception)))
+
+
+# ---- worker processes ------------------------------------------------------------------------------
+
+
+def _in_pool(queue: Iterator[Task], jobs: int, device: str, fast: bool) -> Generator[Done, None, list[Task]]:
+    """Work in processes. Returns, where one of these died, the tasks that were under way."""
+    waiting: dict[Future[Done], Task] = {}
+    lost: list[Task] = []
+    failure: BaseException | None = None
+    with _environment(ONE_THREAD):
+        pool = ProcessPoolExecutor(
+            jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(device, fast)
+        )
+        try:
+            while True:
+                while not lost and len(waiting) < 4 * jobs and (task := next(queue, None)) is not None:
+                    try:
+                        with _ctrl_c_later():
+                            waiting[pool.submit(_measure, task)] = task
+                    except BrokenProcessPool:
+                        lost.append(task)
+                if not waiting:
+                    return lost
+                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                    task = waiting.pop(future)
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        lost.append(task)
+                    elif error is None:
+                        yield future.result()  # also of those that end beside a failing one
+                    else:
+                        failure = error
+                if failure is not None:
+                    raise failure
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _environment(changed: dict[str, str]) -> Iterator[None]:
+    """Other environment variables for the processes that are started in the block."""
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block: a worker that starts in it would print a traceback for it.
+
+    The worker inherits that, so that Ctrl-C is ours alone to handle. Windows has no signal masks: there the worker
+    ignores Ctrl-C from its first line on.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_listener: Listener | None = None  # of this worker process
+
+
+def _start_worker(device: str, fast: bool) -> None:
+    global _listener
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _listener = Listener(device, fast)
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed with -9 tells nobody."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _measure(task: Task) -> Done:
+    assert _listener is not None  # `_start_worker` ran before
+    return _listener.measure(task)

@@ -1,0 +1,248 @@
+"""What to make: a whole corpus of chains, drawn with talkers, noises and some kinds kept apart between the splits."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sqa_data.audio import look
+from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, SUPPRESSORS, Step
+from sqa_data.errors import DataError
+from sqa_data.ids import SUFFIXES
+from sqa_data.tables import read_rows
+
+
+@dataclass(frozen=True)
+class CleanSpeech:
+    """One clean recording: its file, talker, and whether it is clean enough to be a reference."""
+
+    path: Path
+    talker: str
+    is_reference: bool = True
+
+
+@dataclass(frozen=True)
+class DegradeConfig:
+    """What to draw. Counts are clips per split; everything else follows from `seed`."""
+
+    train: int = 1000
+    dev: int = 100
+    test: int = 200
+    seed: int = 1
+    max_seconds: float = 5.0  # longer speech is cut at a random place
+    max_steps: int = 4
+    held_out_kinds: tuple[str, ...] = HELD_OUT_KINDS
+    held_out_share: float = 0.12  # of talkers for dev and for test each, and of noise labels for test
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """One clip to render: all that its audio depends on."""
+
+    sample_id: str
+    split: str
+    source: CleanSpeech
+    start: float  # seconds into the source
+    seconds: float
+    chain: tuple[Step, ...]
+    noises: tuple[Path, ...] = field(repr=False, default=())
+
+    @property
+    def system_id(self) -> str:
+        """The chain's kinds: clips of one system share how they were degraded, not how hard."""
+        return "+".join(step.kind for step in self.chain) or "clean"
+
+
+def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[CleanSpeech]:
+    """The speech files of a folder with their talkers.
+
+    With a `manifest.csv` (columns `path`, `speaker`; optional `snr_proxy_db`, below `reference_snr_db` a clip
+    is used but not as a reference), its rows under the folder; without, every audio file, the talker being
+    its parent folder.
+    """
+    folder = Path(folder)
+    table = _table(folder)
+    if table is None:
+        found = [CleanSpeech(path, path.parent.name) for path in _audio_files(folder)]
+    else:
+        found = [
+            CleanSpeech(row.path, row.speaker, row.snr_db >= reference_snr_db) for row in table if row.speaker
+        ]
+    if not found:
+        raise DataError(
+            f"{folder}: no speech found; expected audio files in folders by talker, or manifest.csv"
+        )
+    return found
+
+
+def read_noises(folder: str | Path) -> dict[Path, str]:
+    """The noise recordings of a folder and the label of each.
+
+    The label is column `label` or `language` of `manifest.csv`, else the folder.
+    """
+    folder = Path(folder)
+    table = _table(folder)
+    if table is None:
+        found = {path: path.parent.name for path in _audio_files(folder)}
+    else:
+        found = {row.path: row.label or row.path.parent.name for row in table if not row.speaker}
+    if not found:
+        raise DataError(f"{folder}: no noise recordings found; expected audio files")
+    return found
+
+
+def make_plan(
+    sources: Sequence[CleanSpeech], noises: Mapping[Path, str], config: DegradeConfig
+) -> list[PlannedClip]:
+    """Draw every clip of the corpus; of the audio only the duration is asked, so the plan is quick and repeatable.
+
+    Talkers are in one split each; test noises have labels that train and dev never meet; the held-out kinds
+    are in about half of the test clips and nowhere else.
+    """
+    unknown = set(config.held_out_kinds) - set(KINDS)
+    if unknown:
+        raise DataError(f"unknown degradation {sorted(unknown)}; known: {', '.join(KINDS)}")
+    rng = np.random.default_rng([config.seed, 0])
+    split_of = _split_talkers(sources, config, rng)
+    labels = sorted(set(noises.values()))
+    rng.shuffle(labels)
+    test_labels = set(labels)
+    if len(labels) > 1:
+        test_labels = set(labels[: max(1, round(len(labels) * config.held_out_share))])
+
+    clips = []
+    for number, (split, count) in enumerate(
+        (("train", config.train), ("dev", config.dev), ("test", config.test))
+    ):
+        mine = [source for source in sources if split_of[source.talker] == split]
+        own_noises = sorted(p for p, label in noises.items() if (label in test_labels) == (split == "test"))
+        drawer = _Drawer(split, number, mine, own_noises, config)
+        clips += [drawer.draw(index) for index in range(count)]
+    return clips
+
+
+def _split_talkers(
+    sources: Sequence[CleanSpeech], config: DegradeConfig, rng: np.random.Generator
+) -> dict[str, str]:
+    """talker -> split"""
+    talkers = sorted({source.talker for source in sources})
+    rng.shuffle(talkers)
+    held = max(1, round(len(talkers) * config.held_out_share))
+    if len(talkers) < 2 * held + 1:
+        raise DataError(f"found {len(talkers)} talker(s); expected at least 3, one for each split")
+    return (
+        dict.fromkeys(talkers, "train")
+        | dict.fromkeys(talkers[:held], "dev")
+        | dict.fromkeys(talkers[held : 2 * held], "test")
+    )
+
+
+class _Drawer:
+    """Draws the clips of one split, from its own talkers, noises and kinds, with its own random stream."""
+
+    def __init__(
+        self,
+        split: str,
+        number: int,
+        sources: Sequence[CleanSpeech],
+        noises: Sequence[Path],
+        config: DegradeConfig,
+    ) -> None:
+        self.split, self.sources, self.noises, self.config = split, sources, tuple(noises), config
+        self.rng = np.random.default_rng([config.seed, 1, number])
+        self.seconds = [_duration_s(source.path) for source in sources]
+        self.of_talker: dict[str, list[int]] = {}
+        for index, source in enumerate(sources):
+            self.of_talker.setdefault(source.talker, []).append(index)
+        # a talker's turn comes as often as the square root of what there is of that talker
+        self.talkers = sorted(self.of_talker)
+        speech_s = [sum(self.seconds[i] for i in self.of_talker[name]) for name in self.talkers]
+        self.weight = np.sqrt(speech_s)
+        self.kinds = [
+            kind
+            for kind in KINDS
+            if (split == "test" or kind not in config.held_out_kinds) and (noises or kind != "noise")
+        ]
+
+    def draw(self, index: int) -> PlannedClip:
+        """The clip that is the `index`-th of the split. The order of the draws is part of what a seed means."""
+        rng, longest = self.rng, self.config.max_seconds
+        talker = self.talkers[int(rng.choice(len(self.talkers), p=self.weight / self.weight.sum()))]
+        picked = int(rng.choice(self.of_talker[talker]))
+        wanted = longest * (1.0 if rng.random() < 0.8 else float(rng.uniform(0.4, 1)))
+        length = min(self.seconds[picked], wanted)
+        start = float(rng.uniform(0, self.seconds[picked] - length))
+        chain = self._chain(unseen=self.split == "test" and index % 2 == 1)
+        return PlannedClip(
+            f"{self.split}-{index:06d}",
+            self.split,
+            self.sources[picked],
+            round(start, 3),
+            round(length, 3),
+            chain,
+            self.noises,
+        )
+
+    def _chain(self, unseen: bool) -> tuple[Step, ...]:
+        rng, config = self.rng, self.config
+        steps = min(int(rng.choice(5, p=(0.03, 0.42, 0.32, 0.16, 0.07))), config.max_steps)
+        drawn = rng.choice(self.kinds, size=min(steps, len(self.kinds)), replace=False).tolist()
+        if unseen and config.held_out_kinds:
+            drawn = [*drawn[: config.max_steps - 1], str(rng.choice(config.held_out_kinds))]
+        chosen = set(drawn)
+        if chosen & set(SUPPRESSORS) and not any(KINDS[kind][0] == 1 for kind in chosen):
+            # a suppressor has something to suppress
+            chosen.add("noise" if "noise" in self.kinds else "coloured-noise")
+        ordered = sorted(chosen, key=lambda kind: (KINDS[kind][0], kind))
+        # chains of many mild steps and single hard ones both occur; long chains lean to the mild side
+        lean = 1 + 0.35 * max(0, len(ordered) - 1)
+        return tuple(Step(kind, round(float(rng.random() ** lean), 4)) for kind in ordered)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _duration_s(path: Path) -> float:
+    return look(path).duration_s
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: not a folder")
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of a `manifest.csv`."""
+
+    path: Path
+    speaker: str
+    snr_db: float
+    label: str
+
+
+def _table(folder: Path) -> list[_Row] | None:
+    """Rows of the nearest `manifest.csv` (in the folder or the one above) whose files lie under the folder."""
+    for base in (folder, folder.parent):
+        file = base / "manifest.csv"
+        if not file.is_file():
+            continue
+        inside, found = folder.resolve(), []
+        columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?"]
+        for line, (path, speaker, snr_db, label, language) in read_rows(file, columns):
+            try:
+                row = _Row(base / path, speaker, float(snr_db or math.inf), label or language)
+            except ValueError:
+                raise DataError(
+                    f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"
+                ) from None
+            if row.path.resolve().is_relative_to(inside):
+                found.append(row)
+        return found
+    return None

@@ -1,0 +1,101 @@
+"""One clip as labellers hear it: decoded once, at any rate, with its reference."""
+
+import functools
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sqa_data.audio import hear, mixed
+from sqa_data.errors import DataError
+
+# input times output samples of one period of a resampling: what a table of all its phases holds. 44.1 to 16 kHz
+# has 70,560; 15,949 Hz to 16 kHz would have 255 million, gigabytes in packages that build such a table
+MOST_PHASES = 1 << 23
+
+
+class ClipError(DataError):
+    """This clip cannot be scored, for the reason given: it becomes an error row, and the others go on."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """A degraded clip and, for full-reference metrics, its reference; `AudioError` where one cannot be read."""
+
+    path: Path
+    reference: Path | None = None
+    _at_rates: dict[tuple[Path, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @functools.cached_property
+    def rate(self) -> int:
+        """The clip's own rate in Hz."""
+        return self._decoded[1]
+
+    def simple_rate(self, wanted: int) -> int:
+        """The clip's own rate, for packages that resample to `wanted` Hz themselves.
+
+        Of a rate whose ratio to `wanted` has large terms it is `wanted`: their memory grows with these terms.
+        """
+        common = math.gcd(self.rate, wanted)
+        return wanted if self.rate // common * (wanted // common) > MOST_PHASES else self.rate
+
+    def channels(self, rate: int | None = None) -> np.ndarray:
+        """All channels (channels, samples), float32, at `rate` Hz (None: the clip's own)."""
+        samples, found = self._decoded
+        if rate is None or rate == found:
+            return samples.T
+        return np.stack([_resampled(self.path, channel, found, rate) for channel in samples.T])
+
+    def samples(self, rate: int | None = None) -> np.ndarray:
+        """Mono float32 (samples,) at `rate` Hz: the mean of the channels, by soxr HQ as librosa resamples."""
+        return self._at(self.path, self.rate if rate is None else rate)
+
+    def pair(self, rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(reference, degraded) at `rate` Hz, same length: the longer one loses its end, at most 5 % of it.
+
+        `ClipError` where the two differ by more, since full-reference metrics need aligned signals.
+        """
+        if self.reference is None:
+            raise ClipError(f"{self.path}: has no reference")
+        rate = self.rate if rate is None else rate
+        reference, degraded = self._at(self.reference, rate), self._at(self.path, rate)
+        short, long = sorted((len(reference), len(degraded)))
+        if short < 0.95 * long:
+            raise ClipError(
+                f"{self.path}: {len(degraded) / rate:.2f} s, but its reference {self.reference} has "
+                f"{len(reference) / rate:.2f} s; expected the same speech, aligned"
+            )
+        return reference[:short], degraded[:short]
+
+    @functools.cached_property
+    def _decoded(self) -> tuple[np.ndarray, int]:
+        """(samples, channels) and the rate."""
+        heard = hear(self.path)
+        return heard.samples, heard.sample_rate
+
+    def _at(self, path: Path, rate: int) -> np.ndarray:
+        if (path, rate) not in self._at_rates:
+            if path == self.path:
+                samples, found = self._decoded
+            else:
+                heard = hear(path)
+                samples, found = heard.samples, heard.sample_rate
+            self._at_rates[path, rate] = _resampled(path, mixed(samples), found, rate)
+        return self._at_rates[path, rate]
+
+
+def _resampled(path: Path, mono: np.ndarray, found: int, rate: int) -> np.ndarray:
+    """(samples,) at `found` Hz -> (samples,) at `rate` Hz."""
+    if found == rate:
+        return mono
+    try:
+        import soxr
+    except ImportError as error:
+        raise DataError(
+            f"{path}: {found} Hz, the metric wants {rate} Hz, and resampling needs soxr: "
+            "pip install 'sqa-data[annotate]'"
+        ) from error
+    length = -(-len(mono) * rate // found)
+    changed = soxr.resample(mono, found, rate, quality="HQ")[:length]
+    return np.pad(changed, (0, length - len(changed)))

@@ -420,15 +420,12 @@ def test_only_regular_files_are_opened(corpus: Path) -> None:
         (folder / name).symlink_to("/dev/zero")
     (folder / "noisy 5.wav").unlink()
     (folder / "noisy 5.wav").mkdir()
-    rows = read_manifest(corpus)
-    write_manifest(corpus, [*rows, Utterance("/nul\0.wav", "u6", 1.0, {}, extra=rows[0].extra)])
     summary = annotate(corpus, ["si_sdr"])
     assert summary.labelled == {"si_sdr": 1}
     errors = {row["sample_id"]: row["error"] for row in summary.errors}
-    assert set(errors) == {"u1", "u2", "u3", "u4", "u5", "u6"}
-    for sample_id in ("u1", "u2", "u3", "u4", "u5"):
-        assert "cannot read the audio: not a regular file" in errors[sample_id]
-    assert r"'/nul\x00.wav': cannot read the audio: embedded null" in errors["u6"]
+    assert set(errors) == {"u1", "u2", "u3", "u4", "u5"}
+    for error in errors.values():
+        assert "cannot read the audio: not a regular file" in error
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")

@@ -86,6 +86,7 @@ def test_the_command_line_uses_it(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def speech(shared: Path) -> list[np.ndarray]:
     """Eight clean clips of as many talkers, 16 kHz, -26 dBFS."""
+    from sqa_data.degrade.render import cut
 
     folders = (
         "kerstin_de",
@@ -98,7 +99,7 @@ def speech(shared: Path) -> list[np.ndarray]:
         "cmu_arctic",
     )
     return [
-        _cut(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5)
+        cut(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5)
         for name in folders
     ]
 
@@ -168,7 +169,7 @@ def test_it_knows_how_sure_it_is(predictor: sqa_model.Predictor, shared: Path) -
         sources, d.read_noises(shared / "speech" / "noise"), d.DegradeConfig(0, 0, 60, seed=99)
     )
     waves = [
-        d.degrade(d._cut(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(
+        d.degrade(d.cut(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(
             np.float32
         )
         for i, c in enumerate(plan)

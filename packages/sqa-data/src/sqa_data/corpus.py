@@ -131,8 +131,7 @@ def get_corpus(name: str) -> Corpus:
 
 
 def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
-    """Where below RAW/NAME the corpus lies: unpacked here, unpacked by hand, or with its root folder
-    stripped.
+    """Where below RAW/NAME the corpus lies: unpacked here or by hand, with or without its root folder.
 
     The first folder, at most three levels down, in which every label file of the corpus exists.
     """

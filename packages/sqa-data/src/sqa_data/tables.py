@@ -9,11 +9,11 @@ from sqa_data.errors import DataError
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[int, list[str]]]:
-    """(line, the values of `columns` in that order) of a comma-separated file; BOM and blank lines are
-    skipped.
+    """(line, the values of `columns` in that order) of a comma-separated file.
 
-    Columns are named by the header, whose case does not matter; a column written "name?" may be missing, its
-    values are then "". Without `columns` the file has no header and the whole row is given.
+    A byte order mark and blank lines are skipped. Columns are named by the header, whose case does not matter; a
+    column written "name?" may be missing, its values are then "". Without `columns` the file has no header and the
+    whole row is given.
     """
     with _open(path) as file:
         reader = csv.reader(file)

@@ -19,6 +19,8 @@ from sqa_data.atomic import atomic_write
 from sqa_data.manifest import Utterance, write_manifest
 from sqa_data.shares import Share
 
+ALL = Share()
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -42,7 +44,7 @@ def annotate(
     jobs: int = 1,
     device: str = "cpu",
     fast: bool = False,
-    share: Share | None = None,
+    share: Share = ALL,
     overwrite: bool = False,
     retry_errors: bool = False,
     relative: bool = False,
@@ -62,12 +64,10 @@ def annotate(
     manifest from what the log has. `progress(done, total)`: called as clips are finished.
 
     A clip that fails becomes an error row and is not tried again unless `retry_errors`. Raises `DataError`
-    for what stops everything: unknown metric, package not installed, no reference at all, log of another
-    program.
+    for what stops everything: unknown metric, package not installed, no reference, log of another program.
     """
     manifest = Path(manifest)
     out = Path(out) if out is not None else manifest.with_suffix(".labelled.jsonl")
-    share = share or Share()
     job = read_job(manifest, metrics, reference, fast, overwrite)
     log = Path(f"{out}.log")
     log.parent.mkdir(parents=True, exist_ok=True)

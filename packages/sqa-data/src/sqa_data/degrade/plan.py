@@ -127,7 +127,7 @@ def make_plan(
 def _split_talkers(
     sources: Sequence[CleanSpeech], config: DegradeConfig, rng: np.random.Generator
 ) -> dict[str, str]:
-    """talker -> split"""
+    """The split of each talker."""
     talkers = sorted({source.talker for source in sources})
     rng.shuffle(talkers)
     held = max(1, round(len(talkers) * config.held_out_share))

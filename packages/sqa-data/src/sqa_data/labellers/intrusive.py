@@ -16,8 +16,9 @@ STOI_RATE = 10_000  # Hz: what `pystoi` resamples to
 
 
 def pesq(device: str, fast: bool) -> Score:
-    """PESQ as MOS-LQO (ITU-T P.862.2), wide band at 16 kHz, by `pesq`; clips of 8 kHz are narrow band
-    (P.862.1).
+    """PESQ as MOS-LQO (ITU-T P.862.2), wide band at 16 kHz, by `pesq`.
+
+    Clips of 8 kHz are narrow band (P.862.1).
     """
     import pesq as package
 
@@ -76,8 +77,9 @@ def _stoi(label: str, extended: bool) -> Score:
 
 
 def sdr(device: str, fast: bool) -> Score:
-    """Signal-to-distortion ratio in dB (BSS Eval v3, 512 taps; Vincent et al. 2006), by `fast_bss_eval`,
-    within ±50 dB.
+    """Signal-to-distortion ratio in dB, within ±50 dB, by `fast_bss_eval`.
+
+    BSS Eval v3 with 512 taps (Vincent et al. 2006).
     """
     import fast_bss_eval
 
@@ -118,9 +120,7 @@ def lsd(device: str, fast: bool) -> Score:
 
 
 def log_spectral_distance(reference: np.ndarray, degraded: np.ndarray, rate: int) -> float:
-    """LSD of two aligned signals (samples,), in natural-log power units; 0 where they are the same up to
-    scale.
-    """
+    """LSD of two aligned signals (samples,), in natural-log power units; 0 where only their scales differ."""
     tiny = 1e-8
     degraded = degraded * (np.sum(reference * degraded) / (np.sum(degraded**2) + tiny))
     size, hop = int(rate * 0.032), int(rate * 0.016)
@@ -130,11 +130,10 @@ def log_spectral_distance(reference: np.ndarray, degraded: np.ndarray, rate: int
 
 
 def mcd(device: str, fast: bool) -> Score:
-    """Mel-cepstral distortion in dB as the URGENT challenges and ESPnet define it, at the clip's rate, by
-    `pysptk`.
+    """Mel-cepstral distortion in dB as the URGENT challenges and ESPnet define it, by `pysptk`.
 
-    Frames of 1024 samples every 256; cepstra aligned by `fastdtw`; the energy coefficient counts; the
-    degraded clip is first scaled to the reference by least squares.
+    At the clip's rate, frames of 1024 samples every 256; cepstra aligned by `fastdtw`; the energy coefficient
+    counts; the degraded clip is first scaled to the reference by least squares.
     """
     import fastdtw
     import scipy.spatial.distance

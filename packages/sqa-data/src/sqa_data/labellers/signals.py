@@ -41,11 +41,18 @@ class Signals:
         return wanted if self.rate // common * (wanted // common) > MOST_PHASES else self.rate
 
     def channels(self, rate: int | None = None) -> np.ndarray:
-        """All channels (channels, samples), float32, at `rate` Hz (None: the clip's own)."""
+        """All channels (channels, samples), float32, at `rate` Hz (None: the clip's own).
+
+        By Fourier transform, since it keeps the whole band: soxr's gentle slope at the top of it costs a clip of
+        15,949 Hz half a point of Distill-MOS.
+        """
         samples, found = self._decoded
         if rate is None or rate == found:
             return samples.T
-        return np.stack([_resampled(self.path, channel, found, rate) for channel in samples.T])
+        import scipy.signal
+
+        length = -(-len(samples) * rate // found)
+        return np.ascontiguousarray(scipy.signal.resample(samples.T, length, axis=1), np.float32)
 
     def samples(self, rate: int | None = None) -> np.ndarray:
         """Mono float32 (samples,) at `rate` Hz: the mean of the channels, by soxr HQ as librosa resamples."""

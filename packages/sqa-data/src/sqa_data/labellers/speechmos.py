@@ -1,6 +1,4 @@
-"""DNSMOS P.835 and P.808 (Reddy et al. 2021, 2022) and PLCMOS (Diener et al. 2023), with the weights in
-`speechmos`.
-"""
+"""DNSMOS P.835, P.808 (Reddy et al. 2021, 2022) and PLCMOS (Diener et al. 2023): the weights in `speechmos`."""
 
 from pathlib import Path
 from typing import Any

@@ -79,5 +79,5 @@ def probe(sample_rate: int) -> list[torch.Tensor]:
 def _has_bfloat16(device: torch.device) -> bool:
     """Whether the processor multiplies bfloat16 matrices in hardware."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))

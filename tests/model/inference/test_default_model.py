@@ -160,18 +160,16 @@ def test_it_knows_how_sure_it_is(predictor: sqa_model.Predictor, shared: Path) -
     import io
 
     import torch
-    from sqa_data.degrade import render as d
+    from sqa_data.degrade.kinds import degrade
+    from sqa_data.degrade.plan import DegradeConfig, make_plan, read_noises, read_speech
+    from sqa_data.degrade.render import cut
 
     with contextlib.redirect_stdout(io.StringIO()):
         teacher = distill_mos.ConvTransformerSQAModel().eval()
-    sources = d.read_sources(shared / "speech" / "speech")
-    plan = d.make_plan(
-        sources, d.read_noises(shared / "speech" / "noise"), d.DegradeConfig(0, 0, 60, seed=99)
-    )
+    sources, noises = read_speech(shared / "speech" / "speech"), read_noises(shared / "speech" / "noise")
+    plan = make_plan(sources, noises, DegradeConfig(0, 0, 60, seed=99))
     waves = [
-        d.degrade(d.cut(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(
-            np.float32
-        )
+        degrade(cut(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(np.float32)
         for i, c in enumerate(plan)
     ]
     with torch.inference_mode():

@@ -200,7 +200,7 @@ DEEP = '{"audio_path": "a", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
             '{"audio_path": "a", "sample_id": "s"}\n{"audio_path": "b", "sample_id": "s"}',
             "2 clips are called 's': a, b",
         ),
-        ("w.scp", "only-an-id", "w.scp:1: found 'only-an-id'; expected 'sample_id path'"),
+        ("w.scp", "only-an-id", "w.scp:1: found 'only-an-id'; expected an id and a value"),
         ("w.scp", "id a\0b", "w.scp:1: found"),
         ("w.scp", "id sox in.wav -t wav - |", "w.scp:1: a command, .* commands are not run"),
     ],

@@ -96,7 +96,8 @@ def test_sheet_with_averages_and_errors(audio: Path) -> None:
 def test_kaldi(audio: Path) -> None:
     folder = audio / "kaldi"
     folder.mkdir()
-    (folder / "wav.scp").write_text("a wav dir/a.wav\nb wav dir/b.wav\n")  # paths with spaces
+    # paths with spaces, behind a byte order mark and a tab: as `predict` reads the same list
+    (folder / "wav.scp").write_bytes(b"\xef\xbb\xbfa wav dir/a.wav\nb\twav dir/b.wav\r\n")
     (folder / "utt2sys").write_text("a s1\nb s2\n")
     (folder / "utt2dur").write_text("a 0.100\n")
     (folder / "mos.scp").write_text("a 3.5\nb nan\n")
@@ -104,7 +105,7 @@ def test_kaldi(audio: Path) -> None:
     assert first == Utterance(str(audio / "wav dir" / "a.wav"), "a", 0.1, {"mos": 3.5}, "s1")
     assert (second.metrics, second.duration, second.sample_rate) == ({}, 0.1, 8000)
     (folder / "wav.scp").write_text("a\n")
-    with pytest.raises(DataError, match=r"wav\.scp:1: 'a'; expected an id and a value"):
+    with pytest.raises(DataError, match=r"wav\.scp:1: found 'a'; expected an id and a value"):
         convert(folder)
     with pytest.raises(DataError, match=r"expected a \.jsonl manifest, a \.csv of SHEET or a folder"):
         convert(audio / "wav dir" / "a.wav")

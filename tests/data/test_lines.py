@@ -17,7 +17,6 @@ from sqa_data.lines import (
     open_lines,
     parse_object,
     paths_of,
-    read_object,
     sample_id_of,
     spaced_json_line,
 )
@@ -80,8 +79,6 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 def test_what_is_no_object(line: bytes, message: str) -> None:
     with pytest.raises(Wrong, match=message):
         parse_object(line)
-    with pytest.raises(DataError, match=f"^f.jsonl:3: {message}"):
-        read_object(line, "f.jsonl:3")
 
 
 def test_what_is_read_although_it_is_not_json() -> None:
@@ -107,7 +104,7 @@ def test_every_file_name_survives(name: bytes, text: str) -> None:
         assert line.count(b"\n") == 1
         assert line.decode("utf-8")
         assert json.loads(line) == row
-        again = read_object(line, "x")
+        again = parse_object(line)
         assert again == row
         assert os.fsencode(again["audio_path"]) == name
 

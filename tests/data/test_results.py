@@ -97,6 +97,11 @@ def test_what_stands_of_an_earlier_run(tmp_path: Path) -> None:
     assert kept[None, None, "a"]["duration"] == 2.0
     with pytest.raises(DataError, match=r"has 2 rows of other clips, such as 'b'; pass another --out"):
         kept_results(path, keys("a"), MODEL)
+    rounded = MODEL.replace("float32", "bfloat16")
+    with pytest.raises(
+        DataError, match=f"was scored by model {MODEL}, this is {rounded}; go on with --dtype float32"
+    ):
+        kept_results(path, keys("a", "b", "c"), rounded)
     with pytest.raises(DataError, match=f"was scored by model {MODEL}, this is other; pass another"):
         kept_results(path, keys("a", "b", "c"), "other")
 

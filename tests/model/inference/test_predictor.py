@@ -18,7 +18,7 @@ import torch
 from published import SMALL, publish, reference
 from sqa_data.clip_list import ClipEntry
 from sqa_model import AudioError, InputWarning, ModelConfig, ModelError, MosModel, Predictor, predict
-from sqa_model.inference.windows import cut, shares
+from sqa_model.inference.windows import cut, nearest_parts
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLMConfig
 
@@ -288,7 +288,7 @@ def test_long_audio_is_the_weighted_mean_of_its_windows(model: MosModel) -> None
     wave = noise(25)
     long = Predictor(model, window_s=10)(wave, 16_000)
     windows = cut(len(wave), 160_000)
-    weights = [(s.stop - s.start) / len(wave) for s in shares(windows, len(wave))]
+    weights = [(s.stop - s.start) / len(wave) for s in nearest_parts(windows, len(wave))]
     parts = predict([wave[w] for w in windows], model, 16_000)
     expected = {k: sum(w * p[k] for w, p in zip(weights, parts, strict=True)) for k in long}
     assert len(windows) == 3

@@ -3,13 +3,13 @@
 import itertools
 
 import pytest
-from sqa_model.inference.windows import cut, shares
+from sqa_model.inference.windows import cut, nearest_parts
 
 
 @pytest.mark.parametrize("length", [1, 59, 60, 61, 100, 119, 1_000, 12_345])
 def test_windows_cover_everything_once(length: int) -> None:
     windows = cut(length, 60)
-    owned = shares(windows, length)
+    owned = nearest_parts(windows, length)
     assert [w.stop - w.start for w in windows] == [min(length, 60)] * len(windows)
     assert owned[0].start == 0
     assert owned[-1].stop == length

@@ -8,7 +8,6 @@ is given by name is a clip, be it readable or not, so that whoever reads it can 
 
 import glob
 import os
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,17 @@ from pathlib import Path
 
 from sqa_data.errors import DataError
 from sqa_data.ids import SUFFIXES, clip_ids
-from sqa_data.lines import BOM, JsonObject, Wrong, id_text, open_lines, parse_object, paths_of, sample_id_of
+from sqa_data.lines import (
+    BOM,
+    JsonObject,
+    Wrong,
+    id_text,
+    open_lines,
+    parse_object,
+    paths_of,
+    sample_id_of,
+    split_line,
+)
 
 Key = tuple[str | None, str | None, str]
 
@@ -125,7 +134,7 @@ def _expand(argument: str, passed_over: PassedOver) -> Iterator[ClipEntry]:
     elif argument.endswith(".scp"):
         base = os.path.dirname(argument)  # noqa: PTH120
         for number, line in open_lines(argument):
-            yield _of_scp(_text(line), f"{argument}:{number}", base)
+            yield _of_scp(line, f"{argument}:{number}", base)
     elif not os.path.lexists(argument) and glob.has_magic(argument):
         seen: set[str] = set()  # "**" matches a folder and what is in it
         for match in sorted(glob.glob(argument, recursive=True)):  # noqa: PTH207  Path.glob wants it relative
@@ -188,12 +197,9 @@ def _of_row(line: bytes, where: str, base: str, pairs: set[str]) -> list[ClipEnt
     return [ClipEntry(path, "", corpus=corpus) for path in new]
 
 
-def _of_scp(line: str, where: str, base: str) -> ClipEntry:
-    """The clip of a line of a Kaldi wav.scp, `sample_id path`; commands (a path that ends in |) are not run."""
-    sample_id, *rest = re.split(r"[ \t]+", line, maxsplit=1)
-    path = rest[0] if rest else ""
-    if not path or "\0" in line:
-        raise DataError(f"{where}: found {line!r}; expected 'sample_id path'")
+def _of_scp(line: bytes, where: str, base: str) -> ClipEntry:
+    """The clip of a line of a Kaldi wav.scp; commands (a path that ends in |) are not run."""
+    sample_id, path = split_line(line, where)
     if path.endswith("|"):
         raise DataError(
             f"{where}: a command, {path!r}; commands are not run, write its output to a file first"

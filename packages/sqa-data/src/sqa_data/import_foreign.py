@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from sqa_data.audio import look
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
+from sqa_data.lines import open_lines, split_line
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
 
@@ -88,8 +89,10 @@ def _add(manifest: Path, corpus: str, files: Iterable[tuple[str, str]]) -> Added
     unknown: set[str] = set()
     for label, content in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        for line, text in enumerate(content.splitlines(), start=1):
-            sample_id, value = _pair(text, f"{corpus}/{label}.scp", line)
+        for line, text in enumerate(content.split("\n"), start=1):
+            if not text.strip():
+                continue
+            sample_id, value = split_line(text.encode(), f"{corpus}/{label}.scp:{line}")
             if sample_id not in rows:
                 unknown.add(sample_id)
             elif value.lower() != "nan":  # how the baseline writes that there is none
@@ -174,18 +177,7 @@ def _kaldi(folder: Path, root: Path) -> Iterator[Utterance]:
 
 
 def _scp(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read: {error}") from error
-    return dict(_pair(text, str(path), line) for line, text in enumerate(lines, start=1) if text.strip())
-
-
-def _pair(text: str, path: str, line: int) -> tuple[str, str]:
-    key, _, value = text.strip().partition(" ")  # the value may hold spaces, as paths do
-    if not value.strip():
-        raise DataError(f"{path}:{line}: {text!r}; expected an id and a value")
-    return key, value.strip()
+    return dict(split_line(line, f"{path}:{number}") for number, line in open_lines(path))
 
 
 def _probed(utterance: Utterance) -> Utterance:

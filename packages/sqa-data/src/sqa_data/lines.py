@@ -7,6 +7,7 @@ and some are not UTF-8: what Python makes of such a byte (U+DC80..U+DCFF, `surro
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -53,14 +54,6 @@ def open_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
 def _at_once(path: str, flags: int) -> int:
     """Open without waiting for somebody to write into a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def read_object(line: bytes, where: str) -> JsonObject:
-    """The JSON object of a line; DataError that begins with `where` for anything else."""
-    try:
-        return parse_object(line)
-    except Wrong as error:
-        raise DataError(f"{where}: {error}") from None
 
 
 def parse_object(line: bytes, odd: Callable[[str], object] | None = None) -> JsonObject:
@@ -126,6 +119,21 @@ def spaced_json_line(row: Mapping[str, object], separators: tuple[str, str] = ("
         raise DataError(f"{row.get('sample_id')!r}: cannot be written as JSON: {error}") from error
     # only surrogates are not UTF-8, and the escape that this makes of one is JSON's
     return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def split_line(line: bytes, where: str) -> tuple[str, str]:
+    """The key and the rest of a line of one of Kaldi's tables, such as `utt1 wav/utt 1.wav`; DataError without both.
+
+    Bytes that are not UTF-8 are a file's name as the system has it.
+
+    >>> split_line(b"utt1\\twav/utt 1.wav\\n", "wav.scp:1")
+    ('utt1', 'wav/utt 1.wav')
+    """
+    text = line.decode("utf-8", "surrogateescape").strip(" \t\r\n")
+    key, *rest = re.split(r"[ \t]+", text, maxsplit=1)
+    if not rest or "\0" in text:
+        raise DataError(f"{where}: found {text!r}; expected an id and a value, such as 'utt1 wav/utt1.wav'")
+    return key, rest[0]
 
 
 def id_text(key: str, value: object) -> str | None:

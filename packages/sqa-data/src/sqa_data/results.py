@@ -106,7 +106,11 @@ def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
         )
     others = {row.get("model") for row in rows.values()} - {model}
     if others:
-        raise DataError(f"{path}: was scored by model {others.pop()}, this is {model}; pass another --out")
+        other = str(others.pop())
+        remedy = "pass another --out"
+        if other.rpartition("/")[0] == model.rpartition("/")[0]:  # the same weights
+            remedy = f"go on with --dtype {other.rpartition('/')[2]}, or {remedy}"
+        raise DataError(f"{path}: was scored by model {other}, this is {model}; {remedy}")
     return {key: row for key, row in rows.items() if "error" not in row}
 
 

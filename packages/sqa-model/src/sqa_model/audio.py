@@ -43,7 +43,6 @@ Speech = (
 
 SHORTEST_S = 0.025  # that the encoders need
 UNRELIABLE_S = 0.5
-LOUDEST = 2.0**32  # samples beyond the range of any integer are no sound
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _from_samples(samples: Samples, layout: Layout | None, *, one: bool) -> Tens
         raise AudioError(f"samples are {x.dtype}; expected floats in -1..1, int16, int32 or uint8")
     x = x.float()
     peak = max(abs(end.item()) for end in torch.aminmax(x.detach()))
-    if not peak < LOUDEST:  # true of NaN too
+    if not peak < files.LOUDEST:  # true of NaN too
         bad = x.numel() - int(x.isfinite().sum())
         if bad:
             raise AudioError(f"{bad} of {x.numel()} samples are NaN or infinite")

@@ -28,7 +28,7 @@ from sqa_model.errors import AudioError, ModelError
 from sqa_model.inference.options import check_options
 from sqa_model.inference.precision import pick_device, prepare
 from sqa_model.inference.read_ahead import read_ahead
-from sqa_model.inference.windows import cut, shares
+from sqa_model.inference.windows import cut, nearest_parts
 from sqa_model.network.model import MosModel
 
 Scores = dict[str, float]
@@ -293,7 +293,7 @@ class Predictor:
         if job.audio is None:
             return Prediction(error=job.error)
         length, rate = len(job.audio.samples), self.model.config.sample_rate
-        nearest = shares(job.windows[: job.main], length)
+        nearest = nearest_parts(job.windows[: job.main], length)
         weights = np.array([(share.stop - share.start) / length for share in nearest])
         scores = weights @ np.stack(job.scores[: job.main])
         seconds, warned = job.audio.duration_s, job.audio.warnings
@@ -302,7 +302,7 @@ class Predictor:
                 name for name, value in self._named(scores).items() if not np.isfinite(value)
             ] or self.names
             return Prediction({}, seconds, warned, error=f"the model's score is not finite: {', '.join(bad)}")
-        spans = shares(job.windows[job.main :], length)
+        spans = nearest_parts(job.windows[job.main :], length)
         timeline = (
             Span(span.start / rate, span.stop / rate, self._named(values))
             for span, values in zip(spans, job.scores[job.main :], strict=True)

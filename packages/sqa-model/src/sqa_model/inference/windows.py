@@ -18,10 +18,10 @@ def cut(length: int, window: int) -> list[slice]:
     return [slice(start, start + window) for start in starts]
 
 
-def shares(windows: list[slice], length: int) -> list[slice]:
+def nearest_parts(windows: list[slice], length: int) -> list[slice]:
     """The samples that each window stands for: up to the middle of its overlaps.
 
-    >>> shares([slice(0, 60), slice(40, 100)], 100)
+    >>> nearest_parts([slice(0, 60), slice(40, 100)], 100)
     [slice(0, 50, None), slice(50, 100, None)]
     """
     middles = [(a.stop + b.start) // 2 for a, b in itertools.pairwise(windows)]

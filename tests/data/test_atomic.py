@@ -156,3 +156,17 @@ def test_a_lock_is_of_one_process(tmp_path: Path) -> None:
     assert not is_locked(path)
     with lock(path, "is taken", wait_s=0):
         pass
+
+
+def test_a_lock_is_waited_for_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / ".downloads"
+    with lock(path):
+        code = f"from sqa_data.atomic import lock\nwith lock({str(path)!r}, wait_s=0): print('mine')"
+        other = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert other.stderr is not None
+        note = other.stderr.readline()
+        assert note == f"{path}.lock: another process holds this lock; waiting until it is done\n"
+        assert other.poll() is None
+    assert other.communicate(timeout=60) == ("mine\n", "")

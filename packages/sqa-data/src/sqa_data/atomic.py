@@ -5,6 +5,7 @@ ending in `.tmp` (a file), `.partial`, `.new` or `.old` (a folder). Modes follow
 """
 
 import itertools
+import logging
 import os
 import shutil
 import stat
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqa_data.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 _count = itertools.count()  # threads of one process may write the same file
 
@@ -123,21 +126,25 @@ def finish_replace(path: Path) -> None:
 
 
 @contextmanager
-def lock(path: str | Path, busy: str, *, wait_s: float = 1.0) -> Iterator[None]:
-    """Hold the right to write what `path` names, by a lock file `path`.lock.
+def lock(path: str | Path, busy: str = "", *, wait_s: float = 2.0) -> Iterator[None]:
+    """Hold the right to write what `path` names, by a lock file `path`.lock; folders on the way are created.
 
-    busy: what to say where another process holds it, after waiting `wait_s` seconds (-1: for ever), such as
-    "another training is writing here; wait for it, or choose another folder". It becomes a `DataError`.
+    Another process that holds it is waited for. After `wait_s` seconds a note in the log names the lock file, so that
+    nobody wonders what a command is doing; with `busy`, such as "another training is writing here; wait for it, or
+    choose another folder", a `DataError` that says so ends the waiting.
     """
-    import filelock  # 40 ms, and few who import this module lock anything
+    from filelock import FileLock, Timeout  # 40 ms, and few who import this module lock anything
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(_lock_file(path), timeout=wait_s)
+    held = FileLock(_lock_file(path))
     try:
+        held.acquire(timeout=wait_s)
+    except Timeout as error:
+        if busy:
+            raise DataError(f"{path}: {busy}") from error
+        logger.warning("%s: another process holds this lock; waiting until it is done", held.lock_file)
         held.acquire()
-    except filelock.Timeout as error:
-        raise DataError(f"{path}: {busy}") from error
     try:
         yield
     finally:
@@ -146,19 +153,17 @@ def lock(path: str | Path, busy: str, *, wait_s: float = 1.0) -> Iterator[None]:
 
 def is_locked(path: str | Path) -> bool:
     """Whether somebody holds `lock(path)` at this moment."""
-    import filelock
+    from filelock import FileLock, Timeout
 
-    held = filelock.FileLock(_lock_file(Path(path)), blocking=False)
     try:
-        held.acquire()
-    except filelock.Timeout:
+        with FileLock(_lock_file(path), blocking=False):
+            return False
+    except Timeout:
         return True
-    held.release()
-    return False
 
 
-def _lock_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
+def _lock_file(path: str | Path) -> Path:
+    return Path(f"{path}.lock")
 
 
 def _require_regular(path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from commands import run
 from loopback import Loopback
-from sqa_data import get_corpus, list_corpora, read_manifest
-from tiny_corpora import BUILDERS, publish
+from sqa_data import corpora, get_corpus, list_corpora, read_manifest
+from tiny_corpora import BUILDERS, Clip, Expected, publish, tone, zipped
 
 BY_HAND = ("bc19", "bvcc")
 PUBLISHED_CHECKSUM = tuple(c.name for c in list_corpora() if any(a.checksum or a.size for a in c.archives))
@@ -78,3 +78,51 @@ def test_download_prepare_verify(
     for split, clips in expected.items():
         ids = [u.sample_id for u in read_manifest(out / name / split / "data.jsonl")]
         assert ids == sorted(clips)
+
+
+TOY = '''
+"""A corpus of one file, as CONTRIBUTING.md says it is added."""
+
+from sqa_data.corpus import MIT, Archive, Corpus, Rating, Split
+from sqa_data.tables import each_row
+
+
+@each_row({"scores.csv": "train"}, "clip", "system", "listener?", "score")
+def parse(row, split):
+    clip = row.inside("clip")
+    yield Rating(split, clip, clip.removesuffix(".wav"), row["system"], row["listener"] or None, row.number("score"))
+
+
+CORPUS = Corpus(
+    name="toy",
+    title="Toy corpus",
+    splits={"train": Split(2, 2)},
+    sample_rates=(11025,),
+    licence=MIT,
+    archives=(Archive("toy.zip", ("https://example.org/files/",)),),
+    links=("https://example.org/toy",),
+    citation="A. Nobody, A toy, 2026",
+    parse=parse,
+)
+'''
+
+
+def toy(folder: Path) -> Expected:
+    table = "Clip,System,Score\na.wav,s1,4\na.wav,s1,3\nb.wav,s2,2\n"
+    clips = {f"{name}.wav": tone(f"toy {name}", 11025) for name in "ab"}
+    zipped(folder / "toy.zip", {"scores.csv": table.encode()} | clips)
+    return {"train": {"a": Clip("s1", 3.5, 2), "b": Clip("s2", 2.0, 1)}}
+
+
+def test_a_new_corpus_is_one_file(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A toy is added by the steps of CONTRIBUTING.md, and goes the way of all others."""
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(tmp_path)])
+    monkeypatch.setitem(BUILDERS, "toy", toy)
+    list_corpora.cache_clear()
+    try:
+        assert get_corpus("toy").archives[0].sources == ("https://example.org/files/toy.zip",)
+        test_download_prepare_verify("toy", server, tmp_path, monkeypatch)
+    finally:
+        list_corpora.cache_clear()
+        sys.modules.pop("sqa_data.corpora.toy")

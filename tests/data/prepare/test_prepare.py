@@ -383,33 +383,6 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
-def test_a_new_corpus_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqa_data import corpora
-
-    (tmp_path / "mine.py").write_text(
-        "from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split\n"
-        "def parse(root):\n"
-        "    for line in (root / 'labels.txt').read_text().splitlines():\n"
-        "        name, mos = line.split()\n"
-        "        yield Sample('train', name, name.split('.')[0], None, {'mos': float(mos)})\n"
-        "CORPUS = Corpus('mine', 'My corpus', {'train': Split(None)}, (), Licence('none', '', ask=False), (), ('x',),\n"
-        "                'me', ('labels.txt',), parse)\n"
-    )
-    monkeypatch.setattr(corpora, "__path__", [*corpora.__path__, str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "sqa_data.corpora.mine", raising=False)
-    list_corpora.cache_clear()
-    try:
-        folder = tmp_path / "raw" / "mine"
-        folder.mkdir(parents=True)
-        (folder / "labels.txt").write_text("a.wav 3.5\n")
-        (folder / "a.wav").write_bytes(tone("a", 11025))
-        prepare("mine", tmp_path / "raw", tmp_path / "out")
-    finally:
-        list_corpora.cache_clear()
-    (only,) = read_manifest(tmp_path / "out" / "mine" / "train" / "data.jsonl")
-    assert (only.sample_id, only.metrics, only.sample_rate) == ("a", {"mos": 3.5}, 11025)
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.integers(0, 9)), min_size=1, max_size=40))
 def test_mos_equals_pandas(

@@ -1,7 +1,6 @@
 """What a corpus is: its facts, its archives, and how its label files become ratings.
 
-Each module of `sqa_data.corpora` holds one `CORPUS` and its `parse`; dropping a file there is all it
-takes to add one.
+Each module of `sqa_data.corpora` holds one `CORPUS` and its `parse`; dropping a file there is all it takes to add one.
 """
 
 import importlib
@@ -12,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from sqa_data.errors import DataError
+from sqa_data.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,16 @@ class Archive:
     """One file as published. A source is an https URL, or `hf://OWNER/REPO/PATH` in a dataset repository."""
 
     name: str
-    sources: tuple[str, ...]  # the original first, mirrors after it
+    sources: tuple[
+        str, ...
+    ]  # the original first, mirrors after it; of one that ends in "/" the name is left out
     size: int | None = None  # bytes
     checksum: str | None = None  # "md5:..." or "sha256:..."
     nested: tuple[str, ...] = ()  # archives inside it, to be unpacked where they lie
+
+    def __post_init__(self) -> None:
+        full = tuple(f"{source}{self.name}" if source.endswith("/") else source for source in self.sources)
+        object.__setattr__(self, "sources", full)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,19 @@ class Licence:
     note: str = ""
 
 
+CC_BY_NC_SA = Licence(
+    "CC BY-NC-SA 4.0",
+    "https://creativecommons.org/licenses/by-nc-sa/4.0/",
+    ask=True,
+    note="no commercial use; what you derive from it carries the same licence",
+)
+CC_BY_SA = Licence("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/", ask=False)
+MIT = Licence("MIT", "https://opensource.org/license/mit", ask=False)
+APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", ask=False)
+
+MIRROR = "hf://urgent-challenge/urgent26_track2_sqa/"  # of many archives, as a source that ends in "/"
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """All that is known of a corpus before its files are seen."""
@@ -91,12 +110,17 @@ class Corpus:
     archives: tuple[Archive, ...]
     links: tuple[str, ...]
     citation: str
-    label_files: tuple[str, ...]  # below the corpus folder; their presence is what tells that folder
     parse: Callable[[Path], Iterator[Rating | Sample]]  # the corpus folder -> what its label files say
+    # below the corpus folder, whose presence tells that folder; empty: the files of `each_row`
+    label_files: tuple[str, ...] = ()
     role: str = "training"  # or "development": what the URGENT 2026 task uses it for
     hub: HubDataset | None = None
     manual: str = ""  # what only the user can do, step by step
     wavs: int | None = None  # audio files when complete, where a part must be fetched by hand
+
+    def __post_init__(self) -> None:
+        if isinstance(self.parse, Tables) and not self.label_files:
+            object.__setattr__(self, "label_files", tuple(self.parse.files))
 
     @property
     def downloadable(self) -> bool:
@@ -128,28 +152,3 @@ def get_corpus(name: str) -> Corpus:
         if corpus.name == wanted:
             return corpus
     raise DataError(f"no corpus {name!r}; known: {', '.join(c.name for c in list_corpora())}")
-
-
-def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
-    """Where below RAW/NAME the corpus lies: unpacked here or by hand, with or without its root folder.
-
-    The first folder, at most three levels down, in which every label file of the corpus exists.
-    """
-    if corpus.hub:  # parquet files lie in the folder itself or one below, as in the repository
-        return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
-    for start in (folder / "unpacked", folder):
-        level = [start] if start.is_dir() else []
-        for _ in range(4):
-            for candidate in level:
-                if all(any(candidate.glob(pattern)) for pattern in corpus.label_files):
-                    return candidate
-            level = [
-                child
-                for parent in level
-                for child in sorted(parent.iterdir())
-                if child.is_dir()
-                and child.name not in ("__MACOSX", "labels", "audio")
-                and not child.name.startswith(".")
-                if not child.name.endswith(".partial")
-            ][:1000]  # a folder of a million clips is no place to search
-    return None

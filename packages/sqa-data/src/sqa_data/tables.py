@@ -2,10 +2,70 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from sqa_data.errors import DataError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a label file: the texts of its columns, and what they say or where they are wrong."""
+
+    path: Path
+    line: int
+    values: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.values[column]
+
+    def number(self, column: str, low: float = 1, high: float = 5) -> float:
+        """A number within [low, high]."""
+        return number(self.values[column], column, self.path, self.line, low, high)
+
+    def number_or_none(self, column: str, low: float = 1, high: float = 5) -> float | None:
+        """`number`, or None where nothing or NaN stands."""
+        return None if self.values[column].lower() in ("", "nan") else self.number(column, low, high)
+
+    def votes(self, column: str) -> int | None:
+        """How many listeners; None where nothing stands."""
+        return int(self.number(column, 1, 1e6)) if self.values[column] else None
+
+    def inside(self, column: str) -> str:
+        """A path that stays inside the corpus folder, in its plain form."""
+        return below(self.values[column], self.path, self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables(Generic[T]):
+    """Label files whose rows each say something of their own; called with the corpus folder, all that they say."""
+
+    files: Mapping[str, str]  # below the corpus folder -> the split of its rows
+    columns: tuple[str, ...]  # see read_rows
+    read: Callable[[Row, str], Iterator[T]]  # of a row and its split
+
+    def __call__(self, root: Path) -> Iterator[T]:
+        for name, split in self.files.items():
+            for row in rows(root / name, *self.columns):
+                yield from self.read(row, split)
+
+
+def each_row(
+    files: Mapping[str, str], *columns: str
+) -> Callable[[Callable[[Row, str], Iterator[T]]], Tables[T]]:
+    """Decorate what reads one row of these `files` (-> their split): it becomes the `parse` of a corpus."""
+    return lambda read: Tables(files, columns, read)
+
+
+def rows(path: Path, *columns: str) -> Iterator[Row]:
+    """The rows of a comma-separated file with a header; a column "name?" that is missing is "", see `read_rows`."""
+    names = [column.rstrip("?") for column in columns]
+    for line, values in read_rows(path, list(columns)):
+        yield Row(path, line, dict(zip(names, values, strict=True)))
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[int, list[str]]]:

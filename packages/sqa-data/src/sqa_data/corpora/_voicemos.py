@@ -6,13 +6,19 @@ sys64e2f,sys64e2f-utt9c183cd.wav,4,VDP1ovyrBzg8_1,{}_30-39_bZPQE7w4Zl3g_Female_V
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpus import Rating
+from sqa_data.corpus import Licence, Rating
 from sqa_data.errors import DataError
 from sqa_data.tables import number, read_rows
 
 SETS = {"train": "TRAINSET", "dev": "DEVSET", "test": "TESTSET"}
 LABEL_FILES = tuple(f"sets/{name}" for name in SETS.values())
 
+BLIZZARD = Licence(
+    "custom (Blizzard Challenge)",
+    "https://www.cstr.ed.ac.uk/projects/blizzard/data.html",
+    ask=True,
+    note="the audio of Blizzard systems may not be passed on; each user accepts the Blizzard terms",
+)
 MANUAL = """\
 The audio of the Blizzard Challenge systems may not be passed on, so each user fetches it (about 74 GB):
   1. sqa-cli data download {name} --unpack

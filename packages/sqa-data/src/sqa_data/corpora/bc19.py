@@ -1,20 +1,15 @@
 """BC19: Chinese synthesis of the Blizzard Challenge 2019, the out-of-domain track of VoiceMOS 2022."""
 
-from sqa_data.corpora._licences import BLIZZARD
-from sqa_data.corpora._voicemos import LABEL_FILES, MANUAL, parse
+from sqa_data.corpora._voicemos import BLIZZARD, LABEL_FILES, MANUAL, parse
 from sqa_data.corpus import Archive, Corpus, Split
 
 CORPUS = Corpus(
     name="bc19",
     title="Blizzard Challenge 2019 (VoiceMOS Challenge 2022, out-of-domain track)",
-    splits={
-        "train": Split(136, 21, 0.32),
-        "dev": Split(136),
-        "test": Split(540),
-    },
+    splits={"train": Split(136, 21, 0.32), "dev": Split(136), "test": Split(540)},
     sample_rates=(16000,),
     licence=BLIZZARD,
-    archives=(Archive("ood.tar.gz", ("https://zenodo.org/records/6572573/files/ood.tar.gz",)),),
+    archives=(Archive("ood.tar.gz", ("https://zenodo.org/records/6572573/files/",)),),
     links=("https://zenodo.org/records/6572573",),
     citation="Z. Wu, Z. Xie, S. King, The Blizzard Challenge 2019, Blizzard Challenge workshop 2019",
     label_files=LABEL_FILES,

@@ -1,50 +1,39 @@
 """NISQA: simulated and live telephony in five databases, with four dimensions beside the quality."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split
-from sqa_data.tables import below, number, read_rows
+from sqa_data.tables import Row, each_row
 
-DATABASES = {
-    "train": ("NISQA_TRAIN_SIM", "NISQA_TRAIN_LIVE"),
-    "dev": ("NISQA_VAL_SIM", "NISQA_VAL_LIVE"),
-    "FOR": ("NISQA_TEST_FOR",),
-    "P501": ("NISQA_TEST_P501",),
-    "LIVETALK": ("NISQA_TEST_LIVETALK",),
+SPLITS = {
+    "NISQA_TRAIN_SIM": "train",
+    "NISQA_TRAIN_LIVE": "train",
+    "NISQA_VAL_SIM": "dev",
+    "NISQA_VAL_LIVE": "dev",
+    "NISQA_TEST_FOR": "FOR",
+    "NISQA_TEST_P501": "P501",
+    "NISQA_TEST_LIVETALK": "LIVETALK",
 }
+FILES = {f"{database}/{database}_file.csv": split for database, split in SPLITS.items()}
 DIMENSIONS = ("noi", "col", "dis", "loud")
-COLUMNS = ["db", "con", "filename_deg", "votes?", "mos", "mos_std?", *(f"{d}?" for d in DIMENSIONS)]
+COLUMNS = ("db", "con", "filename_deg", "votes?", "mos", "mos_std?", *(f"{name}?" for name in DIMENSIONS))
 
 
-def parse(root: Path) -> Iterator[Sample]:
-    for split, databases in DATABASES.items():
-        for database in databases:
-            path = root / database / f"{database}_file.csv"
-            for line, row in read_rows(path, COLUMNS):
-                _, condition, clip, votes, mos, std, *dimensions = row
-                clip = below(clip, path, line)
-                metrics = {"mos": number(mos, "mos", path, line)}
-                for name, value in zip(DIMENSIONS, dimensions, strict=True):
-                    if value and value.lower() != "nan":
-                        metrics[f"mos_{name}"] = number(value, name, path, line)
-                yield Sample(
-                    split=split,
-                    audio=f"{database}/deg/{clip}",
-                    sample_id=clip.rsplit(".", 1)[0],
-                    # conditions are numbered anew in each database
-                    system_id=f"{database}-{_plain(condition)}",
-                    metrics=metrics,
-                    votes=int(number(votes, "votes", path, line, 1, 1e6)) if votes else None,
-                    mos_std=number(std, "mos_std", path, line, 0, 4)
-                    if std and std.lower() != "nan"
-                    else None,
-                )
-
-
-def _plain(condition: str) -> str:
-    """Some versions of the file write condition 1 as 1.0."""
-    return condition.removesuffix(".0").strip()
+@each_row(FILES, *COLUMNS)
+def parse(row: Row, split: str) -> Iterator[Sample]:
+    database, clip = row.path.parent.name, row.inside("filename_deg")
+    metrics = {"mos": row.number("mos")}
+    metrics |= {f"mos_{name}": v for name in DIMENSIONS if (v := row.number_or_none(name)) is not None}
+    yield Sample(
+        split=split,
+        audio=f"{database}/deg/{clip}",
+        sample_id=clip.rsplit(".", 1)[0],
+        # conditions are numbered anew in each database; some versions of the file write condition 1 as 1.0
+        system_id=f"{database}-{row['con'].removesuffix('.0').strip()}",
+        metrics=metrics,
+        votes=row.votes("votes"),
+        mos_std=row.number_or_none("mos_std", 0, 4),
+    )
 
 
 CORPUS = Corpus(
@@ -68,8 +57,8 @@ CORPUS = Corpus(
         Archive(
             "NISQA_Corpus.zip",
             (
-                "https://zenodo.org/records/4728081/files/NISQA_Corpus.zip",
-                "https://depositonce.tu-berlin.de/bitstream/11303/13012.5/9/NISQA_Corpus.zip",
+                "https://zenodo.org/records/4728081/files/",
+                "https://depositonce.tu-berlin.de/bitstream/11303/13012.5/9/",
             ),
             size=15_945_499_507,
         ),
@@ -77,6 +66,5 @@ CORPUS = Corpus(
     links=("https://zenodo.org/records/4728081", "https://github.com/gabrielmittag/NISQA/wiki/NISQA-Corpus"),
     citation="G. Mittag et al., NISQA: A deep CNN-self-attention model for multidimensional speech quality "
     "prediction with crowdsourced datasets, Interspeech 2021",
-    label_files=tuple(f"{db}/{db}_file.csv" for group in DATABASES.values() for db in group),
     parse=parse,
 )

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqa_data.corpora._licences import CC_BY_NC_SA, MIRROR
-from sqa_data.corpus import Archive, Corpus, Sample, Split
+from sqa_data.corpus import CC_BY_NC_SA, MIRROR, Archive, Corpus, Sample, Split
 from sqa_data.errors import DataError
 
 SHEET = "Subjective Test Scores"
@@ -69,9 +68,8 @@ def _listener_columns(body: list[list[Any]], known: set[int], mos_at: int) -> li
     ]
     for row in body:
         given = [float(row[i]) for i in columns if row[i] != ""]
-        if (
-            not given or abs(sum(given) / len(given) - float(row[mos_at] or 0)) > 0.051
-        ):  # one decimal is published
+        # one decimal is published
+        if not given or abs(sum(given) / len(given) - float(row[mos_at] or 0)) > 0.051:
             return []
     return columns
 
@@ -95,12 +93,11 @@ CORPUS = Corpus(
     splits={"train": Split(384, 96, 0.87, "CHOP 24, NOISE 24, ECHO 20, CLIP 14, COMPSPKR 14 conditions")},
     sample_rates=(48000,),
     licence=CC_BY_NC_SA,
-    archives=(Archive("TCD-VOIP.zip", (f"{MIRROR}TCD-VOIP.zip",)),),
+    archives=(Archive("TCD-VOIP.zip", (MIRROR,)),),
     links=(
         "https://drive.usercontent.google.com/download?id=1rHJN34vP-W8SJtjpNUnx5RIks3o5L5he&export=download",
     ),
-    citation="N. Harte, E. Gillen, A. Hines, TCD-VoIP, a research database of degraded speech for assessing "
-    "quality "
+    citation="N. Harte, E. Gillen, A. Hines, TCD-VoIP, a research database of degraded speech for assessing quality "
     "in VoIP applications, QoMEX 2015",
     label_files=("*.xlsx",),
     parse=parse,

@@ -3,25 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpora._licences import APACHE, MIRROR
-from sqa_data.corpus import Archive, Corpus, Sample, Split
-from sqa_data.tables import below, number, read_rows
+from sqa_data.corpus import APACHE, MIRROR, Archive, Corpus, Sample, Split
+from sqa_data.tables import Row, each_row
 
-LABEL_FILES = ("withoutReverberationTrainDevMOS.csv", "withReverberationTrainDevMOS.csv")
+FILES = {"withoutReverberationTrainDevMOS.csv": "train", "withReverberationTrainDevMOS.csv": "train"}
 
 
-def parse(root: Path) -> Iterator[Sample]:
-    for name in LABEL_FILES:
-        path = root / name
-        for line, (clip, mos) in read_rows(path, ["deg_wav", "mos"]):
-            clip = below(clip, path, line)
-            yield Sample(
-                split="train",
-                audio=_audio(root, clip),
-                sample_id=clip.removesuffix(".wav").replace("/", "_"),
-                system_id=None,
-                metrics={"mos": number(mos, "mos", path, line)},
-            )
+@each_row(FILES, "deg_wav", "mos")
+def parse(row: Row, split: str) -> Iterator[Sample]:
+    clip = row.inside("deg_wav")
+    sample_id = clip.removesuffix(".wav").replace("/", "_")
+    yield Sample(split, _audio(row.path.parent, clip), sample_id, None, {"mos": row.number("mos")})
 
 
 def _audio(root: Path, clip: str) -> str:
@@ -37,11 +29,9 @@ CORPUS = Corpus(
     splits={"train": Split(11563, None, 23.51, "8,366 without + 3,197 with reverberation")},
     sample_rates=(16000,),
     licence=APACHE,
-    archives=(Archive("TencentCorpus.zip", (f"{MIRROR}TencentCorpus.zip",)),),
+    archives=(Archive("TencentCorpus.zip", (MIRROR,)),),
     links=("https://share.weiyun.com/B4IS0l3z",),
-    citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality "
-    "assessment "
+    citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality assessment "
     "challenge for online conferencing applications, Interspeech 2022",
-    label_files=LABEL_FILES,
     parse=parse,
 )

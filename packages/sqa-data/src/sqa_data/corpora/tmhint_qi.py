@@ -3,29 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpora._licences import MIRROR, MIT
-from sqa_data.corpus import Archive, Corpus, Rating, Split
-from sqa_data.tables import below, number, read_rows
+from sqa_data.corpus import MIRROR, MIT, Archive, Corpus, Rating, Split
+from sqa_data.tables import rows
 
 
 def parse(root: Path) -> Iterator[Rating]:
     """The one label file covers both folders: a clip belongs to the split whose folder holds it."""
-    path = root / "raw_data.csv"
-    clips = {split: _names(root / split) for split in ("train", "test")}
-    for line, (method, snr, noise, quality, clip) in read_rows(
-        path, ["method", "snr", "noise", "quality_score", "file_name"]
-    ):
-        if not quality.strip():  # the listener answered only the intelligibility question
+    clips = {split: {path.stem for path in (root / split).glob("*.wav")} for split in ("train", "test")}
+    for row in rows(root / "raw_data.csv", "method", "snr", "noise", "quality_score", "file_name"):
+        if not row["quality_score"].strip():  # the listener answered only the intelligibility question
             continue
-        clip = below(clip, path, line).removesuffix(".wav")
-        value = number(quality, "quality_score", path, line)
+        clip, value = row.inside("file_name").removesuffix(".wav"), row.number("quality_score")
+        system_id = f"{row['method']}-SNR{row['snr']}-{row['noise']}"
         # a clip in neither folder counts as training and is then reported as missing
         for split in [split for split in clips if clip in clips[split]] or ["train"]:
-            yield Rating(split, f"{split}/{clip}.wav", clip, f"{method}-SNR{snr}-{noise}", None, value)
-
-
-def _names(folder: Path) -> set[str]:
-    return {path.stem for path in folder.glob("*.wav")} if folder.is_dir() else set()
+            yield Rating(split, f"{split}/{clip}.wav", clip, system_id, None, value)
 
 
 CORPUS = Corpus(
@@ -40,13 +32,13 @@ CORPUS = Corpus(
     archives=(
         Archive(
             "TMHINTQI.zip",
-            (f"{MIRROR}TMHINTQI.zip",),
+            (MIRROR,),
             checksum="sha256:cda6581c9fb0ea634b8bac4c6503e772feb080629a5d95eb84f3d1888876912b",
         ),
     ),
     links=("https://drive.google.com/file/d/1TMDiz6dnS76hxyeAcCQxeSqqEOH4UDN0/view",),
-    citation="Y.-W. Chen, Y. Tsao, InQSS: A speech intelligibility and quality assessment model using a "
-    "multi-task learning network, Interspeech 2022",
-    label_files=("raw_data.csv",),
+    citation="Y.-W. Chen, Y. Tsao, InQSS: A speech intelligibility and quality assessment model using a multi-task "
+    "learning network, Interspeech 2022",
     parse=parse,
+    label_files=("raw_data.csv",),
 )

@@ -1,8 +1,7 @@
 """URGENT2024-SQA: submissions to the URGENT 2024 challenge, labelled by listeners and by metrics."""
 
-from sqa_data.corpora._licences import CC_BY_NC_SA
 from sqa_data.corpora._urgent import parser
-from sqa_data.corpus import Corpus, HubDataset, Split
+from sqa_data.corpus import CC_BY_NC_SA, Corpus, HubDataset, Split
 
 SPLITS = {
     "train": ("validation", "nonblind_test"),
@@ -23,8 +22,7 @@ CORPUS = Corpus(
     licence=CC_BY_NC_SA,
     archives=(),
     links=("https://huggingface.co/datasets/urgent-challenge/urgent2024-sqa",),
-    citation="W. Wang et al., Improving speech enhancement with multi-metric supervision from learned "
-    "quality "
+    citation="W. Wang et al., Improving speech enhancement with multi-metric supervision from learned quality "
     "assessment, 2025; W. Zhang et al., URGENT challenge, Interspeech 2024",
     label_files=("*.parquet",),
     parse=parser(SPLITS),

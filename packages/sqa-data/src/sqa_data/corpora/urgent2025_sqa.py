@@ -1,8 +1,7 @@
 """URGENT2025-SQA: every submission to the URGENT 2025 challenge."""
 
-from sqa_data.corpora._licences import CC_BY_NC_SA
 from sqa_data.corpora._urgent import parser
-from sqa_data.corpus import Corpus, HubDataset, Split
+from sqa_data.corpus import CC_BY_NC_SA, Corpus, HubDataset, Split
 
 SPLITS = {
     "train": ("validation", "nonblind_test"),
@@ -24,9 +23,8 @@ CORPUS = Corpus(
     licence=CC_BY_NC_SA,
     archives=(),
     links=("https://huggingface.co/datasets/urgent-challenge/urgent2025-sqa",),
-    citation="K. Saijo et al., Interspeech 2025 URGENT speech enhancement challenge, Interspeech 2025; M. "
-    "Sach et "
-    "al., P.808 multilingual speech enhancement testing, 2025",
+    citation="K. Saijo et al., Interspeech 2025 URGENT speech enhancement challenge, Interspeech 2025; "
+    "M. Sach et al., P.808 multilingual speech enhancement testing, 2025",
     label_files=("*.parquet",),
     parse=parser(SPLITS),
     hub=HubDataset("urgent-challenge/urgent2025-sqa", SPLITS),

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from sqa_data.atomic import finish_replace
-from sqa_data.corpus import Corpus, find_corpus_folder
+from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources import parquet
 from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
@@ -59,6 +59,32 @@ def unpack_corpus(
             for path in archives:
                 path.unlink(missing_ok=True)
     return root
+
+
+def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
+    """Where below RAW/NAME the corpus lies: unpacked here or by hand, with or without its root folder.
+
+    The first folder, at most three levels down, in which every label file of the corpus exists.
+    """
+    if corpus.hub:  # parquet files lie in the folder itself or one below, as in the repository
+        return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
+    for start in (folder / "unpacked", folder):
+        level = [start] if start.is_dir() else []
+        for _ in range(4):
+            for candidate in level:
+                if all(any(candidate.glob(pattern)) for pattern in corpus.label_files):
+                    return candidate
+            # a folder of a million clips is no place to search
+            level = [child for parent in level for child in sorted(parent.iterdir()) if _may_hold(child)][
+                :1000
+            ]
+    return None
+
+
+def _may_hold(folder: Path) -> bool:
+    name = folder.name
+    ours = name in ("__MACOSX", "labels", "audio") or name.startswith(".") or name.endswith(".partial")
+    return not ours and folder.is_dir()
 
 
 def label_files(corpus: Corpus, root: Path) -> list[Path]:

@@ -16,6 +16,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As in a process that has done nothing yet, and where nothing is cached."""
     monkeypatch.setattr(choose, "compiled", None)
     monkeypatch.setattr(choose, "_spent", 0.0)
+    monkeypatch.setattr(choose, "_in_python", 0.0)
     monkeypatch.setattr(choose, "_refused", False)
     monkeypatch.setattr(choose, "_is_cached", lambda: False)
     return monkeypatch
@@ -27,6 +28,13 @@ def test_few_scores_are_computed_in_python_and_more_in_numpy(fresh: pytest.Monke
     fresh.delitem(sys.modules, "numpy")
     assert choose.way("ktau", 1000) is plain
     assert choose.way("ktau", int(choose.NUMPY_PRICE / choose.PLAIN_ITEM["ktau"]) + 1) is arrays
+
+
+def test_numpy_is_repaid_by_figures_and_not_by_reading(fresh: pytest.MonkeyPatch) -> None:
+    fresh.delitem(sys.modules, "numpy")
+    assert choose.repaid(2 * choose.NUMPY_PRICE) is None  # what the compiled reader would have saved
+    n = int(0.9 * choose.NUMPY_PRICE / choose.PLAIN_ITEM["ktau"])
+    assert [choose.way("ktau", n), choose.way("ktau", n)] == [plain, arrays]
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -21,7 +21,8 @@ CACHED_PRICE = 0.5
 COMPILE_PRICE = 8.0
 
 compiled: ModuleType | None = None  # `kernels.rank` once it is loaded
-_spent = 0.0  # seconds of work that a faster way would have saved
+_spent = 0.0  # seconds of work that the compiled kernels would have saved
+_in_python = 0.0  # and of them those that NumPy would have saved
 _refused = False  # the kernels could not be loaded, or are switched off
 
 
@@ -31,12 +32,14 @@ def way(name: str, n: int) -> ModuleType:
 
 
 def _slower(name: str, n: int) -> ModuleType:
+    global _in_python
     in_python = PLAIN_ITEM[name] * n
     in_numpy = ARRAY_CALL[name] + ARRAY_ITEM[name] * n
-    have_numpy = "numpy" in sys.modules or _spent + in_python > NUMPY_PRICE
+    have_numpy = "numpy" in sys.modules or _in_python + in_python > NUMPY_PRICE
     if kernels := repaid(min(in_python, in_numpy) if have_numpy else in_python):
         return kernels
     if in_python <= in_numpy or not have_numpy:
+        _in_python += in_python
         return plain
     from sqa_metrics.kernels import arrays
 

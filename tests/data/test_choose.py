@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqa_data import DataError, Utterance, write_manifest
 from sqa_data.choose import Condition, merged, sampled
+from sqa_data.verify import validate
 
 ALL = [
     Utterance(
@@ -45,10 +46,15 @@ def test_merged(tmp_path: Path) -> None:
     write_manifest(tmp_path / "b.jsonl", ALL[20:])
     assert list(merged([tmp_path / "a.jsonl", tmp_path / "b.jsonl"])) == ALL
     write_manifest(tmp_path / "c.jsonl", ALL[5:6])
-    with pytest.raises(
-        DataError, match=r"c\.jsonl, utterance 1: sample_id 'u5' .* is also in .*a\.jsonl, utterance 6"
-    ):
+    with pytest.raises(DataError, match=r"c\.jsonl:1: sample_id 'u5' .* is also in .*a\.jsonl:6"):
         list(merged([tmp_path / "a.jsonl", tmp_path / "c.jsonl"]))
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    clip = Utterance("/\udcff.wav", "\udcff", 1.0, {"mos": 3.0})
+    write_manifest(tmp_path / "a.jsonl", [clip])
+    assert sampled(merged([tmp_path / "a.jsonl"]), 1) == [clip]
+    assert validate(tmp_path / "a.jsonl").counts.keys() == {"missing"}
 
 
 def test_a_draw_does_not_depend_on_the_order() -> None:

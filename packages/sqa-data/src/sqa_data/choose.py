@@ -1,6 +1,5 @@
 """Choose from manifests, put them together, draw from them: manifests in, one manifest out."""
 
-import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from operator import itemgetter
 from pathlib import Path
 
 from sqa_data.errors import DataError
-from sqa_data.manifest import Utterance, iter_manifest
+from sqa_data.ids import short_hash
+from sqa_data.manifest import Utterance, numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ def merged(manifests: Iterable[str | Path]) -> Iterator[Utterance]:
     """The utterances of all manifests, one after the other; DataError if a sample_id of a corpus comes twice."""
     seen: dict[int, str] = {}
     for path in manifests:
-        for number, utterance in enumerate(iter_manifest(path), start=1):
-            key = _hash(f"{utterance.corpus}\0{utterance.sample_id}".encode())
+        for number, utterance in numbered(path):
+            key = short_hash(utterance.corpus, utterance.sample_id)
             if key in seen:
                 raise DataError(
-                    f"{path}, utterance {number}: sample_id {utterance.sample_id!r} of corpus "
-                    f"{utterance.corpus!r} is also in {seen[key]}"
+                    f"{path}:{number}: sample_id {utterance.sample_id!r} of corpus {utterance.corpus!r} "
+                    f"is also in {seen[key]}"
                 )
-            seen[key] = f"{path}, utterance {number}"
+            seen[key] = f"{path}:{number}"
             yield utterance
 
 
@@ -71,7 +71,7 @@ def sampled(
     heaps: dict[tuple[str | None, str | None] | None, list[tuple[int, int, Utterance]]] = {}
     for number, utterance in enumerate(utterances):
         group = (utterance.corpus, utterance.system_id) if per_system else None
-        rank = -_hash(f"{seed}\0{utterance.corpus}\0{utterance.sample_id}".encode())
+        rank = -short_hash(seed, utterance.corpus, utterance.sample_id)
         heap = heaps.setdefault(group, [])
         if len(heap) < n:
             heapq.heappush(heap, (rank, number, utterance))
@@ -79,7 +79,3 @@ def sampled(
             heapq.heapreplace(heap, (rank, number, utterance))
     kept = [(number, utterance) for heap in heaps.values() for _, number, utterance in heap]
     return [utterance for _, utterance in sorted(kept, key=itemgetter(0))]
-
-
-def _hash(key: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

@@ -3,6 +3,7 @@
 sqa-metrics cannot import this and has its own copy; `tests/contract` holds the two equal.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 
@@ -52,3 +53,9 @@ def clip_ids(paths: Sequence[str]) -> list[str]:
         below = absolute
     shorter = [without_suffix(path) for path in below]
     return shorter if len(set(shorter)) == len(shorter) else below
+
+
+def short_hash(*names: object) -> int:
+    """64 bits that stand for an id and what it is an id of, where a table of millions would not fit into memory."""
+    key = "\0".join(map(str, names)).encode("utf-8", "surrogateescape")
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

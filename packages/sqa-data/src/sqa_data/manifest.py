@@ -74,18 +74,18 @@ def iter_manifest(path: str | Path, audio_root: str | Path | None = None) -> Ite
 def numbered(
     path: str | Path,
     audio_root: str | Path | None = None,
-    report: Callable[[str, int, str], object] | None = None,
+    report: Callable[[str, str, str], object] | None = None,
 ) -> Iterator[tuple[int, Utterance]]:
     """`iter_manifest` with the number of each line.
 
-    report: is called with ("schema", number, what is wrong) instead of raising `DataError` for a line that is no
-    utterance, and with ("nan", number, what is odd) for one that is not quite JSON.
+    report: is called with ("schema", file:line, what is wrong) instead of raising `DataError` for a line that is no
+    utterance, and with ("nan", file:line, what is odd) for one that is not quite JSON.
     """
     base = os.path.abspath(Path(path).parent if audio_root is None else audio_root)
     pairs: dict[str, str] | None = None
     for number, line in open_lines(path):
         try:
-            row = parse_object(line, None if report is None else partial(report, "nan", number))
+            row = parse_object(line, None if report is None else partial(report, "nan", f"{path}:{number}"))
             if "audio_paths" not in row or "audio_path" in row:
                 found = [_utterance(row, base)]
             else:
@@ -94,7 +94,7 @@ def numbered(
         except Wrong as error:
             if report is None:
                 raise DataError(f"{path}:{number}: {error}") from None
-            report("schema", number, str(error))
+            report("schema", f"{path}:{number}", str(error))
             continue
         for utterance in found:
             yield number, utterance
@@ -123,22 +123,20 @@ def to_line(utterance: Utterance, base: str | None = None) -> bytes:
     b'{"audio_path":"/a.wav","system_id":null,"sample_id":"a","duration":1.5,"metrics":{"mos":4.0}}\\n'
     """
     audio_path = os.path.abspath(utterance.audio_path)
-    row: dict[str, Any] = {"audio_path": audio_path if base is None else os.path.relpath(audio_path, base)}
-    if utterance.corpus is not None:
-        row["corpus"] = utterance.corpus
-    if utterance.split is not None:
-        row["split"] = utterance.split
-    # null rather than absent: the baseline's tools look the key up
-    row["system_id"] = utterance.system_id
-    row["sample_id"] = utterance.sample_id
-    row["duration"] = utterance.duration
-    if utterance.sample_rate is not None:
-        row["sample_rate"] = utterance.sample_rate
-    row["metrics"] = dict(utterance.metrics)
-    if utterance.votes is not None:
-        row["votes"] = utterance.votes
-    if utterance.mos_std is not None:
-        row["mos_std"] = utterance.mos_std
+    row: dict[str, Any] = {
+        "audio_path": audio_path if base is None else os.path.relpath(audio_path, base),
+        "corpus": utterance.corpus,
+        "split": utterance.split,
+        "system_id": utterance.system_id,
+        "sample_id": utterance.sample_id,
+        "duration": utterance.duration,
+        "sample_rate": utterance.sample_rate,
+        "metrics": dict(utterance.metrics),
+        "votes": utterance.votes,
+        "mos_std": utterance.mos_std,
+    }
+    # a null system_id is written: the baseline's tools look the key up
+    row = {key: value for key, value in row.items() if value is not None or key == "system_id"}
     row.update(utterance.extra)
     for label, value in utterance.metrics.items():
         if not math.isfinite(value):

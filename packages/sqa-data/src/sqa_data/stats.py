@@ -35,13 +35,14 @@ class Stats:
         mos = np.frombuffer(self.mos) if self.mos else np.empty(0)
         durations = np.frombuffer(self.durations) if self.durations else np.empty(0)
         votes = np.repeat(*np.array(sorted(self.votes.items())).T) if self.votes else np.empty(0)
+        rates = sorted(self.sample_rates.items(), key=lambda item: item[0] or 0)
         return {
             "corpus": self.corpus,
             "split": self.split,
             "samples": self.samples,
             "systems": len(self.systems) or None,
             "hours": self.seconds / 3600,
-            "sample_rates": {str(rate): n for rate, n in sorted(self.sample_rates.items(), key=_rate)},
+            "sample_rates": {str(rate): n for rate, n in rates},
             "labels": dict(sorted(self.labels.items())),
             "mos": _moments(mos) | {"edges": MOS_EDGES.tolist(), "counts": _histogram(mos, MOS_EDGES)},
             "votes": _moments(votes),
@@ -86,10 +87,6 @@ def bars(counts: list[int], edges: list[float], width: int = 40) -> list[str]:
         bar = "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
         lines.append(f"{edge:5.2f} {bar:<{width}} {count:>{len(f'{highest:,}')},}")
     return lines
-
-
-def _rate(item: tuple[int | None, int]) -> int:
-    return item[0] or 0
 
 
 def _moments(values: np.ndarray) -> dict[str, float | None]:

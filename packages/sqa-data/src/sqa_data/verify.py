@@ -1,10 +1,9 @@
 """Is a manifest true? Every line, every file, every sample of audio, and no clip in both training and evaluation."""
 
-import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import list_corpora
+from sqa_data.ids import short_hash
 from sqa_data.labels import RANGES, in_range
 from sqa_data.manifest import Utterance, numbered
 from sqa_data.prepare.writer import SplitCount, count_notes
@@ -95,10 +95,11 @@ def validate(
     look_at = partial(_look, decode=decode)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for path in paths:
-            lines = _lines(path, result)
+            lines = numbered(path, report=result.add)
             while chunk := list(islice(lines, 256)):
                 audio = pool.map(look_at, [utterance.audio_path for _, utterance in chunk])
-                for (where, utterance), found in zip(chunk, audio, strict=True):
+                for (number, utterance), found in zip(chunk, audio, strict=True):
+                    where = f"{path}:{number}"
                     result.samples += 1
                     _check_labels(where, utterance, ids, result)
                     _check_audio(where, utterance, found, result)
@@ -114,19 +115,8 @@ def validate(
     return result
 
 
-def _lines(path: Path, result: Verification) -> Iterator[tuple[str, Utterance]]:
-    """(file:line, utterance) of every line that holds one; the others are findings."""
-
-    def report(kind: str, number: int, text: str) -> None:
-        result.add(kind, f"{path}:{number}", text)
-
-    for number, utterance in numbered(path, report=report):
-        yield f"{path}:{number}", utterance
-
-
 def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result: Verification) -> None:
-    key = f"{utterance.corpus}\0{utterance.sample_id}".encode()
-    first = ids.setdefault(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big"), where)
+    first = ids.setdefault(short_hash(utterance.corpus, utterance.sample_id), where)
     if first != where:
         result.add("duplicate", where, f"sample_id {utterance.sample_id!r} also at {first}")
     for label, value in utterance.metrics.items():

@@ -1,7 +1,7 @@
 """What about a signal may mislead whoever listens to it, channel by channel, and the one rule for mixing channels."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,14 +56,14 @@ def mixed(samples: np.ndarray) -> np.ndarray:
     return mix
 
 
-def signal_facts(samples: np.ndarray, sample_rate: int) -> tuple[Fact, ...]:
+def signal_facts(samples: np.ndarray, sample_rate: int | None = None) -> tuple[Fact, ...]:
     """What about these samples may mislead a score: silent, constant offset, quiet, over full scale, clipped, opposite.
 
     Args:
         samples: (frames, channels), full scale = 1, finite.
-        sample_rate: Hz.
+        sample_rate: makes no difference, since no fact depends on it.
 
-    >>> [str(fact) for fact in signal_facts(np.zeros((8000, 1), np.float32), 8000)]
+    >>> [str(fact) for fact in signal_facts(np.zeros((8000, 1), np.float32))]
     ['silent: all samples are zero']
     """
     if len(samples) == 0:
@@ -119,12 +119,8 @@ def _opposite(sums: Sums, channels: int) -> tuple[Fact, ...]:
     if channels == 1 or power <= 0 or sums.mixed_power >= OPPOSITE * power / channels:
         return ()
     loss = -10 * math.log10(max(sums.mixed_power / power, 1e-12))
-    return (
-        Fact(
-            "opposite",
-            f"the channels cancel out: their mean is {loss:.0f} dB below them; take one channel instead",
-        ),
-    )
+    text = f"the channels cancel out: their mean is {loss:.0f} dB below them; take one channel instead"
+    return (Fact("opposite", text),)
 
 
 def _sums(samples: np.ndarray) -> Sums:
@@ -132,20 +128,16 @@ def _sums(samples: np.ndarray) -> Sums:
     low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
     total, energy = np.zeros(channels), np.zeros(channels)
     mixed_total = mixed_energy = 0.0
-
-    def add(part: np.ndarray) -> None:
-        nonlocal mixed_total, mixed_energy
+    for part in _parts(samples):
         np.minimum(low, part.min(axis=1), out=low)
         np.maximum(high, part.max(axis=1), out=high)
         exact = part.astype(np.float64)
-        total[:] += exact.sum(axis=1)
-        energy[:] += np.einsum("cn,cn->c", exact, exact)
+        total += exact.sum(axis=1)
+        energy += np.einsum("cn,cn->c", exact, exact)
         if channels > 1:
             mix = exact.mean(axis=0)
             mixed_total += float(mix.sum())
             mixed_energy += float(np.einsum("n,n->", mix, mix))
-
-    _for_blocks(samples, add)
     mean = total / frames
     mixed_power = max(0.0, mixed_energy / frames - (mixed_total / frames) ** 2)
     return Sums(low, high, mean, np.maximum(energy / frames - mean**2, 0.0), mixed_power)
@@ -154,22 +146,19 @@ def _sums(samples: np.ndarray) -> Sums:
 def _flat(samples: np.ndarray, peaks: np.ndarray) -> np.ndarray:
     """(channels,): how many samples lie at the peak, level with the one before, as on no sine's crest."""
     count = np.zeros(len(peaks), np.int64)
-    last: list[np.ndarray] = []
-
-    def add(part: np.ndarray) -> None:
+    last = np.full(len(peaks), np.inf, samples.dtype)
+    for part in _parts(samples):
         for channel, peak in enumerate(peaks.tolist()):
             x = part[channel]
             at = np.flatnonzero(np.abs(x) >= 0.999 * peak)
-            before = np.where(at > 0, x[at - 1], last[0][channel] if last else np.inf)
+            before = np.where(at > 0, x[at - 1], last[channel])
             count[channel] += np.count_nonzero(np.abs(x[at] - before) <= 1e-5 * peak)
-        last[:] = [part[:, -1].copy()]
-
-    _for_blocks(samples, add)
+        last = part[:, -1].copy()
     return count
 
 
-def _for_blocks(samples: np.ndarray, add: Callable[[np.ndarray], None]) -> None:
-    """Call `add` with (channels, frames) parts of the samples, one after the other."""
+def _parts(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """(channels, frames) parts of the samples, one after the other."""
     size = max(1, BLOCK // samples.shape[1])
     for start in range(0, len(samples), size):
-        add(np.ascontiguousarray(samples[start : start + size].T))
+        yield np.ascontiguousarray(samples[start : start + size].T)

@@ -5,7 +5,7 @@ a page that is cut, which is a second of speech or all of a short file; its firs
 Source: RFC 3533.
 """
 
-import functools
+import zlib
 from typing import NamedTuple
 
 from sqa_data.audio.decoder import Splice
@@ -14,6 +14,7 @@ from sqa_data.audio.source import Opened
 HEADER = 27  # bytes of a page before its table
 LONGEST = 65_307  # bytes of a page
 LAST = 4  # the flag of the last page of a stream
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Page(NamedTuple):
@@ -54,7 +55,7 @@ def shortened(sound: Opened) -> Splice | None:
     packets = page.content[HEADER + len(page.laces) :][:size]
     whole = bytearray(page.content[:26] + bytes([kept]) + page.laces[:kept] + packets)
     whole[22:26] = bytes(4)  # the check sum is that of the page with zeros in its place
-    whole[22:26] = _check_sum(whole).to_bytes(4, "little")
+    whole[22:26] = _check_sum(whole)
     return Splice(page.offset, bytes(whole))
 
 
@@ -68,21 +69,10 @@ def _last_page(sound: Opened) -> Page | None:
     return Page(start + at, content, content[HEADER : HEADER + content[26]])
 
 
-def _check_sum(content: bytes | bytearray) -> int:
-    """The CRC of a page, polynomial 0x04c11db7, most significant bit first, from zero."""
-    table, value = _check_sums(), 0
-    for byte in content:
-        value = (value << 8 & 0xFFFFFFFF) ^ table[value >> 24 ^ byte]
-    return value
+def _check_sum(content: bytes | bytearray) -> bytes:
+    """The CRC of a page, as it stands there: polynomial 0x04c11db7 from zero, the most significant bit first.
 
-
-@functools.cache
-def _check_sums() -> list[int]:
-    """The check sum of each byte."""
-    table = []
-    for value in range(256):
-        value <<= 24
-        for _ in range(8):
-            value = value << 1 ^ (0x104C11DB7 if value >> 31 else 0)
-        table.append(value)
-    return table
+    That is zlib's CRC with the bits of all bytes the other way round.
+    """
+    value = zlib.crc32(content.translate(MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return value.to_bytes(4, "big").translate(MIRRORED)

@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 from sqa_data.errors import AudioError
 
@@ -17,20 +17,12 @@ HEAD = 4096  # bytes that are read at once: they hold the header of nearly every
 STREAM_CAP = 1 << 30  # bytes of a stream that cannot seek (a pipe) that are kept in memory at the most
 
 
-class Seekable(Protocol):
-    """What is asked of a file object."""
-
-    def read(self, size: int, /) -> bytes | None: ...
-    def seek(self, offset: int, whence: int = 0, /) -> object: ...
-    def tell(self) -> int: ...
-
-
 @dataclass(slots=True)
 class Opened:
     """An open source whose size is known; leaving it closes the file, or puts a file object where it stood."""
 
     where: str  # what a message about it starts with: "a.wav: ", or nothing for a file object
-    file: Seekable
+    file: BinaryIO
     size: int  # bytes
     head: bytes  # its first `HEAD` bytes
     descriptor: int | None  # of a regular file that libsndfile can read by itself
@@ -92,7 +84,7 @@ def _open_path(path: str) -> Opened:
     return Opened(f"{path}: ", file, status.st_size, head, own, file.close)
 
 
-def _open_object(file: Seekable) -> Opened:
+def _open_object(file: BinaryIO) -> Opened:
     try:
         stood = file.tell()
         file.seek(0, os.SEEK_END)
@@ -113,15 +105,16 @@ def _without_waiting(path: str, flags: int) -> int:
 
 def _reason(path: str, error: OSError | ValueError) -> str:
     """Why `path` cannot be opened."""
+    if not isinstance(error, OSError):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, OSError) and error.errno == errno.ENXIO:
+    if error.errno == errno.ENXIO:
         return "is a socket or a device; expected a regular file"
-    if isinstance(error, IsADirectoryError) or (isinstance(error, OSError) and os.path.isdir(path)):  # noqa: PTH112
+    if os.path.isdir(path):  # noqa: PTH112
         return "is a folder; expected a file"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
+    reason = error.strerror or str(error)
+    return reason[0].lower() + reason[1:]
 
 
 def _kind(mode: int) -> str:

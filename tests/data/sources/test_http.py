@@ -282,7 +282,7 @@ def test_too_little_room_is_seen_before_the_first_byte(
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(DataError, match="300,000 bytes are still to come, but the disk has only 1 free"):
+    with pytest.raises(DataError, match="300,000 bytes of a.zip are still to come, but only 1 are free"):
         get(server, tmp_path)
 
 

@@ -25,7 +25,7 @@ def list_(raw: Path, out: Path, as_json: bool) -> None:
     audio   "by hand": part of it must be fetched by you, see `data show NAME`
     """
     from sqa_data import list_corpora
-    from sqa_data.sources.status import here
+    from sqa_data.sources.records import here
 
     corpora = list_corpora()
     states = {corpus.name: here(corpus, raw, out) for corpus in corpora}

@@ -108,7 +108,7 @@ def _chosen(names: Sequence[str], everything: bool, trainable: bool) -> "list[Co
 
 def _accepted(corpora: "Sequence[Corpus]", raw: Path, licence_ok: Sequence[str]) -> set[str]:
     """Names of the corpora whose licence the user accepts; a person at the terminal is asked for the others."""
-    from sqa_data.sources.licences import licences_to_accept
+    from sqa_data.sources.records import licences_to_accept
 
     accepted = set(licence_ok)
     if "all" in accepted or sys.stdin is None or not sys.stdin.isatty():
@@ -123,7 +123,7 @@ def _accepted(corpora: "Sequence[Corpus]", raw: Path, licence_ok: Sequence[str])
 
 def _labels(corpora: "Sequence[Corpus]", raw: Path, accepted: set[str], options: dict[str, Any]) -> list[str]:
     """Bring the label files alone; returns their paths."""
-    from sqa_data.sources.licences import require_licences
+    from sqa_data.sources.records import require_licences
     from sqa_data.sources.remote_labels import download_labels
 
     require_licences(corpora, raw, accepted)

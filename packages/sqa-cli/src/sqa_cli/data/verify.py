@@ -31,7 +31,7 @@ def verify(manifests: tuple[Path, ...], no_decode: bool, jobs: int, as_json: boo
       sqa-cli data verify data/*/*/data.jsonl
       sqa-cli data verify train.jsonl dev.jsonl --json
     """
-    from sqa_data.sources.status import remember_verified
+    from sqa_data.sources.records import remember_verified
     from sqa_data.verify import validate
 
     with bars() as progress:

@@ -1,21 +1,18 @@
 """OUT/NAME/prepared.json: what a `prepare` made of what, so that the next one knows edits and changed sources."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqa_data.atomic import atomic_write
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
-from sqa_data.sources.records import read_json
+from sqa_data.sources.records import read_json, write_json
 
 RECORD, NEXT = "prepared.json", ".prepared.next.json"
 
-Record = dict[
-    str, Any
-]  # corpus, partial, source: file -> fingerprint, problems, splits: split -> counts, sha256
+# corpus, partial, source: file -> fingerprint, problems, splits: split -> counts, sha256
+Record = dict[str, Any]
 
 
 def fingerprint(path: Path) -> dict[str, int | str]:
@@ -36,8 +33,7 @@ def read_records(target: Path) -> list[Record]:
 
 def write_next(target: Path, record: Record) -> None:
     """Keep a record before its manifests get their names: after a kill in between they still count as ours."""
-    with atomic_write(target / NEXT) as file:
-        file.write(json.dumps(record, indent=1, sort_keys=True).encode() + b"\n")
+    write_json(target / NEXT, record)
 
 
 def finish(target: Path, before: list[Record], record: Record) -> None:

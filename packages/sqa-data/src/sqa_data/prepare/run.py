@@ -16,8 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
-
+from sqa_data.atomic import lock
 from sqa_data.audio import AudioInfo, look
 from sqa_data.corpus import Corpus, get_corpus
 from sqa_data.errors import DataError
@@ -76,8 +75,7 @@ def prepare(
         require_audio(corpus, raw, root)
     source = {str(path.relative_to(root)): fingerprint(path) for path in label_files(corpus, root)}
 
-    target.mkdir(parents=True, exist_ok=True)
-    with FileLock(target / ".lock"):
+    with lock(target / ".prepare"):
         before = read_records(target)
         if not force:
             require_unedited(target, before)

@@ -1,18 +1,16 @@
 """From archives to the folder with the label files of a corpus: unpacked once, and found however it lies there."""
 
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from filelock import FileLock
-
-from sqa_data.atomic import finish_replace
+from sqa_data.atomic import finish_replace, lock
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources import parquet
 from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
+from sqa_data.sources.records import require_room
 
 
 def unpack_corpus(
@@ -28,7 +26,7 @@ def unpack_corpus(
     if not folder.is_dir():
         raise DataError(f"{folder}: nothing here; run `sqa-cli data download {corpus.name} --raw {raw}`")
     # archives may lie where one can only read; what is unpacked there needs no lock
-    with FileLock(folder / ".lock") if os.access(folder, os.W_OK) else nullcontext():
+    with lock(folder / ".unpack") if os.access(folder, os.W_OK) else nullcontext():
         if corpus.hub:
             return _unpack_hub(corpus, folder, jobs, progress)
         unpacked = folder / "unpacked"
@@ -44,7 +42,8 @@ def unpack_corpus(
             )
         root = find_corpus_folder(corpus, folder)
         if root is None and len(present) == len(archives) and not unpacked.exists():
-            _require_space(folder, archives)
+            needed = sum(unpacked_size(archive) or 0 for archive in archives)
+            require_room(folder, needed, "are to be unpacked")
             unpack(archives, unpacked, nested, progress=progress)
             root = find_corpus_folder(corpus, folder)
         if root is None:
@@ -131,9 +130,7 @@ def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | No
         for path in parquet.parts(folder, part)
     ]
     needed = sum(path.stat().st_size for path, part in files if not parquet.is_unpacked(path, folder, part))
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DataError(f"{folder}: the audio takes about {needed:,} bytes; only {free:,} are free")
+    require_room(folder, needed, "of audio are to be unpacked")
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         tasks = [pool.submit(parquet.unpack_audio, path, folder, part) for path, part in files]
         try:
@@ -145,9 +142,3 @@ def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | No
             pool.shutdown(cancel_futures=True)
             raise
     return folder
-
-
-def _require_space(folder: Path, archives: list[Path]) -> None:
-    needed, free = sum(unpacked_size(archive) or 0 for archive in archives), shutil.disk_usage(folder).free
-    if needed > free:
-        raise DataError(f"{folder}: unpacking takes {needed:,} bytes; only {free:,} are free")

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 
@@ -16,6 +17,17 @@ class RemoteFile:
     size: int | None = None  # bytes
     checksum: str | None = None  # "md5:..." or "sha256:..."
     headers: Mapping[str, str] = field(default_factory=dict)
+    cached: Path | None = None  # the same file on this machine already
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file that is here and right, as downloads.json keeps it."""
+
+    url: str
+    size: int
+    sha256: str
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Unpack archives from strangers: nothing leaves the folder, nothing grows without bound."""
 
 import gzip
-import json
 import shutil
 import stat
 import tarfile
@@ -9,11 +8,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
-from sqa_data.atomic import atomic_folder, atomic_write
+from sqa_data.atomic import atomic_folder
 from sqa_data.errors import DataError
-from sqa_data.sources.records import read_json
+from sqa_data.sources.records import read_json, write_json
 
 MAX_RATIO = 200  # expanded to packed size: speech reaches 4, silence and text 50
 MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio allows
@@ -49,8 +50,7 @@ def unpack(
         with atomic_folder(folder, resumable=True) as staging:
             for archive in archives:
                 with _said_plainly(archive):
-                    with atomic_write(staging / MARKER) as marker:
-                        marker.write(json.dumps(packed).encode())
+                    write_json(staging / MARKER, packed)
                     _unpack_with_nested(archive, staging, nested, max_bytes or _cap(archive), progress)
     except _DamagedError:
         # the checksum of a .tar.gz comes last: members that look whole may be wrong
@@ -117,7 +117,7 @@ def _cap(archive: Path) -> int:
 
 def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | None) -> None:
     if zipfile.is_zipfile(archive):
-        members = _zip_members(archive, cap)
+        members = _zip_members(archive)
     elif tarfile.is_tarfile(archive):
         members = _tar_members(archive)
     else:
@@ -125,7 +125,7 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
     # one name for all members, so that a kill leaves nothing that the next run does not overwrite
     temporary = folder / ".member.tmp"
     done, total = 0, unpacked_size(archive)
-    for path, size, write in members:
+    for path, size, opened in members:
         done += size
         if done > cap:
             raise DataError(
@@ -134,16 +134,17 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
         target = folder / path
         if not (target.is_file() and target.stat().st_size == size):
             target.parent.mkdir(parents=True, exist_ok=True)
-            write(temporary)
+            with opened() as source, temporary.open("wb") as sink:
+                _copy(source, sink, size, f"{archive}: member {str(path)!r}")
             temporary.replace(target)
         if progress:
             progress(archive.name, done, total)
 
 
-Member = tuple[PurePosixPath, int, Callable[[Path], None]]
+Member = tuple[PurePosixPath, int, Callable[[], IO[bytes]]]  # path, bytes by its header, open
 
 
-def _zip_members(archive: Path, cap: int) -> Iterator[Member]:
+def _zip_members(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             path = safe_path(info.filename, archive)
@@ -152,13 +153,7 @@ def _zip_members(archive: Path, cap: int) -> Iterator[Member]:
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG):
                 raise DataError(f"{archive}: member {info.filename!r} is a link or a device; not unpacked")
-
-            def write(target: Path, info: zipfile.ZipInfo = info) -> None:
-                # ZipFile checks the CRC, but a member can expand past the size that its header claims
-                with file.open(info) as source, target.open("wb") as sink:
-                    _copy(source.read, sink.write, info.file_size, archive, info.filename)
-
-            yield path, info.file_size, write
+            yield path, info.file_size, partial(file.open, info)
 
 
 def _tar_members(archive: Path) -> Iterator[Member]:
@@ -167,35 +162,27 @@ def _tar_members(archive: Path) -> Iterator[Member]:
             path = safe_path(info.name, archive)
             if path is None or info.isdir():
                 continue
-            tarfile.data_filter(
-                info, str(archive.parent)
-            )  # raises for links and devices that point elsewhere
+            # raises for links and devices that point elsewhere
+            tarfile.data_filter(info, str(archive.parent))
             if not info.isfile():
                 raise DataError(f"{archive}: member {info.name!r} is a link or a device; not unpacked")
-
-            def write(target: Path, info: tarfile.TarInfo = info) -> None:
-                source = file.extractfile(info)
-                assert source is not None  # isfile() was true
-                with source, target.open("wb") as sink:
-                    _copy(source.read, sink.write, info.size, archive, info.name)
-
-            yield path, info.size, write
+            # of a regular file extractfile gives no None
+            yield path, info.size, cast(Callable[[], IO[bytes]], partial(file.extractfile, info))
         # the checksum of a .gz stands at its end, which tarfile itself does not read
         while file.fileobj is not None and file.fileobj.read(1 << 20):
             pass
 
 
-def _copy(
-    read: Callable[[int], bytes], write: Callable[[bytes], int], size: int, archive: Path, name: str
-) -> None:
+def _copy(source: IO[bytes], sink: IO[bytes], size: int, what: str) -> None:
+    """Copy a member; ZipFile checks the CRC, but one can expand past the size that its header claims."""
     copied = 0
-    while block := read(1 << 20):
+    while block := source.read(1 << 20):
         copied += len(block)
         if copied > size:
             break
-        write(block)
+        sink.write(block)
     if copied != size:
-        raise DataError(f"{archive}: member {name!r} has {copied:,} bytes; its header says {size:,}")
+        raise DataError(f"{what} has {copied:,} bytes; its header says {size:,}")
 
 
 class _DamagedError(DataError):
@@ -223,7 +210,6 @@ def _said_plainly(archive: Path) -> Iterator[None]:
     except OSError as error:
         free = shutil.disk_usage(archive.parent).free
         raise DataError(
-            f"{archive}: cannot unpack: {error.strerror or error} ({free:,} bytes free; what is unpacked so "
-            f"far "
-            "is kept, run again to go on)"
+            f"{archive}: cannot unpack: {error.strerror or error} ({free:,} bytes free; what is unpacked so far is "
+            "kept, run again to go on)"
         ) from error

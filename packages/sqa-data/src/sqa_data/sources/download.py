@@ -4,27 +4,19 @@ What came, from where and with which SHA-256 stands in RAW/NAME/downloads.json; 
 the one recorded at the first download is what later ones are held to.
 """
 
-import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from filelock import FileLock
-
-from sqa_data.atomic import atomic_path
 from sqa_data.corpus import Corpus, get_corpus
 from sqa_data.errors import DataError
-from sqa_data.sources.answers import RemoteFile
+from sqa_data.sources.answers import FileRecord, RemoteFile
 from sqa_data.sources.archives import safe_path, unpacked_from
-from sqa_data.sources.http import FileRecord, Patience, Progress, check_file, download_file
-from sqa_data.sources.licences import require_licences
-from sqa_data.sources.records import read_records, remember
-
-if TYPE_CHECKING:  # 0.6 s of imports that only a download needs
-    from sqa_data.sources.hub import HubFile
+from sqa_data.sources.http import Patience, Progress, check_file, download_file
+from sqa_data.sources.records import read_records, remember, require_licences, require_room
 
 HUB = "hf://"
 MARGIN = 64 << 20  # bytes left free on the disk
@@ -39,19 +31,9 @@ class Wanted:
 
     corpus: Corpus
     name: str
-    ways: "tuple[str | HubFile, ...]"
+    ways: tuple[str | RemoteFile, ...]
     size: int | None = None
     checksum: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How files are brought, the same for all of one `download`."""
-
-    check: bool
-    patience: Patience | None
-    progress: Progress | None
-    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +80,11 @@ def download(
         for item in wanted_files(corpus, prefer, base_url=base_url, optional=optional)
     ]
     _require_space(wanted, raw)
-    manner = _Manner(check, patience, progress, threading.Event())
+    stop = threading.Event()
     done: list[Downloaded] = []
     failed: list[str] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        tasks = [pool.submit(_bring, item, raw, manner) for item in wanted]
+        tasks = [pool.submit(_bring, item, raw, check, patience, progress, stop) for item in wanted]
         try:
             for task in as_completed(tasks):
                 try:
@@ -110,7 +92,7 @@ def download(
                 except DataError as error:
                     failed.append(str(error))
         except BaseException:
-            manner.stop.set()  # each download ends at its next chunk, its part kept
+            stop.set()  # each download ends at its next chunk, its part kept
             pool.shutdown(cancel_futures=True)
             raise
     if failed:
@@ -130,12 +112,12 @@ def wanted_files(
         parts = {
             p for s, ps in corpus.hub.splits.items() if optional or not corpus.splits[s].optional for p in ps
         }
-        files = [file for file in hub_files(corpus.hub.repo) if _is_of(file.path, parts)]
+        files = {path: file for path, file in hub_files(corpus.hub.repo).items() if _is_of(path, parts)}
         if not files:
             raise DataError(
                 f"datasets/{corpus.hub.repo}: no parquet files of {', '.join(sorted(parts))} there"
             )
-        return [Wanted(corpus, f.path, (f,), f.size) for f in files]
+        return [Wanted(corpus, path, (file,), file.size) for path, file in files.items()]
     found = []
     for archive in corpus.archives:
         sources = sorted(archive.sources, key=lambda url: url.startswith(HUB) == (prefer == "original"))
@@ -145,75 +127,61 @@ def wanted_files(
     return found
 
 
-def _bring(item: Wanted, raw: Path, manner: _Manner) -> Downloaded:
+def _bring(
+    item: Wanted,
+    raw: Path,
+    check: bool,
+    patience: Patience | None,
+    progress: Progress | None,
+    stop: threading.Event,
+) -> Downloaded:
     folder = raw / item.corpus.name
     if safe_path(item.name, folder) is None:
         raise DataError(f"{item.corpus.name}: {item.name!r} is no file name")
     path = folder / item.name
     before = read_records(folder).get(item.name)
     checksum = item.checksum or (f"sha256:{before.sha256}" if before else None)
+
+    def downloaded(record: FileRecord, fresh: bool = False) -> Downloaded:
+        return Downloaded(item.corpus.name, path, record.size, record.sha256, record.url, fresh)
+
+    def report(_: str, done: int, total: int | None) -> None:
+        if progress:
+            progress(f"{item.corpus.name}/{item.name}", done, total)
+
     if path.is_file():
-        if before and not manner.check and path.stat().st_size == before.size:
-            return _downloaded(item, path, before, fresh=False)
+        if before and not check and path.stat().st_size == before.size:
+            return downloaded(before)
         # put here by hand, or asked to be looked at again
         found = check_file(path, RemoteFile(before.url if before else str(path), item.size, checksum))
         remember(folder, item.name, found)
-        return _downloaded(item, path, found, fresh=False)
+        return downloaded(found)
     if before and (unpacked_from(folder / "unpacked") or {}).get(item.name) == before.size:
-        # unpacked, and the archive dropped since
-        return _downloaded(item, path, before, fresh=False)
+        return downloaded(before)  # unpacked, and the archive dropped since
 
     reasons = []
     for way in item.ways:
         try:
-            found = _bring_from(resolve(way), item, checksum, path, manner)
+            told = resolve(way)
+            remote = replace(told, size=told.size or item.size, checksum=checksum or told.checksum)
+            found = download_file(remote, path, patience=patience, progress=report, stop=stop)
         except DataError as error:
             reasons.append(str(error))
             continue
         remember(folder, item.name, found)
-        return _downloaded(item, path, found, fresh=True)
+        return downloaded(found, fresh=True)
     raise DataError("\n  then ".join(reasons))
 
 
-def _downloaded(item: Wanted, path: Path, record: FileRecord, fresh: bool) -> Downloaded:
-    return Downloaded(item.corpus.name, path, record.size, record.sha256, record.url, fresh)
-
-
-def _bring_from(
-    way: "RemoteFile | HubFile", item: Wanted, checksum: str | None, path: Path, manner: _Manner
-) -> FileRecord:
-    cached = None if isinstance(way, RemoteFile) else way.cached
-    remote = way if isinstance(way, RemoteFile) else way.remote
-    remote = RemoteFile(remote.url, remote.size or item.size, checksum or remote.checksum, remote.headers)
-    if cached is not None:
-        return _copy(cached, path, remote)
-
-    def report(_: str, done: int, total: int | None) -> None:
-        if manner.progress:
-            manner.progress(f"{item.corpus.name}/{item.name}", done, total)
-
-    return download_file(remote, path, patience=manner.patience, progress=report, stop=manner.stop)
-
-
-def _copy(cached: Path, path: Path, remote: RemoteFile) -> FileRecord:
-    """Take a file out of the user's Hugging Face cache."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.exists():
-            return check_file(path, remote)
-        with atomic_path(path) as temporary:
-            shutil.copyfile(cached, temporary)
-            return check_file(temporary, remote, name=path.name)
-
-
-def resolve(way: "str | HubFile") -> "RemoteFile | HubFile":
+def resolve(way: str | RemoteFile) -> RemoteFile:
     """Ask the hub about an `hf://` address; others are sources as they are."""
     if not isinstance(way, str):
         return way
-    from sqa_data.sources.hub import hub_file
-
     if not way.startswith(HUB):
         return RemoteFile(way)
+    # 0.6 s of imports that only the hub needs
+    from sqa_data.sources.hub import hub_file
+
     owner, name, path = way.removeprefix(HUB).split("/", 2)
     return hub_file(f"{owner}/{name}", path)
 
@@ -236,8 +204,4 @@ def _require_space(wanted: list[Wanted], raw: Path) -> None:
         if item.size and not path.exists():
             missing += item.size - (part.stat().st_size if part.exists() else 0)
     raw.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(raw).free
-    if missing and missing + MARGIN > free:
-        raise DataError(
-            f"{raw}: {missing:,} bytes are to come, but only {free:,} are free; nothing was record_now"
-        )
+    require_room(raw, missing, "are to come", MARGIN)

@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
-from sqa_data.atomic import atomic_write
+from sqa_data.atomic import atomic_path, lock
 from sqa_data.errors import DataError
-from sqa_data.sources.answers import Action, AskAgain, PartState, RemoteFile, judge, retry_after
+from sqa_data.sources.answers import Action, AskAgain, FileRecord, PartState, RemoteFile, judge, retry_after
+from sqa_data.sources.records import require_room, write_json
 
 if TYPE_CHECKING:  # 0.3 s of imports that only a download needs
     import httpx2 as httpx
@@ -42,16 +41,6 @@ class Patience:
     longest_wait_s: float = 300.0  # a server that asks for more (Retry-After) is given up
 
 
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """A file that is here and right, as downloads.json keeps it."""
-
-    url: str
-    size: int
-    sha256: str
-    etag: str | None = None
-
-
 class ChecksumError(DataError):
     """A file came whole, but is not the file that was expected."""
 
@@ -64,24 +53,30 @@ def download_file(
     progress: Progress | None = None,
     stop: threading.Event | None = None,
 ) -> FileRecord:
-    """Download `remote` to `path`; another process that is at it already is waited for.
+    """Download `remote` to `path`; one that lies in a cache is copied.
+
+    Another process that is at it already is waited for.
 
     A file of the right size or checksum that exists at `path` is not downloaded again. Raises ChecksumError (after
     one attempt from scratch if the part was resumed), or DataError when the server refuses, patience ends or the disk
     is full; what came so far stays in the .part file. `stop`: set it to end early with KeyboardInterrupt.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with lock(path.with_name(f".{path.name}")):
         if path.exists():
             return check_file(path, remote)
-        download = _Download(remote, path, patience or Patience(), progress, stop or threading.Event())
         try:
-            return download.run()
+            if remote.cached is None:
+                return _Download(
+                    remote, path, patience or Patience(), progress, stop or threading.Event()
+                ).run()
+            with atomic_path(path) as temporary:
+                shutil.copyfile(remote.cached, temporary)
+                return check_file(temporary, remote, name=path.name)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise DataError(f"{path}: cannot write: {error.strerror}") from error
             raise DataError(
-                f"{path}: the disk is full; what came so far is kept in {download.part.name}: make room and run again"
+                f"{path}: the disk is full; what came so far is kept in {path.name}.part: make room and run again"
             ) from error
 
 
@@ -236,15 +231,9 @@ class _Download:
             self._discard()
             self.resumed = False
         self.state = replace(state, size=state.size if state.size is not None else self.remote.size)
-        missing = (self.state.size or 0) - self.have
-        free = shutil.disk_usage(self.path.parent).free
-        if missing > free:
-            raise DataError(
-                f"{self.path}: {missing:,} bytes are still to come, but the disk has only {free:,} free; "
-                "make room and run again"
-            )
-        with atomic_write(self.state_file) as file:
-            file.write(json.dumps(asdict(self.state)).encode())
+        missing = max(0, (self.state.size or 0) - self.have)
+        require_room(self.path.parent, missing, f"of {self.path.name} are still to come")
+        write_json(self.state_file, asdict(self.state))
 
     def _receive(self, response: "httpx.Response") -> None:
         with self.part.open("ab", buffering=0) as file:

@@ -1,6 +1,5 @@
 """Parquet files that carry audio: write it out as it is, read the labels without touching it."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqa_data.atomic import atomic_write, write_small
+from sqa_data.atomic import write_small
 from sqa_data.errors import DataError
+from sqa_data.sources.records import is_noted, note
 
 BATCH_ROWS = 64  # of audio held in memory at once
 
@@ -41,13 +41,8 @@ def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac")
     >>> audio_path("validation", "s1", "../x")
     'audio/validation/s1/..%2Fx.flac'
     """
-    if _UNSAFE(system_id):
-        system_id = quote(system_id, safe=" ")
-    if _UNSAFE(sample_id):
-        sample_id = quote(sample_id, safe=" ")
-    return (
-        f"audio/{part}/{system_id}/{sample_id}{suffix}" if system_id else f"audio/{part}/{sample_id}{suffix}"
-    )
+    names = (quote(name, safe=" ") if _UNSAFE(name) else name for name in (system_id, sample_id) if name)
+    return f"audio/{part}/{'/'.join(names)}{suffix}"
 
 
 _UNSAFE = re.compile(r"[/\\\0:]|^\.").search
@@ -112,24 +107,17 @@ def unpack_audio(path: Path, root: Path, part: str) -> int:
                 raise DataError(
                     f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
                 ) from error
-    with atomic_write(_marker(path, root, part)) as marker:
-        marker.write(_mark(path).encode())
+    note(_marker(path, root, part), path)
     return written
 
 
 def is_unpacked(path: Path, root: Path, part: str) -> bool:
     """Whether `unpack_audio` has finished this very file."""
-    marker = _marker(path, root, part)
-    return marker.is_file() and marker.read_text() == _mark(path)
+    return is_noted(_marker(path, root, part), path)
 
 
 def _marker(path: Path, root: Path, part: str) -> Path:
     return root / "audio" / part / f".{path.stem}.done"
-
-
-def _mark(path: Path) -> str:
-    stat = path.stat()
-    return json.dumps({"size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
 
 
 def _write_once(path: str, content: Any) -> bool:

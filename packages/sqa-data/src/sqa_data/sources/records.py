@@ -1,15 +1,37 @@
-"""What came, from where and with which SHA-256: RAW/NAME/downloads.json."""
+"""Notes beside archives and manifests: what came, what was accepted and verified; so how far each corpus is.
+
+RAW/NAME/downloads.json                where each file came from, and its SHA-256
+RAW/NAME/licence.json                  the licence that the user accepted
+OUT/NAME/SPLIT/.data.jsonl.verified    size and time of a manifest that was found right
+"""
 
 import json
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from sqa_data.atomic import atomic_write
+from sqa_data.atomic import atomic_write, lock
+from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
-from sqa_data.sources.http import FileRecord
+from sqa_data.sources.answers import FileRecord
+
+
+def read_json(file: Path) -> Any:
+    """What a small JSON file of ours holds; None if it is not there."""
+    if not file.is_file():
+        return None
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: cannot be read as JSON ({error}); move it away and run again") from error
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write a small JSON file of ours, the same bytes for the same content."""
+    with atomic_write(file) as out:
+        out.write(json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def read_records(folder: Path) -> dict[str, FileRecord]:
@@ -25,18 +47,97 @@ def read_records(folder: Path) -> dict[str, FileRecord]:
 
 def remember(folder: Path, name: str, record: FileRecord) -> None:
     """Add one file to downloads.json."""
-    with FileLock(folder / ".downloads.lock"):
+    with lock(folder / ".downloads"):
         records = read_records(folder) | {name: record}
-        with atomic_write(folder / "downloads.json") as file:
-            facts = {name: asdict(record) for name, record in records.items()}
-            file.write(json.dumps(facts, indent=1, sort_keys=True).encode() + b"\n")
+        write_json(folder / "downloads.json", {name: asdict(record) for name, record in records.items()})
 
 
-def read_json(file: Path) -> Any:
-    """What a small JSON file of ours holds; None if it is not there."""
-    if not file.is_file():
-        return None
+def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpus]:
+    """Those whose licence asks for consent that has not been given for this `raw` yet."""
+    return [
+        corpus
+        for corpus in corpora
+        if corpus.licence.ask and read_json(_licence_file(corpus, raw)) != _accepted(corpus)
+    ]
+
+
+def require_licences(corpora: Iterable[Corpus], raw: str | Path, licence_ok: Iterable[str]) -> None:
+    """Remember what is accepted; DataError that shows what is not yet."""
+    accepted, still_open = set(licence_ok), []
+    for corpus in licences_to_accept(corpora, raw):
+        if accepted & {corpus.name, "all"}:
+            write_json(_licence_file(corpus, raw), _accepted(corpus))
+        else:
+            still_open.append(corpus)
+    if still_open:
+        lines = [f"  {c.name}: {c.licence.name}, {c.licence.note} ({c.licence.url})" for c in still_open]
+        names = " ".join(f"--licence-ok {corpus.name}" for corpus in still_open)
+        raise DataError(
+            "these licences must be accepted once:\n" + "\n".join(lines) + f"\nTo accept: {names}"
+        )
+
+
+def _licence_file(corpus: Corpus, raw: str | Path) -> Path:
+    return Path(raw) / corpus.name / "licence.json"
+
+
+def _accepted(corpus: Corpus) -> dict[str, str]:
+    return {"accepted": corpus.licence.name, "url": corpus.licence.url}
+
+
+def here(corpus: Corpus, raw: str | Path, out: str | Path) -> dict[str, str]:
+    """split -> "", "part", "downloaded", "unpacked", "prepared" or "verified": the farthest step that is done."""
+    result = dict.fromkeys(corpus.splits, state(corpus, raw))
+    for split in corpus.splits:
+        manifest = Path(out) / corpus.name / split / "data.jsonl"
+        if manifest.is_file():
+            result[split] = "verified" if is_noted(_verified(manifest), manifest) else "prepared"
+    return result
+
+
+def state(corpus: Corpus, raw: str | Path) -> str:
+    """What is here of a corpus: "", "part", "downloaded" or "unpacked"."""
+    folder = Path(raw) / corpus.name
+    if (folder / "unpacked").is_dir() or any(folder.glob("audio/*/.*.done")):
+        return "unpacked"
+    names = [archive.name for archive in corpus.archives] or list(read_records(folder))
+    here = [name for name in names if (folder / name).is_file()]
+    if names and len(here) == len(names):
+        return "downloaded"
+    return "part" if here or any(folder.glob("*.part")) or any(folder.glob("*/*.part")) else ""
+
+
+def remember_verified(manifest: str | Path) -> None:
+    """Note beside a manifest that it was verified as it is now."""
+    note(_verified(Path(manifest)), Path(manifest))
+
+
+def _verified(manifest: Path) -> Path:
+    return manifest.with_name(f".{manifest.name}.verified")
+
+
+def note(mark: Path, file: Path) -> None:
+    """Write to `mark` that `file`, as it is now, is done with."""
+    write_json(mark, _stamp(file))
+
+
+def is_noted(mark: Path, file: Path) -> bool:
+    """Whether `mark` says so of `file` as it is now; a damaged mark says nothing."""
     try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: cannot be read as JSON ({error}); move it away and run again") from error
+        return bool(read_json(mark) == _stamp(file))
+    except DataError:
+        return False
+
+
+def _stamp(file: Path) -> dict[str, int]:
+    stat = file.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+
+
+def require_room(folder: Path, needed: int, what: str, margin: int = 0) -> None:
+    """DataError if the disk of `folder` has no room for `needed` bytes, of which `what` says why."""
+    free = shutil.disk_usage(folder).free
+    if needed and needed + margin > free:
+        raise DataError(
+            f"{folder}: {needed:,} bytes {what}, but only {free:,} are free; make room and run again"
+        )

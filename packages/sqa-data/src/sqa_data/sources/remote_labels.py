@@ -20,7 +20,6 @@ from sqa_data.errors import DataError
 from sqa_data.sources.answers import AskAgain, PartState, RemoteFile, judge
 from sqa_data.sources.archives import safe_path
 from sqa_data.sources.download import Wanted, resolve, wanted_files
-from sqa_data.sources.hub import HubFile
 from sqa_data.sources.parquet import write_without_audio
 
 BUFFER = 1 << 18  # bytes asked for at once
@@ -59,15 +58,14 @@ class RangeFile(io.RawIOBase):
         return len(content)
 
     def _get(self, first: int, last: int) -> bytes:
-        for wait_s in RETRY_WAITS_S:
+        waits_s = list(RETRY_WAITS_S)
+        while True:
             try:
                 return self._ask(first, last)
-            except (httpx.TransportError, AskAgain):
-                time.sleep(wait_s)
-        try:
-            return self._ask(first, last)
-        except (httpx.HTTPError, AskAgain) as error:
-            raise DataError(f"{self.url}: {type(error).__name__}: {error}") from error
+            except (httpx.HTTPError, AskAgain) as error:
+                if not waits_s or not isinstance(error, httpx.TransportError | AskAgain):
+                    raise DataError(f"{self.url}: {type(error).__name__}: {error}") from error
+                time.sleep(waits_s.pop(0))
 
     def _ask(self, first: int, last: int) -> bytes:
         with self.client.stream("GET", self.url, headers={"Range": f"bytes={first}-{last}"}) as response:
@@ -101,9 +99,7 @@ def download_labels(
         reasons: list[str] = []
         for way in item.ways:
             try:
-                found = resolve(way)
-                remote = found.remote if isinstance(found, HubFile) else found
-                with remote_file(remote) as file:
+                with remote_file(resolve(way)) as file:
                     written += _members(corpus, item, file, folder)
                 break
             except DataError as error:

@@ -155,6 +155,7 @@ def test_the_baselines_labels(tmp_path: Path, packed: bool) -> None:
 def test_labels_out_of_range(tmp_path: Path) -> None:
     write_manifest(tmp_path / "out" / "x" / "train" / "data.jsonl", [Utterance("/1.wav", "a", 1.0, {})])
     (tmp_path / "src" / "x" / "train").mkdir(parents=True)
-    (tmp_path / "src" / "x" / "train" / "utmos.scp").write_text("a 7\n")
-    with pytest.raises(DataError, match=r"utmos\.scp:1: utmos is 7; expected a number in 1\.\.5"):
+    # the first id is no UTF-8: a file's name as the system has it
+    (tmp_path / "src" / "x" / "train" / "utmos.scp").write_bytes(b"\xff 3\na 7\n")
+    with pytest.raises(DataError, match=r"x/train/utmos\.scp:2: utmos is 7; expected a number in 1\.\.5"):
         add_labels(tmp_path / "src", tmp_path / "out")

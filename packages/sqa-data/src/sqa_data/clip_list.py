@@ -7,6 +7,7 @@ is given by name is a clip, be it readable or not, so that whoever reads it can 
 # ruff: noqa: PTH112, PTH118, PTH206  (strings: a Path object for each of a million files costs more than the rest)
 
 import glob
+import io
 import os
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,6 @@ from pathlib import Path
 from sqa_data.errors import DataError
 from sqa_data.ids import SUFFIXES, clip_ids
 from sqa_data.lines import (
-    BOM,
     JsonObject,
     Wrong,
     id_text,
@@ -26,6 +26,8 @@ from sqa_data.lines import (
     paths_of,
     sample_id_of,
     split_line,
+    text_lines,
+    text_of,
 )
 
 Key = tuple[str | None, str | None, str]
@@ -116,11 +118,11 @@ def clips_of_text(content: bytes) -> ClipList:
     """The clips of lines such as `find` or a manifest gives on standard input: each a path or an object."""
     entries: list[ClipEntry] = []
     pairs: set[str] = set()
-    for number, line in enumerate(content.removeprefix(BOM).split(b"\n"), start=1):
+    for number, line in text_lines(io.BytesIO(content), "-"):
         if line.lstrip().startswith(b"{"):
             entries += _of_row(line, f"-:{number}", "", pairs)
-        elif not (line.isspace() or not line):
-            entries.append(ClipEntry(_text(line), ""))
+        else:
+            entries.append(ClipEntry(text_of(line), ""))
     return ClipList(_named(entries))
 
 
@@ -205,11 +207,6 @@ def _of_scp(line: bytes, where: str, base: str) -> ClipEntry:
             f"{where}: a command, {path!r}; commands are not run, write its output to a file first"
         )
     return ClipEntry(_resolve(path, base), sample_id)
-
-
-def _text(line: bytes) -> str:
-    """A line of a list as text; bytes that are not UTF-8 are a file's name as the system has it."""
-    return line.decode("utf-8", "surrogateescape").strip(" \t\r\n")
 
 
 def _resolve(path: str, base: str) -> str:

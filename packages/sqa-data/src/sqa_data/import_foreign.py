@@ -1,5 +1,6 @@
 """Take over what other tools wrote: the baseline's manifests and labels, SHEET's CSV files, Kaldi's folders."""
 
+import io
 import math
 import zipfile
 from array import array
@@ -13,9 +14,11 @@ from pathlib import Path, PurePosixPath
 from sqa_data.audio import look
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
-from sqa_data.lines import open_lines, split_line
+from sqa_data.lines import open_lines, split_line, text_lines
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
+
+Lines = Iterator[tuple[int, bytes]]  # numbered from 1
 
 PREFIXED = ("bvcc", "bc19")  # the baseline drops the system in front of these corpora's sample ids
 
@@ -65,7 +68,7 @@ def add_labels(source: str | Path, data: str | Path) -> list[Added]:
     that an utterance has already is kept; NaN is no label.
     """
     added = []
-    with _opened(Path(source)) as (names, read):
+    with _opened(Path(source)) as (names, lines_of):
         files = sorted(
             (Path(name).parts[-3:-1], Path(name).stem, name) for name in names if _is_label_file(name)
         )
@@ -74,30 +77,29 @@ def add_labels(source: str | Path, data: str | Path) -> list[Added]:
         for (corpus, split), group in groupby(files, key=itemgetter(0)):
             manifest = Path(data) / corpus / split / "data.jsonl"
             if manifest.is_file():
-                added.append(_add(manifest, corpus, ((label, read(name)) for _, label, name in group)))
+                labels = ((label, name, lines_of(name)) for _, label, name in group)
+                added.append(_add(manifest, corpus in PREFIXED, labels))
     if not added:
         raise DataError(f"{data}: none of the corpora in {source} is prepared here")
     return added
 
 
-def _add(manifest: Path, corpus: str, files: Iterable[tuple[str, str]]) -> Added:
+def _add(manifest: Path, is_prefixed: bool, files: Iterable[tuple[str, str, Lines]]) -> Added:
     rows = {
-        u.sample_id.partition("-")[2] if corpus in PREFIXED else u.sample_id: i
+        u.sample_id.partition("-")[2] if is_prefixed else u.sample_id: i
         for i, u in enumerate(iter_manifest(manifest))
     }
     columns: dict[str, array[float]] = {}
     unknown: set[str] = set()
-    for label, content in files:
+    for label, name, lines in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        for line, text in enumerate(content.split("\n"), start=1):
-            if not text.strip():
-                continue
-            sample_id, value = split_line(text.encode(), f"{corpus}/{label}.scp:{line}")
+        bounds = RANGES.get(label, (-math.inf, math.inf))
+        for line, text in lines:
+            sample_id, value = split_line(text, f"{name}:{line}")
             if sample_id not in rows:
                 unknown.add(sample_id)
             elif value.lower() != "nan":  # how the baseline writes that there is none
-                bounds = RANGES.get(label, (-math.inf, math.inf))
-                column[rows[sample_id]] = number(value, label, Path(f"{label}.scp"), line, *bounds)
+                column[rows[sample_id]] = number(value, label, Path(name), line, *bounds)
     counts = dict.fromkeys(columns, 0)
 
     def labelled() -> Iterator[Utterance]:
@@ -121,16 +123,16 @@ def _is_label_file(name: str) -> bool:
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[tuple[list[str], Callable[[str], str]]]:
-    """The files of a folder or of a zip, and how to read one."""
+def _opened(source: Path) -> Iterator[tuple[list[str], Callable[[str], Lines]]]:
+    """The names of the files in a folder or a zip, and what gives the lines of one."""
     if source.is_dir():
         files = [path.relative_to(source.parent).as_posix() for path in source.rglob("*.scp")]
-        yield files, lambda name: (source.parent / name).read_text("utf-8")
+        yield files, lambda name: open_lines(source.parent / name)
         return
     try:
         with zipfile.ZipFile(source) as archive:
-            yield archive.namelist(), lambda name: archive.read(name).decode("utf-8")
-    except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+            yield archive.namelist(), lambda name: text_lines(io.BytesIO(archive.read(name)), name)
+    except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{source}: not a readable zip ({error})") from error
 
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -29,26 +29,28 @@ class Wrong(Exception):
 
 
 def open_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line with its end) of every line that is not blank; memory does not grow with the file.
-
-    A byte order mark is not part of a line. Raises `DataError` where `path` cannot be read, is no regular file (reading
-    a pipe or a device may never end) or has a line without end.
-    """
+    """`text_lines` of a file; `DataError` if it cannot be read, or is not regular: a pipe or a device may never end."""
     try:
         with open(path, "rb", opener=_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise DataError(f"{path}: not a regular file; expected a file of lines of text")
-            for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
-                if line.startswith(BOM):  # also where a file with one was appended to another
-                    line = line.removeprefix(BOM)
-                if len(line) > LONGEST:
-                    raise DataError(
-                        f"{path}:{number}: a line of over {LONGEST:,} bytes; expected a text file"
-                    )
-                if line and not line.isspace():
-                    yield number, line
+            yield from text_lines(file, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def text_lines(file: IO[bytes], where: str | Path) -> Iterator[tuple[int, bytes]]:
+    """(number from 1, line with its end) of every line that is not blank; memory does not grow with the file.
+
+    A byte order mark is not part of a line. Raises `DataError` for a line without end.
+    """
+    for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
+        if line.startswith(BOM):  # also where a file with one was appended to another
+            line = line.removeprefix(BOM)
+        if len(line) > LONGEST:
+            raise DataError(f"{where}:{number}: a line of over {LONGEST:,} bytes; expected a text file")
+        if line and not line.isspace():
+            yield number, line
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -121,15 +123,18 @@ def spaced_json_line(row: Mapping[str, object], separators: tuple[str, str] = ("
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
+def text_of(line: bytes) -> str:
+    """A line of a list as text; bytes that are not UTF-8 are a file's name as the system has it."""
+    return line.decode("utf-8", "surrogateescape").strip(" \t\r\n")
+
+
 def split_line(line: bytes, where: str) -> tuple[str, str]:
     """The key and the rest of a line of one of Kaldi's tables, such as `utt1 wav/utt 1.wav`; DataError without both.
-
-    Bytes that are not UTF-8 are a file's name as the system has it.
 
     >>> split_line(b"utt1\\twav/utt 1.wav\\n", "wav.scp:1")
     ('utt1', 'wav/utt 1.wav')
     """
-    text = line.decode("utf-8", "surrogateescape").strip(" \t\r\n")
+    text = text_of(line)
     key, *rest = re.split(r"[ \t]+", text, maxsplit=1)
     if not rest or "\0" in text:
         raise DataError(f"{where}: found {text!r}; expected an id and a value, such as 'utt1 wav/utt1.wav'")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from sqa_data import DataError, Utterance, read_manifest, write_manifest
-from sqa_data.annotate.log import Result, appending, read_logs
+from sqa_data.annotate.log import Result, append, appending, read_logs
 from sqa_data.annotate.run import annotate
 from sqa_data.labellers import ADAPTERS, LABELS, Adapter, Signals, adapter_of
 from sqa_data.shares import Share
@@ -250,16 +250,15 @@ def test_a_full_disk_leaves_no_half_line_inside(corpus: Path) -> None:
         """A disk with room for seven bytes more."""
 
         def __init__(self, file: BinaryIO) -> None:
-            self.file, self.close = file, file.close
+            self.file, self.name = file, file.name
 
         def write(self, line: bytes) -> int:
             return self.file.write(line[:7])
 
     def write_two() -> None:
         with appending(log) as opened:
-            opened.write(("a", "", "v"), Result({"x": 1.0}))
-            opened.file = Full(opened.file)  # type: ignore[assignment]
-            opened.write(("b", "", "v"), Result({"x": 2.0}))
+            append(opened, ("a", "", "v"), Result({"x": 1.0}))
+            append(Full(opened), ("b", "", "v"), Result({"x": 2.0}))  # type: ignore[arg-type]
 
     with pytest.raises(OSError, match="No space left"):
         write_two()
@@ -390,20 +389,20 @@ def test_the_log_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:
     }
     with appending(log) as opened:
         for key, result in written.items():
-            opened.write(key, result)
+            append(opened, key, result)
     assert read_logs(log) == written
 
 
 def test_of_two_results_the_later_counts_but_no_error_hides_a_value(tmp_path: Path) -> None:
     log, key = tmp_path / "x.log", ("a", "", "v")
     with appending(log) as opened:
-        opened.write(key, Result({}, "no"))
-        opened.write(key, Result({"x": 1.0}))
-        opened.write(key, Result({"x": 2.0}))
-        opened.write(key, Result({}, "no"))
+        append(opened, key, Result({}, "no"))
+        append(opened, key, Result({"x": 1.0}))
+        append(opened, key, Result({"x": 2.0}))
+        append(opened, key, Result({}, "no"))
     assert read_logs(log) == {key: Result({"x": 2.0})}
     with appending(Share(1, 2).path(log)) as opened:
-        opened.write(key, Result({"x": 3.0}))
+        append(opened, key, Result({"x": 3.0}))
     assert read_logs(log) == {key: Result({"x": 3.0})}
 
 

@@ -7,19 +7,18 @@ share of the work has a log of its own beside the whole one.
 """
 
 import errno
-import json
+import glob
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import orjson
+from typing import BinaryIO
 
 from sqa_data.atomic import is_locked, lock
 from sqa_data.errors import DataError
+from sqa_data.lines import Wrong, json_line, open_lines, parse_object
 from sqa_data.shares import Share
 
 Key = tuple[str, str, str]  # hash of the audio, hash of the reference or "", version of the adapter
@@ -33,36 +32,24 @@ class Result:
     error: str | None = None
 
 
-class LabelLog:
-    """A log that is open for appending."""
-
-    def __init__(self, path: Path, file: BinaryIO) -> None:
-        self.path, self.file = path, file
-
-    def write(self, key: Key, result: Result) -> None:
-        row: dict[str, Any] = dict(zip(("audio", "reference", "version"), key, strict=True))
-        row |= {"values": dict(result.values)} if result.error is None else {"error": result.error}
-        line = to_line(row)
-        if self.file.write(line) != len(line):  # what follows must not be glued to half a line
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-
-
-def to_line(row: Mapping[str, Any]) -> bytes:
-    """One line of JSON; file names that are not UTF-8 stand in it as escapes (\\udcff)."""
-    try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        return json.dumps(row).encode() + b"\n"
-
-
 @contextmanager
-def appending(path: Path) -> Iterator[LabelLog]:
+def appending(path: Path) -> Iterator[BinaryIO]:
     """The log at `path`, for this process alone; `DataError` where another writes to it."""
     # `all_finished` of another process holds the lock for a moment
     with lock(path, "another annotate is writing here; wait for it, or split with --shard"):
-        _drop_torn_end(path)
+        whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
         with path.open("ab", buffering=0) as file:
-            yield LabelLog(path, file)
+            file.truncate(whole)  # a run was killed while it wrote the rest
+            yield file
+
+
+def append(log: BinaryIO, key: Key, result: Result) -> None:
+    """Write a result to a log that is open for `appending`."""
+    row: dict[str, object] = dict(zip(("audio", "reference", "version"), key, strict=True))
+    row |= {"values": dict(result.values)} if result.error is None else {"error": result.error}
+    line = json_line(row)
+    if log.write(line) != len(line):  # what follows must not be glued to half a line
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), log.name)
 
 
 def all_finished(log: Path, share: Share) -> bool:
@@ -74,49 +61,29 @@ def all_finished(log: Path, share: Share) -> bool:
 def read_logs(log: Path) -> dict[Key, Result]:
     """Every result of the log and of its shares' logs; of two for one key the later one, values before errors."""
     known: dict[Key, Result] = {}
-    for path in [log, *sorted(log.parent.glob(f"{log.name}.*-of-*"))]:
+    for path in [log, *sorted(log.parent.glob(f"{glob.escape(log.name)}.*-of-*"))]:
         if not path.exists() or path.suffix == ".lock":
             continue
-        for key, result in _read(path):
+        for number, line in open_lines(path):
+            if not line.endswith(b"\n"):
+                break  # torn by a kill; written again
+            try:
+                key, result = _parsed(line)
+            except (Wrong, ValueError, LookupError, TypeError, AttributeError) as error:
+                raise DataError(
+                    f"{path}:{number}: not a line of a label log; move the file away and run again"
+                ) from error
             if result.error is None or key not in known:
                 known[key] = result
     return known
 
 
-def _read(path: Path) -> Iterator[tuple[Key, Result]]:
-    if not path.is_file():
-        raise DataError(f"{path}: not a regular file; expected a label log")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return  # torn by a kill; written again
-            try:
-                yield _parsed(line)
-            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-                raise DataError(
-                    f"{path}:{number}: not a line of a label log; move the file away and run again"
-                ) from error
-
-
 def _parsed(line: bytes) -> tuple[Key, Result]:
     """The key and the result of one line; any of the usual errors where it holds none."""
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        row = json.loads(line)  # an error about a file whose name is not UTF-8
-    audio, reference, version = row["audio"], row["reference"], row["version"]
-    error = row.get("error")
-    values = {str(label): float(value) for label, value in row.get("values", {}).items()}
-    texts = (audio, reference, version, *(() if error is None else (error,)))
+    row = parse_object(line)
+    key, error = (row["audio"], row["reference"], row["version"]), row.get("error")
+    values = {label: float(value) for label, value in row.get("values", {}).items()}
+    texts = key if error is None else (*key, error)
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, values.values())):
         raise ValueError(line)
-    return (audio, reference, version), Result(values, error)
-
-
-def _drop_torn_end(path: Path) -> None:
-    """Cut a last line that has no end (a run was killed while writing it)."""
-    if path.is_file():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)
+    return key, Result(values, error)

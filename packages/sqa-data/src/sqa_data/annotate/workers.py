@@ -1,5 +1,6 @@
 """The work on clips, here or in processes of their own: a clip that crashes a library costs no more than itself."""
 
+import functools
 import importlib
 import math
 import os
@@ -11,13 +12,13 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import cast
 
 import filelock
 
-from sqa_data.annotate.job import Task
 from sqa_data.annotate.log import Key, Result
 from sqa_data.audio import AudioError
 from sqa_data.errors import DataError
@@ -28,11 +29,19 @@ Done = list[tuple[Key, Result]]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+@dataclass(frozen=True)
+class Task:
+    """All that is to compute for one clip."""
+
+    path: Path
+    reference: Path | None
+    results: Sequence[tuple[str, Key]]  # a label of the adapter, what its result will be known by
+
+
 def run(tasks: Sequence[Task], jobs: int, device: str, fast: bool) -> Iterator[Done]:
     """The results of each task, as they are finished."""
     if jobs <= 1:
-        listener = Listener(device, fast)
-        yield from map(listener.measure, tasks)
+        yield from map(Listener(device, fast).measure, tasks)
         return
     queue = iter(tasks)
     while suspects := (yield from _in_pool(queue, jobs, device, fast)):
@@ -55,22 +64,19 @@ class Listener:
     """One process's labellers, each loaded when it is first needed."""
 
     def __init__(self, device: str, fast: bool) -> None:
-        self.device, self.fast = device, fast
-        self._scores: dict[str, Score] = {}
+        self._load = functools.cache(functools.partial(load, device=device, fast=fast))
 
     def measure(self, task: Task) -> Done:
         """All results of one clip. What a library raises about the clip is a result, never averaged over."""
-        clip = Signals(
-            task.path, task.reference
-        )  # holds the decoded audio, so it lives no longer than this call
+        # it holds the decoded audio, so it lives no longer than this call
+        clip = Signals(task.path, task.reference)
         done = []
         for label, key in task.results:
-            score = self._score(adapter_of(label))
+            score = self._load(adapter_of(label))
             try:
-                values = score(clip)
-                wrong = [name for name, value in values.items() if not math.isfinite(value)]
-                error = f"{clip.path}: {', '.join(wrong)}: not a finite number" if wrong else None
-                result = Result({} if wrong else values, error)
+                result = Result(score(clip))
+                if wrong := [name for name, value in result.values.items() if not math.isfinite(value)]:
+                    raise ClipError(f"{clip.path}: {', '.join(wrong)}: not a finite number")
             except (ClipError, AudioError) as error:
                 result = Result({}, str(error))
             except _library_errors() as error:
@@ -78,11 +84,6 @@ class Listener:
                 result = Result({}, f"{clip.path}: {label}: {type(error).__name__}: {error}")
             done.append((key, result))
         return done
-
-    def _score(self, adapter: Adapter) -> Score:
-        if adapter.load not in self._scores:
-            self._scores[adapter.load] = load(adapter, self.device, self.fast)
-        return self._scores[adapter.load]
 
 
 def load(adapter: Adapter, device: str, fast: bool) -> Score:
@@ -123,16 +124,14 @@ def _in_pool(queue: Iterator[Task], jobs: int, device: str, fast: bool) -> Gener
     waiting: dict[Future[Done], Task] = {}
     lost: list[Task] = []
     failure: BaseException | None = None
-    with _environment(ONE_THREAD):
-        pool = ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(device, fast)
-        )
+    with _one_thread():
+        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_worker)
         try:
             while True:
                 while not lost and len(waiting) < 4 * jobs and (task := next(queue, None)) is not None:
                     try:
                         with _ctrl_c_later():
-                            waiting[pool.submit(_measure, task)] = task
+                            waiting[pool.submit(_measure, task, device, fast)] = task
                     except BrokenProcessPool:
                         lost.append(task)
                 if not waiting:
@@ -153,18 +152,16 @@ def _in_pool(queue: Iterator[Task], jobs: int, device: str, fast: bool) -> Gener
 
 
 @contextmanager
-def _environment(changed: dict[str, str]) -> Iterator[None]:
-    """Other environment variables for the processes that are started in the block."""
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
+def _one_thread() -> Iterator[None]:
+    """Processes that are started in the block have one thread each."""
+    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextmanager
@@ -184,14 +181,9 @@ def _ctrl_c_later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_listener: Listener | None = None  # of this worker process
-
-
-def _start_worker(device: str, fast: bool) -> None:
-    global _listener
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _listener = Listener(device, fast)
 
 
 def _end_with_parent() -> None:
@@ -202,6 +194,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _measure(task: Task) -> Done:
-    assert _listener is not None  # `_start_worker` ran before
-    return _listener.measure(task)
+_listener = functools.cache(Listener)  # of this worker process, which has one device and precision
+
+
+def _measure(task: Task, device: str, fast: bool) -> Done:
+    return _listener(device, fast).measure(task)

@@ -11,10 +11,10 @@ import pytest
 import scipy.signal
 import soundfile as sf
 from sqa_data import DataError, read_manifest
-from sqa_data.degrade import effects, signal
+from sqa_data.degrade import signal
 from sqa_data.degrade.kinds import KINDS, SUPPRESSORS, Step, degrade
 from sqa_data.degrade.plan import CleanSpeech, DegradeConfig, PlannedClip, make_plan, read_noises, read_speech
-from sqa_data.degrade.render import cut, render
+from sqa_data.degrade.render import clean_excerpt, render
 from sqa_data.degrade.signal import RATE
 
 
@@ -72,7 +72,7 @@ def test_severity_moves_away_from_clean(kind: str, noises: tuple[Path, ...]) -> 
 def test_noise_has_the_asked_ratio() -> None:
     clean, noise = speech_like(), np.random.default_rng(1).standard_normal(2 * RATE)
     for snr in (-5.0, 10.0, 30.0):
-        added = effects.add_noise(clean, noise, snr) - clean
+        added = signal.add_noise(clean, noise, snr) - clean
         assert 10 * np.log10(signal.active_power(clean) / np.mean(added**2)) == pytest.approx(snr, abs=1e-6)
 
 
@@ -85,7 +85,7 @@ def test_active_power_leaves_pauses_out() -> None:
 
 def test_clipping_cuts_the_fraction() -> None:
     clean = np.random.default_rng(0).standard_normal(RATE)
-    cut = effects.clip_peaks(clean, 0.1)
+    cut = signal.clip_peaks(clean, 0.1)
     assert np.mean(np.isclose(np.abs(cut), np.abs(cut).max())) == pytest.approx(0.1, abs=1e-3)
     assert np.mean(cut**2) == pytest.approx(np.mean(clean**2))
 
@@ -101,7 +101,7 @@ def test_lowpass_removes_what_is_above() -> None:
 
 def test_packets_are_lost_at_the_rate() -> None:
     speech = np.ones(RATE * 60)
-    lossy = effects.drop_packets(speech, 0.2, 2.0, "zero", np.random.default_rng(0))
+    lossy = signal.drop_packets(speech, 0.2, 2.0, "zero", np.random.default_rng(0))
     assert np.mean(lossy == 0) == pytest.approx(0.2, abs=0.02)
     runs = np.diff(np.flatnonzero(np.diff((lossy == 0).astype(int)))) / (RATE // 50)
     assert runs.min() >= 1  # whole packets
@@ -112,7 +112,7 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
     voice = sum(np.sin(2 * np.pi * 125 * k * time) / k for k in range(1, 6))
     errors = {}
     for concealment in ("zero", "repeat", "pitch"):
-        lossy = effects.drop_packets(voice, 0.1, 1.0, concealment, np.random.default_rng(2))
+        lossy = signal.drop_packets(voice, 0.1, 1.0, concealment, np.random.default_rng(2))
         errors[concealment] = float(np.mean((lossy - voice) ** 2))
     assert errors["pitch"] < 0.2 * errors["zero"]
 
@@ -121,7 +121,7 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
 def test_suppressors_suppress(method: str) -> None:
     clean = speech_like(4.0)
     noise = 0.01 * np.random.default_rng(1).standard_normal(len(clean))
-    output = effects.suppress(clean + noise, method, 2.0)
+    output = signal.suppress(clean + noise, method, 2.0)
     pauses = signal.frames(clean, 320, 320).std(axis=1) < 3e-4
     left = signal.frames(output, 320, 320)[pauses].std()
     assert left < 0.6 * noise.std()
@@ -301,7 +301,7 @@ def test_real_speech_gets_worse_with_severity(shared: Path) -> None:
         for severity in (0.0, 0.5, 1.0):
             scores = []
             for path in speech:
-                clean = cut(str(path), 0.0, 3.0)
+                clean = clean_excerpt(str(path), 0.0, 3.0)
                 degraded, _ = degrade(clean, [Step(kind, severity)], 1, noise)
                 scores.append(pesq(RATE, clean, degraded, "wb"))
             means.append(np.mean(scores))

@@ -86,7 +86,7 @@ def test_the_command_line_uses_it(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def speech(shared: Path) -> list[np.ndarray]:
     """Eight clean clips of as many talkers, 16 kHz, -26 dBFS."""
-    from sqa_data.degrade.render import cut
+    from sqa_data.degrade.render import clean_excerpt
 
     folders = (
         "kerstin_de",
@@ -99,7 +99,7 @@ def speech(shared: Path) -> list[np.ndarray]:
         "cmu_arctic",
     )
     return [
-        cut(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5)
+        clean_excerpt(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5)
         for name in folders
     ]
 
@@ -162,14 +162,16 @@ def test_it_knows_how_sure_it_is(predictor: sqa_model.Predictor, shared: Path) -
     import torch
     from sqa_data.degrade.kinds import degrade
     from sqa_data.degrade.plan import DegradeConfig, make_plan, read_noises, read_speech
-    from sqa_data.degrade.render import cut
+    from sqa_data.degrade.render import clean_excerpt
 
     with contextlib.redirect_stdout(io.StringIO()):
         teacher = distill_mos.ConvTransformerSQAModel().eval()
     sources, noises = read_speech(shared / "speech" / "speech"), read_noises(shared / "speech" / "noise")
     plan = make_plan(sources, noises, DegradeConfig(0, 0, 60, seed=99))
     waves = [
-        degrade(cut(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(np.float32)
+        degrade(clean_excerpt(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(
+            np.float32
+        )
         for i, c in enumerate(plan)
     ]
     with torch.inference_mode():

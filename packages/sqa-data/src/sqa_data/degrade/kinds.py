@@ -18,28 +18,25 @@ import scipy.ndimage
 import scipy.signal
 
 from sqa_data.audio import hear
-from sqa_data.degrade.effects import (
+from sqa_data.degrade.signal import (
+    RATE,
+    Samples,
     add_noise,
+    band,
     clip_peaks,
     companded,
     drop_packets,
     encode,
-    mnru,
-    reverberate,
-    suppress,
-)
-from sqa_data.degrade.signal import (
-    RATE,
-    Samples,
-    band,
     fit,
     istft,
     mel_bank,
     resample,
+    reverberate,
     same_power,
     set_level,
     stft,
     stretch,
+    suppress,
 )
 from sqa_data.errors import DataError
 
@@ -118,16 +115,13 @@ def _clipping(x: Samples, severity: float, world: World) -> tuple[Samples, Setti
     return clip_peaks(x, fraction), {"clipped": fraction}
 
 
-def _lowpass(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    cutoff = 7500 * (800 / 7500) ** severity
-    sos = scipy.signal.butter(4, cutoff, fs=RATE, output="sos")
-    return scipy.signal.sosfiltfilt(sos, x), {"cutoff_hz": cutoff}
+def _filter(order: int, passes: str, mildest_hz: float, hardest_hz: float) -> Kind:
+    def kind(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+        cutoff = mildest_hz * (hardest_hz / mildest_hz) ** severity
+        sos = scipy.signal.butter(order, cutoff, passes, fs=RATE, output="sos")
+        return scipy.signal.sosfiltfilt(sos, x), {"cutoff_hz": cutoff}
 
-
-def _highpass(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    cutoff = 80 * (2000 / 80) ** severity
-    sos = scipy.signal.butter(3, cutoff, "highpass", fs=RATE, output="sos")
-    return scipy.signal.sosfiltfilt(sos, x), {"cutoff_hz": cutoff}
+    return kind
 
 
 def _low_rate(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
@@ -153,23 +147,17 @@ def _quantise(x: Samples, severity: float, world: World) -> tuple[Samples, Setti
 
 
 def _mnru(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+    # modulated noise reference unit (ITU-T P.810): noise that follows the speech, at Q dB below it
     q = 40 - 40 * severity
-    return mnru(x, q, world.rng), {"q_db": q}
+    return x * (1 + 10 ** (-q / 20) * world.rng.standard_normal(len(x))), {"q_db": q}
 
 
-def _opus(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    y, kbps = encode(x, "OGG", "OPUS", 0.8 + 0.2 * severity)
-    return y, {"kbps": kbps}
+def _codec(container: str, subtype: str, mildest: float, span: float) -> Kind:
+    def kind(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+        y, kbps = encode(x, container, subtype, mildest + span * severity)
+        return y, {"kbps": kbps}
 
-
-def _mp3(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    y, kbps = encode(x, "MP3", "MPEG_LAYER_III", 0.6 + 0.37 * severity)
-    return y, {"kbps": kbps}
-
-
-def _vorbis(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    y, kbps = encode(x, "OGG", "VORBIS", 0.5 + 0.5 * severity)
-    return y, {"kbps": kbps}
+    return kind
 
 
 def _gsm(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
@@ -194,8 +182,7 @@ def _loss(concealment: str) -> Kind:
 
 def _suppressor(method: str, hardest: float) -> Kind:
     def kind(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        strength = hardest**severity
-        return suppress(x, method, strength), {"strength": strength}
+        return suppress(x, method, hardest**severity), {"strength": hardest**severity}
 
     return kind
 
@@ -264,14 +251,14 @@ KINDS: dict[str, tuple[int, Kind]] = {
     "gate": (3, _suppressor("gate", 12)),
     "neural-mask": (3, _neural_mask),
     "robot": (3, _robot),
-    "lowpass": (4, _lowpass),
-    "highpass": (4, _highpass),
+    "lowpass": (4, _filter(4, "lowpass", 7500, 800)),
+    "highpass": (4, _filter(3, "highpass", 80, 2000)),
     "low-rate": (4, _low_rate),
     "telephone": (4, _telephone),
     "mnru": (4, _mnru),
-    "opus": (4, _opus),
-    "mp3": (4, _mp3),
-    "vorbis": (4, _vorbis),
+    "opus": (4, _codec("OGG", "OPUS", 0.8, 0.2)),
+    "mp3": (4, _codec("MP3", "MPEG_LAYER_III", 0.6, 0.37)),
+    "vorbis": (4, _codec("OGG", "VORBIS", 0.5, 0.5)),
     "gsm": (4, _gsm),
     "mu-law": (4, _mu_law),
     "loss-zero": (5, _loss("zero")),
@@ -322,13 +309,11 @@ def degrade(
     return np.ascontiguousarray(x * (0.99 / peak) if peak > 0.99 else x), done
 
 
-@functools.lru_cache(maxsize=256)
-def _recent_noise(path: Path) -> Samples:
-    return read_mono(path)
-
-
 def read_mono(path: str | Path) -> Samples:
     """A whole file as mono float64 at 16 kHz."""
     heard = hear(path)
     mono: Samples = heard.samples.astype(np.float64).mean(axis=1)
     return mono if heard.sample_rate == RATE else resample(mono, heard.sample_rate, RATE)
+
+
+_recent_noise = functools.lru_cache(maxsize=256)(read_mono)

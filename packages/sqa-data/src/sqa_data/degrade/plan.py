@@ -2,7 +2,8 @@
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,9 +69,7 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
     if table is None:
         found = [CleanSpeech(path, path.parent.name) for path in _audio_files(folder)]
     else:
-        found = [
-            CleanSpeech(row.path, row.speaker, row.snr_db >= reference_snr_db) for row in table if row.speaker
-        ]
+        found = [CleanSpeech(path, who, snr_db >= reference_snr_db) for path, who, snr_db, _ in table if who]
     if not found:
         raise DataError(
             f"{folder}: no speech found; expected audio files in folders by talker, or manifest.csv"
@@ -88,7 +87,7 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
     if table is None:
         found = {path: path.parent.name for path in _audio_files(folder)}
     else:
-        found = {row.path: row.label or row.path.parent.name for row in table if not row.speaker}
+        found = {path: label or path.parent.name for path, talker, _, label in table if not talker}
     if not found:
         raise DataError(f"{folder}: no noise recordings found; expected audio files")
     return found
@@ -113,14 +112,12 @@ def make_plan(
     if len(labels) > 1:
         test_labels = set(labels[: max(1, round(len(labels) * config.held_out_share))])
 
-    clips = []
-    for number, (split, count) in enumerate(
-        (("train", config.train), ("dev", config.dev), ("test", config.test))
-    ):
-        mine = [source for source in sources if split_of[source.talker] == split]
+    clips: list[PlannedClip] = []
+    for number, split in enumerate(("train", "dev", "test")):
+        own = [source for source in sources if split_of[source.talker] == split]
         own_noises = sorted(p for p, label in noises.items() if (label in test_labels) == (split == "test"))
-        drawer = _Drawer(split, number, mine, own_noises, config)
-        clips += [drawer.draw(index) for index in range(count)]
+        split_rng = np.random.default_rng([config.seed, 1, number])
+        clips += _draw_split(split, own, tuple(own_noises), config, split_rng)
     return clips
 
 
@@ -140,66 +137,52 @@ def _split_talkers(
     )
 
 
-class _Drawer:
-    """Draws the clips of one split, from its own talkers, noises and kinds, with its own random stream."""
+def _draw_split(
+    split: str,
+    sources: Sequence[CleanSpeech],
+    noises: tuple[Path, ...],
+    config: DegradeConfig,
+    rng: np.random.Generator,
+) -> Iterator[PlannedClip]:
+    """The clips of one split, from its own talkers and noises; the order of the draws is part of what a seed means."""
+    durations_s = [_duration_s(source.path) for source in sources]
+    of_talker = defaultdict[str, list[int]](list)
+    for index, source in enumerate(sources):
+        of_talker[source.talker].append(index)
+    # a talker's turn comes as often as the square root of what there is of that talker
+    talkers = sorted(of_talker)
+    weight = np.sqrt([sum(durations_s[i] for i in of_talker[name]) for name in talkers])
+    kinds = [
+        kind
+        for kind in KINDS
+        if (split == "test" or kind not in config.held_out_kinds) and (noises or kind != "noise")
+    ]
+    for index in range(getattr(config, split)):
+        talker = talkers[int(rng.choice(len(talkers), p=weight / weight.sum()))]
+        picked = int(rng.choice(of_talker[talker]))
+        wanted = config.max_seconds * (1.0 if rng.random() < 0.8 else float(rng.uniform(0.4, 1)))
+        length = min(durations_s[picked], wanted)
+        start = float(rng.uniform(0, durations_s[picked] - length))
+        chain = _draw_chain(kinds, config, rng, unseen=split == "test" and index % 2 == 1)
+        name = f"{split}-{index:06d}"
+        yield PlannedClip(name, split, sources[picked], round(start, 3), round(length, 3), chain, noises)
 
-    def __init__(
-        self,
-        split: str,
-        number: int,
-        sources: Sequence[CleanSpeech],
-        noises: Sequence[Path],
-        config: DegradeConfig,
-    ) -> None:
-        self.split, self.sources, self.noises, self.config = split, sources, tuple(noises), config
-        self.rng = np.random.default_rng([config.seed, 1, number])
-        self.seconds = [_duration_s(source.path) for source in sources]
-        self.of_talker: dict[str, list[int]] = {}
-        for index, source in enumerate(sources):
-            self.of_talker.setdefault(source.talker, []).append(index)
-        # a talker's turn comes as often as the square root of what there is of that talker
-        self.talkers = sorted(self.of_talker)
-        speech_s = [sum(self.seconds[i] for i in self.of_talker[name]) for name in self.talkers]
-        self.weight = np.sqrt(speech_s)
-        self.kinds = [
-            kind
-            for kind in KINDS
-            if (split == "test" or kind not in config.held_out_kinds) and (noises or kind != "noise")
-        ]
 
-    def draw(self, index: int) -> PlannedClip:
-        """The clip that is the `index`-th of the split. The order of the draws is part of what a seed means."""
-        rng, longest = self.rng, self.config.max_seconds
-        talker = self.talkers[int(rng.choice(len(self.talkers), p=self.weight / self.weight.sum()))]
-        picked = int(rng.choice(self.of_talker[talker]))
-        wanted = longest * (1.0 if rng.random() < 0.8 else float(rng.uniform(0.4, 1)))
-        length = min(self.seconds[picked], wanted)
-        start = float(rng.uniform(0, self.seconds[picked] - length))
-        chain = self._chain(unseen=self.split == "test" and index % 2 == 1)
-        return PlannedClip(
-            f"{self.split}-{index:06d}",
-            self.split,
-            self.sources[picked],
-            round(start, 3),
-            round(length, 3),
-            chain,
-            self.noises,
-        )
-
-    def _chain(self, unseen: bool) -> tuple[Step, ...]:
-        rng, config = self.rng, self.config
-        steps = min(int(rng.choice(5, p=(0.03, 0.42, 0.32, 0.16, 0.07))), config.max_steps)
-        drawn = rng.choice(self.kinds, size=min(steps, len(self.kinds)), replace=False).tolist()
-        if unseen and config.held_out_kinds:
-            drawn = [*drawn[: config.max_steps - 1], str(rng.choice(config.held_out_kinds))]
-        chosen = set(drawn)
-        if chosen & set(SUPPRESSORS) and not any(KINDS[kind][0] == 1 for kind in chosen):
-            # a suppressor has something to suppress
-            chosen.add("noise" if "noise" in self.kinds else "coloured-noise")
-        ordered = sorted(chosen, key=lambda kind: (KINDS[kind][0], kind))
-        # chains of many mild steps and single hard ones both occur; long chains lean to the mild side
-        lean = 1 + 0.35 * max(0, len(ordered) - 1)
-        return tuple(Step(kind, round(float(rng.random() ** lean), 4)) for kind in ordered)
+def _draw_chain(
+    kinds: Sequence[str], config: DegradeConfig, rng: np.random.Generator, unseen: bool
+) -> tuple[Step, ...]:
+    steps = min(int(rng.choice(5, p=(0.03, 0.42, 0.32, 0.16, 0.07))), config.max_steps)
+    drawn = rng.choice(kinds, size=min(steps, len(kinds)), replace=False).tolist()
+    if unseen and config.held_out_kinds:
+        drawn = [*drawn[: config.max_steps - 1], str(rng.choice(config.held_out_kinds))]
+    chosen = set(drawn)
+    if chosen & set(SUPPRESSORS) and not any(KINDS[kind][0] == 1 for kind in chosen):
+        # a suppressor has something to suppress
+        chosen.add("noise" if "noise" in kinds else "coloured-noise")
+    ordered = sorted(chosen, key=lambda kind: (KINDS[kind][0], kind))
+    # chains of many mild steps and single hard ones both occur; long chains lean to the mild side
+    lean = 1 + 0.35 * max(0, len(ordered) - 1)
+    return tuple(Step(kind, round(float(rng.random() ** lean), 4)) for kind in ordered)
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -217,32 +200,20 @@ def _audio_files(folder: Path) -> list[Path]:
     )
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One line of a `manifest.csv`."""
-
-    path: Path
-    speaker: str
-    snr_db: float
-    label: str
-
-
-def _table(folder: Path) -> list[_Row] | None:
-    """Rows of the nearest `manifest.csv` (in the folder or the one above) whose files lie under the folder."""
-    for base in (folder, folder.parent):
-        file = base / "manifest.csv"
-        if not file.is_file():
-            continue
-        inside, found = folder.resolve(), []
-        columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?"]
-        for line, (path, speaker, snr_db, label, language) in read_rows(file, columns):
-            try:
-                row = _Row(base / path, speaker, float(snr_db or math.inf), label or language)
-            except ValueError:
-                raise DataError(
-                    f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"
-                ) from None
-            if row.path.resolve().is_relative_to(inside):
-                found.append(row)
-        return found
-    return None
+def _table(folder: Path) -> list[tuple[Path, str, float, str]] | None:
+    """Path, talker, SNR in dB and label of the clips under a folder, by the nearest `manifest.csv` (in it or above)."""
+    base = next((base for base in (folder, folder.parent) if (base / "manifest.csv").is_file()), None)
+    if base is None:
+        return None
+    file, inside, found = base / "manifest.csv", folder.resolve(), []
+    columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?"]
+    for line, (path, talker, snr_db, label, language) in read_rows(file, columns):
+        try:
+            row = base / path, talker, float(snr_db or math.inf), label or language
+        except ValueError:
+            raise DataError(
+                f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"
+            ) from None
+        if row[0].resolve().is_relative_to(inside):
+            found.append(row)
+    return found

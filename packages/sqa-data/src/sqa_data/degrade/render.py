@@ -4,8 +4,9 @@ import functools
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,7 +39,7 @@ def render(
     `degradation`.
     """
     out = Path(out)
-    digest = plan_digest(clips, seed)
+    digest = _digest(clips, seed)
     stamp = out / "plan.sha256"
     if stamp.exists() and stamp.read_text().strip() != digest:
         raise DataError(
@@ -50,9 +51,11 @@ def render(
     with atomic_write(stamp) as file:
         file.write(f"{digest}\n".encode())
     rows: list[Utterance] = []
-    for row in _map(functools.partial(_render_one, out=str(out.absolute()), seed=seed), clips, jobs):
-        rows.append(row)
-        on_clip()
+    one = functools.partial(_render_one, out=str(out.absolute()), seed=seed)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else nullcontext() as pool:
+        for row in pool.map(one, clips, chunksize=8) if pool else map(one, clips):
+            rows.append(row)
+            on_clip()
     manifests = {}
     for split in dict.fromkeys(clip.split for clip in clips):
         manifests[split] = out / f"{split}.jsonl"
@@ -60,17 +63,18 @@ def render(
     return manifests
 
 
-def plan_digest(clips: Sequence[PlannedClip], seed: int) -> str:
+def _digest(clips: Sequence[PlannedClip], seed: int) -> str:
     """SHA-256 of all that the audio depends on; file names count, folders do not."""
-    return hashlib.sha256(json.dumps([_described(clip) for clip in clips] + [seed]).encode()).hexdigest()
+    described = [
+        asdict(clip)
+        | {"source": clip.source.path.name, "noises": _sha256([path.name for path in clip.noises])}
+        for clip in clips
+    ]
+    return _sha256([*described, seed])
 
 
-def _described(clip: PlannedClip) -> dict[str, Any]:
-    noises = json.dumps([path.name for path in clip.noises])
-    return asdict(clip) | {
-        "source": clip.source.path.name,
-        "noises": hashlib.sha256(noises.encode()).hexdigest(),
-    }
+def _sha256(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
@@ -78,7 +82,7 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
     audio, about = Path(out, "audio", name), Path(out, "audio", f"{clip.sample_id}.json")
     reference = Path(out, "reference", name)
     if not (audio.exists() and about.exists() and reference.exists()):
-        clean = cut(str(clip.source.path), clip.start, clip.seconds)
+        clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds)
         degraded, steps = degrade(clean, clip.chain, (seed, zlib.crc32(clip.sample_id.encode())), clip.noises)
         _write_audio(reference, clean)
         with atomic_write(about) as file:
@@ -100,17 +104,7 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
     )
 
 
-def _map(
-    function: Callable[[PlannedClip], Utterance], clips: Sequence[PlannedClip], jobs: int
-) -> Iterator[Utterance]:
-    if jobs <= 1:
-        yield from map(function, clips)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, clips, chunksize=8)
-
-
-def cut(path: str, start_s: float, seconds: float) -> Samples:
+def clean_excerpt(path: str, start_s: float, seconds: float) -> Samples:
     """`seconds` of a recording, scaled to -26 dBFS (ITU-T P.56's usual level), faded by 5 ms at both ends."""
     first = int(start_s * RATE)
     clean = _recent(path)[first : first + int(seconds * RATE)].copy()
@@ -121,9 +115,7 @@ def cut(path: str, start_s: float, seconds: float) -> Samples:
     return clean
 
 
-@functools.lru_cache(maxsize=8)
-def _recent(path: str) -> Samples:
-    return read_mono(path)
+_recent = functools.lru_cache(maxsize=8)(read_mono)
 
 
 def _write_audio(path: Path, samples: Samples) -> None:

@@ -215,9 +215,9 @@ def test_decoded_audio_is_let_go(corpus: Path) -> None:
 
 def test_what_onnxruntime_raises_is_a_row(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its errors have no base but Exception, so they are easily missed; a clip of 1 ms provokes one."""
-    from sqa_data.labellers import speechmos
+    from sqa_data.labellers import from_package
 
-    monkeypatch.setattr(speechmos, "PLCMOS_FRAMES", 0)
+    monkeypatch.setattr(from_package, "PLCMOS_FRAMES", 0)
     sf.write(corpus.with_name("noisy 5.wav"), 0.1 * np.ones(16), RATE)
     summary = annotate(corpus, ["plcmos"])
     assert summary.labelled == {"plcmos": CLIPS - 1}

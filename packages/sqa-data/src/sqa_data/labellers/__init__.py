@@ -52,28 +52,22 @@ class Adapter:
                 f"{', '.join(self.labels)}: the package {self.distribution!r} is not installed; "
                 f"{self.install}"
             ) from error
-        return f"{self.name}:{self.distribution}-{found}.{self.revision}" + (
-            "+fast" if fast and self.has_fast else ""
-        )
+        precision = "+fast" if fast and self.has_fast else ""
+        return f"{self.name}:{self.distribution}-{found}.{self.revision}{precision}"
 
 
 # its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
 PESQC2 = "pip install cython setuptools && pip install --no-cache-dir --no-deps --no-build-isolation pesqc2"
+TRANSFORMERS = "pip install transformers torch"
 SIGMOS = tuple(f"sigmos_{name}" for name in ("ovrl", "col", "disc", "loud", "noise", "reverb", "sig"))
 
 ADAPTERS = (
-    Adapter(("distill_mos",), "distill_mos:distill_mos", "distillmos", has_fast=True),
-    Adapter(("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"), "speechmos:dnsmos", "speechmos"),
-    Adapter(("dnsmos_p808",), "speechmos:dnsmos_p808", "speechmos"),
-    Adapter(("plcmos",), "speechmos:plcmos", "speechmos"),
+    Adapter(("distill_mos",), "from_package:distill_mos", "distillmos", has_fast=True),
+    Adapter(("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"), "from_package:dnsmos", "speechmos"),
+    Adapter(("dnsmos_p808",), "from_package:dnsmos_p808", "speechmos"),
+    Adapter(("plcmos",), "from_package:plcmos", "speechmos"),
     Adapter(("pesq",), "intrusive:pesq", "pesq", needs_reference=True),
-    Adapter(
-        ("pesqc2",),
-        "intrusive:pesqc2",
-        "pesqc2",
-        needs_reference=True,
-        install=PESQC2,
-    ),
+    Adapter(("pesqc2",), "intrusive:pesqc2", "pesqc2", needs_reference=True, install=PESQC2),
     Adapter(("stoi",), "intrusive:stoi", "pystoi", needs_reference=True),
     Adapter(("estoi",), "intrusive:estoi", "pystoi", needs_reference=True),
     Adapter(("sdr",), "intrusive:sdr", "fast-bss-eval", needs_reference=True),
@@ -87,20 +81,8 @@ ADAPTERS = (
     ),
     Adapter(SIGMOS, "from_hub:sigmos", "onnxruntime", install="pip install onnxruntime librosa"),
     Adapter(("spksim",), "from_hub:spksim", "espnet", needs_reference=True, install="pip install espnet"),
-    Adapter(
-        ("lps",),
-        "from_hub:lps",
-        "transformers",
-        needs_reference=True,
-        install="pip install transformers torch",
-    ),
-    Adapter(
-        ("sbert",),
-        "from_hub:sbert",
-        "transformers",
-        needs_reference=True,
-        install="pip install transformers torch",
-    ),
+    Adapter(("lps",), "from_hub:lps", "transformers", needs_reference=True, install=TRANSFORMERS),
+    Adapter(("sbert",), "from_hub:sbert", "transformers", needs_reference=True, install=TRANSFORMERS),
 )
 
 # label -> its adapter

@@ -35,7 +35,7 @@ def pesqc2(device: str, fast: bool) -> Score:
 def _pesq(label: str, package: Any) -> Score:
     def score(clip: Signals) -> dict[str, float]:
         rate, mode = (8000, "nb") if clip.rate == 8000 else (16000, "wb")
-        reference, degraded = _heard(clip, *clip.pair(rate))
+        reference, degraded = _sounding_pair(clip, rate, np.float32)
         try:
             return {label: float(package.pesq(rate, reference, degraded, mode))}
         except package.PesqError as error:  # no utterance found, too short
@@ -84,7 +84,7 @@ def sdr(device: str, fast: bool) -> Score:
     import fast_bss_eval
 
     def score(clip: Signals) -> dict[str, float]:
-        reference, degraded = (signal[None] for signal in _spoken_pair(clip))
+        reference, degraded = (signal[None] for signal in _sounding_pair(clip))
         return {"sdr": float(fast_bss_eval.sdr(reference, degraded, clamp_db=50.0)[0])}
 
     return score
@@ -94,7 +94,7 @@ def si_sdr(device: str, fast: bool) -> Score:
     """Scale-invariant SDR in dB (Le Roux et al. 2019), means removed, at the clip's rate."""
 
     def score(clip: Signals) -> dict[str, float]:
-        reference, degraded = (signal - signal.mean() for signal in _spoken_pair(clip))
+        reference, degraded = (signal - signal.mean() for signal in _sounding_pair(clip))
         target = reference * (degraded @ reference) / (reference @ reference)
         error, power = float(np.sum((degraded - target) ** 2)), float(np.sum(target**2))
         if power <= 1e-20 * error:  # first: of a constant clip both are 0
@@ -114,7 +114,7 @@ def lsd(device: str, fast: bool) -> Score:
     """
 
     def score(clip: Signals) -> dict[str, float]:
-        return {"lsd": log_spectral_distance(*_spoken_pair(clip), clip.rate)}
+        return {"lsd": log_spectral_distance(*_sounding_pair(clip), clip.rate)}
 
     return score
 
@@ -154,7 +154,7 @@ def mcd(device: str, fast: bool) -> Score:
             raise ClipError(
                 f"{clip.path}: mcd has no setting for {rate} Hz; expected one of {', '.join(map(str, MCEP))}"
             )
-        reference, degraded = _spoken_pair(clip)
+        reference, degraded = _sounding_pair(clip)
         if len(reference) < 1024:
             raise ClipError(f"{clip.path}: mcd needs 1024 samples; found {len(reference)}")
         scale = np.sum(reference * degraded) / (np.sum(degraded**2) + 1e-8)
@@ -180,14 +180,12 @@ def _magnitudes(signal: np.ndarray, size: int, hop: int) -> np.ndarray:
     return np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window, axis=1))
 
 
-def _spoken_pair(clip: Signals) -> tuple[np.ndarray, np.ndarray]:
-    """Both signals at the clip's rate, in float64."""
-    reference, degraded = clip.pair()
-    return _heard(clip, reference.astype(np.float64), degraded.astype(np.float64))
-
-
-def _heard(clip: Signals, reference: np.ndarray, degraded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sounding_pair(
+    clip: Signals, rate: int | None = None, dtype: type = np.float64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both signals at `rate` Hz (None: the clip's own); `ClipError` where one is silent."""
+    reference, degraded = clip.pair(rate)
     for name, signal in (("reference", reference), ("clip", degraded)):
         if not signal.any():
             raise ClipError(f"{clip.path}: the {name} is silent: there is nothing to compare")
-    return reference, degraded
+    return reference.astype(dtype), degraded.astype(dtype)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import hear, mixed
+from sqa_data.audio import Heard, hear, mixed
 from sqa_data.errors import DataError
 
 # input times output samples of one period of a resampling: what a table of all its phases holds. 44.1 to 16 kHz
@@ -30,7 +30,7 @@ class Signals:
     @functools.cached_property
     def rate(self) -> int:
         """The clip's own rate in Hz."""
-        return self._decoded[1]
+        return self._heard.sample_rate
 
     def simple_rate(self, wanted: int) -> int:
         """The clip's own rate, for packages that resample to `wanted` Hz themselves.
@@ -46,12 +46,12 @@ class Signals:
         By Fourier transform, since it keeps the whole band: soxr's gentle slope at the top of it costs a clip of
         15,949 Hz half a point of Distill-MOS.
         """
-        samples, found = self._decoded
-        if rate is None or rate == found:
+        samples = self._heard.samples
+        if rate is None or rate == self.rate:
             return samples.T
         import scipy.signal
 
-        length = -(-len(samples) * rate // found)
+        length = -(-len(samples) * rate // self.rate)
         return np.ascontiguousarray(scipy.signal.resample(samples.T, length, axis=1), np.float32)
 
     def samples(self, rate: int | None = None) -> np.ndarray:
@@ -76,19 +76,13 @@ class Signals:
         return reference[:short], degraded[:short]
 
     @functools.cached_property
-    def _decoded(self) -> tuple[np.ndarray, int]:
-        """(samples, channels) and the rate."""
-        heard = hear(self.path)
-        return heard.samples, heard.sample_rate
+    def _heard(self) -> Heard:
+        return hear(self.path)
 
     def _at(self, path: Path, rate: int) -> np.ndarray:
         if (path, rate) not in self._at_rates:
-            if path == self.path:
-                samples, found = self._decoded
-            else:
-                heard = hear(path)
-                samples, found = heard.samples, heard.sample_rate
-            self._at_rates[path, rate] = _resampled(path, mixed(samples), found, rate)
+            heard = self._heard if path == self.path else hear(path)
+            self._at_rates[path, rate] = _resampled(path, mixed(heard.samples), heard.sample_rate, rate)
         return self._at_rates[path, rate]
 
 

@@ -1,5 +1,11 @@
-"""DNSMOS P.835, P.808 (Reddy et al. 2021, 2022) and PLCMOS (Diener et al. 2023): the weights in `speechmos`."""
+"""Metrics whose weights come in a package: networks of others, as these packages run them.
 
+Distill-MOS (Stahl and Gamper 2025, `distillmos`), and of `speechmos` DNSMOS P.835, P.808 (Reddy et al. 2021, 2022) and
+PLCMOS (Diener et al. 2023).
+"""
+
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +17,37 @@ from sqa_data.labellers.signals import ClipError, Signals
 RATE = 16000
 WINDOW = int(9.01 * RATE)
 PLCMOS_FRAMES = 7  # what its pooling layers leave something of
+
+
+def distill_mos(device: str, fast: bool) -> Score:
+    """As `distillmos FILE` does: the first channel, torchaudio's resampler, windows of 7.68 s.
+
+    `fast`: the convolutions (95 % of the work) in bfloat16, which moves scores by some thousandths.
+    """
+    import distillmos.sqa as package
+
+    # the library's own: this package never imports torch itself
+    torch, torchaudio = package.torch, package.torchaudio
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights lie
+        model = package.ConvTransformerSQAModel().eval().to(device)
+    if fast:
+        convolve = model.cnn.forward
+
+        def in_bfloat16(samples):  # type: ignore[no-untyped-def]
+            with torch.autocast(device.split(":")[0], torch.bfloat16):
+                return convolve(samples).float()
+
+        model.cnn.forward = in_bfloat16
+
+    def score(clip: Signals) -> dict[str, float]:
+        rate = clip.simple_rate(RATE)
+        samples = torch.from_numpy(clip.channels(rate)[:1].copy())  # (1, samples)
+        if rate != RATE:
+            samples = torchaudio.transforms.Resample(rate, RATE)(samples)
+        with torch.inference_mode():
+            return {"distill_mos": float(model(samples.to(device)))}
+
+    return score
 
 
 def dnsmos(device: str, fast: bool) -> Score:

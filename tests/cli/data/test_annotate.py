@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,3 +216,43 @@ def test_list_says_what_is_missing() -> None:
     assert by_name["pesq"]["needs"] == "reference"
     assert all(bool(row["version"]) != bool(row["install"]) for row in rows)
     assert "distill_mos" in run("data", "annotate", "--list").output
+
+
+TOY = '''
+"""The loudest sample of a clip."""
+
+def peak(device, fast):
+    """Peak by NumPy."""
+    import numpy as np
+
+    def score(clip):
+        return {"toy_peak": float(np.abs(clip.samples()).max())}
+
+    return score
+'''
+
+
+def test_a_toy_labeller_by_the_steps_of_contributing(corpus: Path, tmp_path: Path) -> None:
+    """A file with `load`, a row of `ADAPTERS`, a range: made in a copy of the package, as a person would edit it."""
+    import sqa_data
+
+    package = shutil.copytree(Path(sqa_data.__file__).parent, tmp_path / "edited" / "sqa_data")
+    (package / "labellers" / "toy.py").write_text(TOY)
+    for file, table, row in (
+        ("labellers/__init__.py", "ADAPTERS = (", 'Adapter(("toy_peak",), "toy:peak", "numpy"),'),
+        ("labels.py", "RANGES: dict[str, tuple[float, float]] = {", '"toy_peak": (0.0, 1.0),'),
+    ):
+        text = (package / file).read_text()
+        assert text.count(f"\n{table}\n") == 1
+        (package / file).write_text(text.replace(table, f"{table}\n    {row}"))
+
+    def edited(*arguments: str) -> str:
+        command = [sys.executable, "-m", "sqa_cli", "data", *arguments]
+        environment = os.environ | {"PYTHONPATH": str(package.parent)}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert re.search(r"toy_peak +clip alone +peak:numpy-", edited("annotate", "--list"))
+    out = tmp_path / "toy.jsonl"
+    assert "toy_peak " in edited("annotate", str(corpus), "-m", "toy_peak", "--jobs", "2", "--out", str(out))
+    for row in read_manifest(out):
+        assert row.metrics["toy_peak"] == pytest.approx(np.abs(sf.read(row.audio_path)[0]).max())

@@ -318,7 +318,7 @@ def test_relative_paths_follow_the_output(corpus: Path, tmp_path: Path) -> None:
 
 def test_shards_add_up(corpus: Path) -> None:
     whole = labels(annotate(corpus, ["si_sdr"], out=corpus.with_name("whole.jsonl")).out)
-    out = corpus.with_name("parts.jsonl")
+    out = corpus.with_name("parts[1].jsonl")  # not a pattern
     for index in (3, 1):
         part = annotate(corpus, ["si_sdr"], out=out, share=Share(index, 3))
         assert part.out is None

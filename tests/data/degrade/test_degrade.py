@@ -1,5 +1,6 @@
 """Degradations: exact where they have a definition, seeded, held apart between splits, resumable."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -227,6 +228,41 @@ def test_plan_is_the_same_in_every_process(
         command = [sys.executable, "-c", code, str(speech), str(noises[0].parent.parent)]
         output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
         assert output.strip() == str([(x.source.path.name, x.start, x.chain) for x in plan])
+
+
+def test_a_seed_means_the_same_plan_in_every_version(plan: list[PlannedClip]) -> None:
+    drawn = str([(x.sample_id, x.source.path.name, x.start, x.seconds, x.chain) for x in plan])
+    assert hashlib.sha256(drawn.encode()).hexdigest()[:16] == "0245afa4be492dcf"
+
+
+def test_tables_of_speech_and_noise(tmp_path: Path) -> None:
+    """The table may lie above the folder; rows of other folders are left out; noise is what has no speaker."""
+    (tmp_path / "manifest.csv").write_text(
+        "path,speaker,snr_proxy_db,label,language\n"
+        "speech/a.wav,anna,29.9,,de\nspeech/b.wav,ben,,,fi\nother/c.wav,carl,50,,de\n"
+        "noise/rain.wav,,,weather,\nnoise/talk.wav,,,,fi\nnoise/hall/x.wav,,,,\n"
+    )
+    for folder in ("speech", "noise/hall", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    found = [(x.path.name, x.talker, x.is_reference) for x in read_speech(tmp_path / "speech")]
+    assert found == [("a.wav", "anna", False), ("b.wav", "ben", True)]
+    labels = {path.name: label for path, label in read_noises(tmp_path / "noise").items()}
+    assert labels == {"rain.wav": "weather", "talk.wav": "fi", "x.wav": "hall"}
+    (tmp_path / "other" / "manifest.csv").write_text("path,speaker,snr_proxy_db\nc.wav,carl,loud\n")
+    with pytest.raises(DataError, match=r"manifest\.csv:2: snr_proxy_db is 'loud'; expected a number"):
+        read_speech(tmp_path / "other")
+    for name in (".hidden.wav", "note.txt", "seen.FLAC"):
+        (tmp_path / "noise" / "hall" / name).touch()
+    assert [path.name for path in read_noises(tmp_path / "noise" / "hall")] == ["seen.FLAC"]
+
+
+def test_an_excerpt_is_at_its_level_and_faded(tmp_path: Path) -> None:
+    sf.write(tmp_path / "x.wav", 0.3 + 0.2 * speech_like(), 48000, subtype="FLOAT")  # 0.67 s at 48 kHz
+    excerpt = clean_excerpt(str(tmp_path / "x.wav"), 0.1, 0.5)
+    assert len(excerpt) == RATE // 2
+    assert 10 * np.log10(signal.active_power(excerpt)) == pytest.approx(-26, abs=0.1)
+    assert (excerpt[0], excerpt[-1]) == (0, 0)
+    assert abs(excerpt.mean()) < 1e-3
 
 
 def test_render_resumes_to_the_same_bytes(tmp_path: Path, plan: list[PlannedClip]) -> None:

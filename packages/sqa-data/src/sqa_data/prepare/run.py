@@ -90,7 +90,7 @@ def prepare(
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},
-        writer.counts,
+        dict(writer.counts),
         dict(writer.problems),
         (*notes, *count_notes(corpus, writer.counts)),
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -64,13 +64,13 @@ class Writer:
     """The open files of one `prepare`; nothing gets its name before the caller's block ends well."""
 
     def __init__(self, corpus: Corpus, target: Path, files: ExitStack, relative: bool) -> None:
-        self.corpus, self.target, self.files, self.relative = corpus, target, files, relative
+        self.corpus, self.target, self.files = corpus, target, files
+        self.base = os.path.abspath(target) if relative else None  # noqa: PTH100
         self.seen = 0
-        self.counts: dict[str, SplitCount] = {}
+        self.counts: defaultdict[str, SplitCount] = defaultdict(SplitCount)
         self.problems: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
-        self._manifests: dict[str, tuple[BinaryIO, str | None]] = {}
-        self._ratings: dict[str, BinaryIO] = {}
+        self._open: dict[tuple[str, str], BinaryIO] = {}  # by split and name
         self._listed: BinaryIO | None = None
         self._listing = ExitStack()  # ends before the other files do, and also where they are given up
         files.push(self._listing)
@@ -78,28 +78,36 @@ class Writer:
     def add(self, utterance: Utterance, ratings: Sequence[Rating], audio: AudioInfo | Fault) -> None:
         """Write one clip and its ratings, or say what is wrong with it."""
         self.seen += 1
+        if not isinstance(audio, Fault) and not audio.frames:
+            audio = Fault("empty", "no samples")
         if isinstance(audio, Fault):
             self._problem(audio, utterance)
-            return
-        if not audio.frames:
-            self._problem(Fault("empty", "no samples"), utterance)
             return
         rates = self.corpus.sample_rates
         if rates and audio.sample_rate not in rates:  # listed, but the clip can be used
             published = ", ".join(map(str, rates))
             self._problem(Fault("rate", f"{audio.sample_rate} Hz; published: {published} Hz"), utterance)
         split = utterance.split or ""
-        if split not in self._manifests:
-            path = self.target / split / "data.jsonl"
-            base = os.path.abspath(path.parent) if self.relative else None  # noqa: PTH100
-            self._manifests[split] = (self.files.enter_context(atomic_write(path)), base)
-            self.counts[split] = SplitCount()
-        file, base = self._manifests[split]
-        line = to_line(_with_audio(utterance, audio), base)
-        file.write(line)
+        line = to_line(_with_audio(utterance, audio), self.base and f"{self.base}/{split}")
+        self._file(split, "data.jsonl").write(line)
         self.counts[split].add(line, audio, utterance.system_id, len(ratings))
-        if ratings:
-            self._write_ratings(split, ratings)
+        for rating in ratings:
+            row = {
+                "sample_id": rating.sample_id,
+                "system_id": rating.system_id,
+                "listener_id": rating.listener_id,
+                "label": rating.label,
+                "rating": rating.value,
+            }
+            text = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+            self._file(split, "ratings.jsonl").write(text)
+
+    def _file(self, split: str, name: str) -> BinaryIO:
+        """A file of a split, which is opened when first something is written to it."""
+        if (split, name) not in self._open:
+            path = self.target / split / name
+            self._open[split, name] = self.files.enter_context(atomic_write(path))
+        return self._open[split, name]
 
     def finish(self, partial: bool) -> None:
         """DataError for problems that `partial` does not allow, or a split that is not there at all."""
@@ -149,21 +157,6 @@ class Writer:
         row = {"problem": fault.kind, "split": utterance.split, "sample_id": utterance.sample_id}
         row |= {"audio_path": utterance.audio_path, "found": fault.text}
         self._listed.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
-    def _write_ratings(self, split: str, ratings: Sequence[Rating]) -> None:
-        if split not in self._ratings:
-            path = self.target / split / "ratings.jsonl"
-            self._ratings[split] = self.files.enter_context(atomic_write(path))
-        file = self._ratings[split]
-        for rating in ratings:
-            row = {
-                "sample_id": rating.sample_id,
-                "system_id": rating.system_id,
-                "listener_id": rating.listener_id,
-                "label": rating.label,
-                "rating": rating.value,
-            }
-            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _with_audio(utterance: Utterance, info: AudioInfo) -> Utterance:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqa_data import DataError
-from sqa_data.sources.archives import MARKER, unpack, unpacked_from
+from sqa_data.sources.archives import MARKER, safe_path, unpack, unpack_nested, unpacked_from
 from tiny_corpora import tarred, zipped
 
 
@@ -220,3 +220,22 @@ def test_members_of_a_damaged_archive_are_not_kept(tmp_path: Path) -> None:
     path.write_bytes(good)
     unpack(path, tmp_path / "x")
     assert (tmp_path / "x" / "a.bin").read_bytes() == noise
+
+
+def test_an_archive_inside_goes_and_a_cut_member_is_written_anew(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("a.wav", b"whole")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.writestr("inner.zip", inner.getvalue())
+    unpack(tmp_path / "outer.zip", tmp_path / "here", ("inner.zip",))
+    assert sorted(p.name for p in (tmp_path / "here").iterdir()) == [MARKER, "a.wav"]
+    (tmp_path / "inner.zip").write_bytes(inner.getvalue())
+    (tmp_path / "a.wav").write_bytes(b"cut")
+    unpack_nested(tmp_path, ("inner.zip",))
+    assert (tmp_path / "a.wav").read_bytes() == b"whole"
+
+
+def test_what_systems_add_is_passed_over() -> None:
+    names = ("wav/._a.wav", "__MACOSX/a.wav", "wav/.DS_Store")
+    assert [safe_path(name, Path("x.zip")) for name in names] == [None, None, None]

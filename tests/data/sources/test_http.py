@@ -92,6 +92,8 @@ def test_a_file_that_changes_meanwhile(server: Loopback, tmp_path: Path, etag: b
 
     download_file(RemoteFile(f"{server.url}/a.zip"), path, patience=QUICK, progress=change)
     assert path.read_bytes() == new
+    if etag:  # If-Range: one answer brings it all
+        assert [status for _, _, status in server.log] == [200, 200]
 
 
 def test_a_changed_file_of_the_same_length_behind_a_lax_server(server: Loopback, tmp_path: Path) -> None:
@@ -149,6 +151,20 @@ def test_waiting_is_told(server: Loopback, tmp_path: Path, caplog: pytest.LogCap
     server.script.append(Do(status=503))
     assert get(server, tmp_path) == CONTENT
     assert caplog.messages == [f"{server.url}/a.zip: HTTP 503; asking again in 0 s (1 of 3)"]
+
+
+def test_waits_double_up_to_the_longest(server: Loopback, tmp_path: Path) -> None:
+    waits: list[float] = []
+    stop = threading.Event()
+    stop.wait = lambda timeout=None: bool(waits.append(timeout or 0))  # type: ignore[method-assign]
+    server.script.extend([Do(status=503)] * 5)
+    patience = Patience(retries=6, backoff_s=1, longest_wait_s=10)
+    download_file(RemoteFile(f"{server.url}/a.zip"), tmp_path / "a.zip", patience=patience, stop=stop)
+    # with jitter: half as long to half as long again
+    assert all(
+        min(half, 10) <= wait <= min(3 * half, 10)
+        for wait, half in zip(waits, (0.5, 1, 2, 4, 8), strict=True)
+    )
 
 
 def test_a_server_that_asks_for_too_long(server: Loopback, tmp_path: Path) -> None:
@@ -282,7 +298,7 @@ def test_too_little_room_is_seen_before_the_first_byte(
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(DataError, match="300,000 bytes of a.zip are still to come, but only 1 are free"):
+    with pytest.raises(DataError, match=r"300,000 bytes of a\.zip are still to come, but only 1 are free"):
         get(server, tmp_path)
 
 

@@ -35,7 +35,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/labellers/from_package.py": "data/labellers/test_labellers.py: the packages on the same file",
     "sqa_data/labellers/intrusive.py": "data/labellers/test_labellers.py: the packages on the same pair",
     "sqa_data/labellers/signals.py": "data/labellers/test_labellers.py: channels, rates, silence",
-    "sqa_data/prepare/opinions.py": "data/prepare/test_prepare.py: means and spreads equal those of pandas",
     "sqa_data/prepare/records.py": "data/prepare/test_prepare.py: edits and changed sources, in a next run",
     "sqa_data/prepare/run.py": "data/prepare/test_prepare.py: named after the folder whose verb it is",
     "sqa_data/prepare/unpack.py": "data/prepare/test_prepare.py: archives of a killed run or by hand",

@@ -321,8 +321,10 @@ def test_shards_add_up(corpus: Path) -> None:
     out = corpus.with_name("parts[1].jsonl")  # not a pattern
     for index in (3, 1):
         part = annotate(corpus, ["si_sdr"], out=out, share=Share(index, 3))
-        assert part.out is None
-        assert part.computed == 2
+        assert (part.out, part.computed, part.missing) == (None, 2, 0)
+    with appending(Share(2, 3).path(Path(f"{out}.log"))):  # the last one is at it
+        part = annotate(corpus, ["si_sdr"], out=out, share=Share(3, 3))
+    assert (part.out, part.missing) == (None, 0)
     assert not out.exists()
     last = annotate(corpus, ["si_sdr"], out=out, share=Share(2, 3))
     assert (last.out, last.computed, last.clips) == (out, 2, CLIPS)  # it gathers

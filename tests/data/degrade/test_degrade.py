@@ -235,6 +235,10 @@ def test_a_seed_means_the_same_plan_in_every_version(plan: list[PlannedClip]) ->
     assert hashlib.sha256(drawn.encode()).hexdigest()[:16] == "0245afa4be492dcf"
 
 
+def test_without_noises_none_are_planned(speech: Path) -> None:
+    assert not [x for x in make_plan(read_speech(speech), {}, SMALL) if "noise" in x.system_id.split("+")]
+
+
 def test_tables_of_speech_and_noise(tmp_path: Path) -> None:
     """The table may lie above the folder; rows of other folders are left out; noise is what has no speaker."""
     (tmp_path / "manifest.csv").write_text(

@@ -30,6 +30,18 @@ def test_all_twelve_are_known() -> None:
     assert [corpus.name for corpus in list_corpora()] == sorted(BUILDERS)
 
 
+def test_problems_that_are_mended_are_listed_no_more(tmp_path: Path) -> None:
+    out, _ = prepared("ttsds2", tmp_path)
+    (clip,) = (tmp_path / "raw" / "ttsds2").rglob("kids/f5/0001.wav")
+    content = clip.read_bytes()
+    clip.unlink()
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out", partial=True)
+    assert (out / "problems.jsonl").exists()
+    clip.write_bytes(content)
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    assert not (out / "problems.jsonl").exists()
+
+
 @pytest.mark.parametrize("name", sorted(BUILDERS))
 def test_prepare(name: str, tmp_path: Path) -> None:
     out, expected = prepared(name, tmp_path)

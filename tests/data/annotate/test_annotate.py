@@ -181,6 +181,19 @@ def length(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return adapter
 
 
+def test_under_torchrun_each_process_has_its_gpu(
+    corpus: Path, length: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, devices = sys.modules["sqa_data.labellers.fake"], []
+    load = fake.length
+    monkeypatch.setattr(fake, "length", lambda device, fast: devices.append(device) or load(device, fast))
+    for rank, device in ((None, "cuda"), ("3", "cuda"), ("3", "cpu")):
+        if rank is not None:
+            monkeypatch.setenv("LOCAL_RANK", rank)
+        annotate(corpus, ["length"], device=device, out=corpus.with_name(f"{device}{rank}.jsonl"))
+    assert devices == ["cuda", "cuda:3", "cpu"]
+
+
 def test_a_lost_reference_costs_only_what_needs_it(corpus: Path, length: Adapter) -> None:
     corpus.with_name("clean3.wav").unlink()
     alone = annotate(corpus, ["length"], out=corpus.with_name("alone.jsonl"))

@@ -14,6 +14,7 @@ import soundfile
 from click.testing import CliRunner, Result
 from commands import rows, small_model
 from sqa_cli.main import main
+from sqa_data.atomic import append_alone
 from sqa_model import predict
 
 
@@ -145,6 +146,20 @@ def test_resume_drops_a_torn_line(wavs: Path, model: str) -> None:
         "bad.jsonl:2: not JSON"
         in run("wavs", "--model", model, "--out", "bad.jsonl", "--resume", code=1).output
     )
+
+
+def test_a_second_process_leaves_the_file_to_the_first(wavs: Path, model: str) -> None:
+    with append_alone(Path("r.jsonl")) as file:
+        file.write(b"of the first")
+        file.flush()
+        for more in ((), ("--resume",), ("--shard", "1/2")):
+            said = run("wavs", "--model", model, "--out", "r.jsonl", *more, code=1).stderr
+            assert (
+                said
+                == "Error: r.jsonl: another process writes this file; wait for it, or write to another one\n"
+            )
+    assert Path("r.jsonl").read_bytes() == b"of the first"
+    assert sorted(path.name for path in Path().iterdir() if path.name != "wavs") == ["r.jsonl"]
 
 
 def command(*arguments: object) -> list[str]:

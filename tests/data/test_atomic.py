@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from sqa_data import DataError
 from sqa_data.atomic import (
+    append_alone,
     atomic_folder,
     atomic_path,
     atomic_write,
     finish_replace,
     is_locked,
     lock,
+    require_unwritten,
     write_small,
 )
 
@@ -144,6 +146,27 @@ def test_a_resumable_folder_keeps_what_it_has(tmp_path: Path) -> None:
         "corpus/one",
         "corpus/two",
     ]
+
+
+def test_one_process_appends(tmp_path: Path) -> None:
+    """The lock lies on the file, also on the one that took its place, and ends with the process."""
+    path = tmp_path / "new" / "rows"
+    code = "import os; from pathlib import Path; from sqa_data.atomic import append_alone\n"
+    code += f"with append_alone(Path({str(path)!r})) as file: "
+    with append_alone(path) as file:
+        file.write(b"1")
+        other = subprocess.run([sys.executable, "-c", code + "pass"], capture_output=True, text=True)
+        assert f"{path}: another process writes this file" in other.stderr
+        with pytest.raises(DataError, match="another process writes"):
+            require_unwritten(path)
+        with atomic_write(path) as replaced:
+            replaced.write(b"2")
+    subprocess.run([sys.executable, "-c", code + "file.write(b'3'); file.flush(); os.kill(os.getpid(), 9)"])
+    require_unwritten(path)
+    with append_alone(path) as file:
+        file.write(b"4")
+    assert path.read_bytes() == b"234"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_lock_is_of_one_process(tmp_path: Path) -> None:

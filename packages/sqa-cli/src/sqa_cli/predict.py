@@ -81,8 +81,8 @@ def predict(
         raise click.UsageError("- (standard input) must be the only input.")
     # all that can be told at once is told before torch is loaded, which takes seconds
     check_options(model=model, **options)
-    if out is not None and not resume:
-        require_absent(out, share)
+    if out is not None:
+        require_absent(out, share, resume=resume)
     audio, clips = _from_stdin() if inputs == ("-",) else (None, _listed(inputs))
 
     from sqa_model.inference.predictor import Predictor

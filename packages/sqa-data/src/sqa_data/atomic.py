@@ -9,6 +9,8 @@ import logging
 import os
 import shutil
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +18,12 @@ from typing import BinaryIO
 
 from sqa_data.errors import DataError
 
+if sys.platform != "win32":
+    import fcntl
+
 logger = logging.getLogger(__name__)
+
+BUSY = "another process writes this file; wait for it, or write to another one"
 
 _count = itertools.count()  # threads of one process may write the same file
 
@@ -160,6 +167,45 @@ def is_locked(path: str | Path) -> bool:
             return False
     except Timeout:
         return True
+
+
+@contextmanager
+def append_alone(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for appending, for this process alone; `DataError` where another has it open so.
+
+    The lock is on the file itself, so none is left over, whatever ends the process. Within the block the file may be
+    replaced (`atomic_write`): who waits for it then takes the new one. Windows replaces no file that is open, and
+    another process is not kept out there.
+    """
+    _require_regular(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for wait_s in (0.0, 0.1, 0.5):  # `require_unwritten` of another process holds the lock for a moment
+        time.sleep(wait_s)
+        with path.open("ab") as file:
+            if _lock_open(file) and path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                yield file
+                return
+    raise DataError(f"{path}: {BUSY}")
+
+
+def require_unwritten(path: Path) -> None:
+    """Raise `DataError` where a process is in `append_alone(path)` at this moment."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if not _lock_open(file):
+                raise DataError(f"{path}: {BUSY}")
+
+
+def _lock_open(file: BinaryIO) -> bool:
+    """Lock an open file until it is closed; whether it could be had."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a file system without locks
+    return True
 
 
 def _lock_file(path: str | Path) -> Path:

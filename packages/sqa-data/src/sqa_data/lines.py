@@ -53,6 +53,15 @@ def text_lines(file: IO[bytes], where: str | Path) -> Iterator[tuple[int, bytes]
             yield number, line
 
 
+def drop_torn_end(path: Path) -> None:
+    """Cut a last line that has no end, since a run was killed while writing it."""
+    if path.is_file():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+
+
 def _at_once(path: str, flags: int) -> int:
     """Open without waiting for somebody to write into a pipe."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

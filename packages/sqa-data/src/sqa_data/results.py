@@ -12,10 +12,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Required, TypedDict, cast
 
-from sqa_data.atomic import atomic_write
+from sqa_data.atomic import atomic_write, require_unwritten
 from sqa_data.clip_list import Key
 from sqa_data.errors import DataError
-from sqa_data.lines import Wrong, id_text, open_lines, parse_object, sample_id_of, spaced_json_line
+from sqa_data.lines import (
+    Wrong,
+    drop_torn_end,
+    id_text,
+    open_lines,
+    parse_object,
+    sample_id_of,
+    spaced_json_line,
+)
 from sqa_data.shares import Share
 
 
@@ -54,14 +62,14 @@ def result_line(row: Row) -> bytes:
 
 
 def read_results(path: Path, *, torn: bool = False) -> list[Row]:
-    """The rows of a results file; with `torn`, a last line that a killed run left unfinished is dropped."""
+    """The rows of a results file; with `torn`, a last line without end, as a killed run leaves one, is dropped."""
     rows = []
     for number, line in open_lines(path):
+        if torn and not line.endswith(b"\n"):
+            break
         try:
             rows.append(_row(line))
         except Wrong as error:
-            if torn and not line.endswith(b"\n"):
-                break
             raise DataError(f"{path}:{number}: {error}") from None
     return rows
 
@@ -85,15 +93,16 @@ def write_results(path: Path, rows: Iterable[Row]) -> None:
         file.writelines(map(result_line, rows))
 
 
-def require_absent(out: Path, share: Share) -> None:
-    """Raise `DataError` if there are results where new ones are to be written."""
+def require_absent(out: Path, share: Share, *, resume: bool = False) -> None:
+    """Raise `DataError` if there are results where new ones are to be written, or a process writes some there."""
     for path in (share.path(out), out):
-        if path.exists():
+        require_unwritten(path)
+        if path.exists() and not resume:
             raise DataError(f"{path} exists; pass --resume to go on, or another --out")
 
 
 def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
-    """The rows of an earlier run of `model` that stand, by clip: those without an error.
+    """The rows of an earlier run of `model` that stand, by clip: those without an error; a torn end is cut off.
 
     Raises `DataError` where `path` has rows of clips that are not among `keys`, or of another model.
     """
@@ -111,6 +120,8 @@ def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
         if other.rpartition("/")[0] == model.rpartition("/")[0]:  # the same weights
             remedy = f"go on with --dtype {other.rpartition('/')[2]}, or {remedy}"
         raise DataError(f"{path}: was scored by model {other}, this is {model}; {remedy}")
+    if path.exists():
+        drop_torn_end(path)
     return {key: row for key, row in rows.items() if "error" not in row}
 
 
@@ -122,6 +133,11 @@ def merge_results(out: Path, count: int, keys: Sequence[Key]) -> None:
     parts = [share.path(out) for share in Share(1, count).together()]
     if not all(part.exists() for part in parts):  # another process has merged, or has not begun
         return
+    try:
+        for part in parts:
+            require_unwritten(part)
+    except DataError:
+        return  # the last to end will merge
     try:
         rows = {key_of(row): row for part in parts for row in read_results(part, torn=True)}
     except DataError:

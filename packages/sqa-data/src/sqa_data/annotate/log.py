@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from sqa_data.atomic import is_locked, lock
 from sqa_data.errors import DataError
-from sqa_data.lines import Wrong, json_line, open_lines, parse_object
+from sqa_data.lines import Wrong, drop_torn_end, json_line, open_lines, parse_object
 from sqa_data.shares import Share
 
 Key = tuple[str, str, str]  # hash of the audio, hash of the reference or "", version of the adapter
@@ -37,9 +37,8 @@ def appending(path: Path) -> Iterator[BinaryIO]:
     """The log at `path`, for this process alone; `DataError` where another writes to it."""
     # `all_finished` of another process holds the lock for a moment
     with lock(path, "another annotate is writing here; wait for it, or split with --shard"):
-        whole = path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
+        drop_torn_end(path)
         with path.open("ab", buffering=0) as file:
-            file.truncate(whole)  # a run was killed while it wrote the rest
             yield file
 
 

@@ -1,9 +1,11 @@
 """Score clips into a file of results (`sqa_data.results`): what was scored before is kept, the rest is appended."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqa_data.atomic import append_alone
 from sqa_data.clip_list import ClipEntry
 from sqa_data.results import (
     Row,
@@ -66,21 +68,23 @@ def score_to_file(
     """
     share = share or Share()
     ours, path, model = share.of(clips), share.path(out), f"{predictor.fingerprint}/{predictor.dtype}"
-    kept = kept_results(path, (clip.key for clip in ours), model) if resume else {}
-    if not resume:
-        require_absent(out, share)
+    require_absent(out, share, resume=resume)
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
-    write_results(path, kept.values())  # without torn and failed rows
-    todo = [clip for clip in ours if clip.key not in kept]
-    with path.open("ab") as file:
+    with append_alone(path) as file:
+        # another process may have come and gone since `require_absent`
+        kept = kept_results(path, (clip.key for clip in ours) if resume else (), model)
+        began = file.tell()
+        todo = [clip for clip in ours if clip.key not in kept]
         for clip, prediction in zip(todo, predictor.stream(todo), strict=True):
             row = make_row(clip, prediction, model)
             file.write(result_line(row))
             file.flush()
             yield row
-    if kept:
-        rows = {key_of(row): row for row in read_results(path)}
-        write_results(path, (rows[clip.key] for clip in ours))
+        if began:  # rows of two runs: in the order of the clips, and without errors that are mended
+            rows = {key_of(row): row for row in read_results(path)}
+            if sys.platform == "win32":
+                file.close()  # what is open cannot be replaced there
+            write_results(path, (rows[clip.key] for clip in ours))
     if share.count > 1:
         merge_results(out, share.count, [clip.key for clip in clips])

@@ -1,28 +1,26 @@
-"""What people see: results on stdout, notes and bars on stderr, in lines that fit and cannot move the cursor.
+"""What people see beyond the lines of `sqa_metrics.terminal`: bars, notes above them, tables that fit.
 
 No other module of this package prints. Names of clips come from files and may hold anything, so every line is made
-printable here. rich is imported only where a bar is drawn.
+printable, there or here. rich is imported only where a bar is drawn.
 """
 
 import contextlib
-import json
 import logging
 import os
-import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import click
+from sqa_metrics import terminal
 from sqa_metrics.rows.ids import shown as printable
+from sqa_metrics.terminal import say, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# what JSON allows inside a string and a terminal or UTF-8 does not
-UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+__all__ = ["bars", "entry", "note", "say", "say_json", "show_log", "table", "width"]
 
 # the console of the bars on the screen, if there are any
 _console: "Console | None" = None
@@ -34,34 +32,12 @@ class ShowProgress(Protocol):
     def __call__(self, name: str, done: int, total: int | None, text: str = "") -> None: ...
 
 
-def say(*lines: str) -> None:
-    """Print results on stdout."""
-    if lines:
-        _write("\n".join(map(printable, lines)))
-
-
-def say_json(record: object) -> None:
-    """Print a record on stdout as one line of JSON, in UTF-8 whatever the locale is."""
-    text = json.dumps(record, ensure_ascii=False)
-    text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    _write(text.encode("utf-8"))
-
-
-def _write(content: str | bytes) -> None:
-    try:
-        click.echo(content)
-    except OSError as error:
-        error.filename = "standard output"
-        raise
-
-
 def note(line: str) -> None:
     """Print a line on stderr, above the bars. A note that cannot be written stops no work."""
     if _console is not None:
         _console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     else:
-        with contextlib.suppress(OSError):
-            click.echo(printable(line), err=True)
+        terminal.note(line)
 
 
 def show_log(logger: str, level: int) -> None:
@@ -76,16 +52,12 @@ def show_log(logger: str, level: int) -> None:
     logging.getLogger(logger).setLevel(level)
 
 
-def watched() -> bool:
-    """Whether a person sees stderr; of torchrun's processes the first talks."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"
-
-
 @contextlib.contextmanager
 def bars(*, in_bytes: bool = False, shown: bool = True) -> Iterator[ShowProgress]:
     """One progress bar a name on stderr, where somebody is watching."""
     global _console
-    if not (shown and watched()):
+    # of torchrun's processes the first talks
+    if not (shown and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0"):
         yield lambda name, done, total, text="": None
         return
     from rich import progress

@@ -135,10 +135,10 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
     if ci and paired.noise is not None and result.ceiling is None:
         notes.append("no ceiling: some rows of the reference lack votes or mos_std")
     if options["as_json"]:
-        say_json({"ref": options["ref"], "pred": pred} | result.as_dict())
+        say_json({"ref": options["ref"], "pred": pred} | result.as_dict(), indent=2)
         notes = list(paired.notes)
     else:
-        say(result.table(options["style"], width()))
+        say(result.table(options["style"], width()), keep="\n")
     _print_notes(notes)
 
 
@@ -189,15 +189,16 @@ def compare(
                 "ref": options["ref"],
                 "predictors": [r.as_dict() for r in reports],
                 "differences": [d.as_dict() for d in differences],
-            }
+            },
+            indent=2,
         )
         _print_notes([line for line in _notes_of(reports) if line in reports[0].remarks])
         return
     for r in reports:
-        say(f"{r.name}\n{r.table(options['style'], width())}\n")
+        say(f"{r.name}\n{r.table(options['style'], width())}\n", keep="\n")
     from sqa_metrics.uncertainty import table
 
-    say(table(differences, level, options["style"], width()))
+    say(table(differences, level, options["style"], width()), keep="\n")
     notes = _notes_of(reports)
     pairs = len(reports) * (len(reports) - 1) // 2
     if 2 * pairs / (resamples + 1) > 1 - level:
@@ -226,10 +227,10 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
     places = rank(paired, n_resamples=resamples, seed=seed, level=level)
     notes = _notes_of([p.report for p in places])
     if options["as_json"]:
-        say_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]})
+        say_json({"ref": options["ref"], "ranking": [p.as_dict() for p in places]}, indent=2)
         notes = [line for line in notes if line in paired.notes]
     else:
-        say(table(places, level, options["style"], width()))
+        say(table(places, level, options["style"], width()), keep="\n")
     _print_notes(notes)
 
 
@@ -320,4 +321,4 @@ def _notes_of(reports: "list[Report]") -> list[str]:
 
 def _print_notes(notes: list[str]) -> None:
     for line in notes:
-        note(f"note: {line}")
+        note(f"note: {line}", keep="\n")

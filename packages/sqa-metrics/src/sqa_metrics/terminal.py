@@ -1,44 +1,48 @@
 """What people see: results on stdout, notes and errors on stderr, in lines that show all and that no terminal obeys."""
 
 import contextlib
+import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
+from operator import methodcaller
 from typing import Any
 
 import click
 
 from sqa_metrics.rows.ids import shown
 
+# what JSON allows inside a string and a terminal or UTF-8 does not
+UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-def say(text: str) -> None:
-    """Print a result."""
+
+def say(*lines: str, keep: str = "") -> None:
+    """Print results on stdout; with "\\n" in `keep`, a line may hold several."""
+    if lines:
+        _write("\n".join(shown(line, keep) for line in lines))
+
+
+def say_json(value: object, indent: int | None = None) -> None:
+    """Print a value on stdout as JSON, in UTF-8 whatever the locale is; NumPy's numbers are numbers."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=methodcaller("item"))
+    text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    _write(text.encode("utf-8"))
+
+
+def _write(content: str | bytes) -> None:
     try:
-        click.echo(shown(text, keep="\n"))
+        click.echo(content)
     except OSError as error:
         error.filename = "standard output"
         raise
 
 
-def note(text: str) -> None:
-    """Print a line for people. One that cannot be written stops no work."""
+def note(text: str, keep: str = "") -> None:
+    """Print a line for people on stderr. One that cannot be written stops no work."""
     with contextlib.suppress(OSError):
-        click.echo(shown(text, keep="\n"), err=True)
-
-
-def say_json(value: object) -> None:
-    """Print a value as indented JSON."""
-    import orjson
-
-    try:
-        text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
-    except TypeError:
-        # A name that is not UTF-8, as file names may be: only escapes can write it.
-        import json
-
-        text = json.dumps(value, indent=2)
-    say(text)
+        click.echo(shown(text, keep), err=True)
 
 
 def width() -> int | None:
@@ -54,7 +58,7 @@ def streams_and_errors(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        note(f"Error: {error}")
+        note(f"Error: {error}", keep="\n")
         sys.exit(1)
     except OSError as error:
         # The machine's state, such as a full disk, and not our mistake.

@@ -24,9 +24,7 @@ NAME_WIDTH = 8
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
 @click.option("--model", help="Folder, file or Hub id of a model; without it, the one in the package.")
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append rows to this JSONL file."
-)
+@click.option("--out", type=o.FILE, help="Append rows to this JSONL file.")
 @click.option("--resume", is_flag=True, help="Go on with --out; rows with an error are tried again.")
 @click.option("--scp", is_flag=True, help="Also write METRIC.scp files beside --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON rows instead of a table.")

@@ -5,14 +5,13 @@ from typing import Any
 
 import click
 
+from sqa_cli import options as o
 from sqa_cli.terminal import say
 
 
 @click.command()
-@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The zip to write."
-)
+@click.argument("results", type=o.FILE_HERE)
+@click.option("--out", required=True, type=o.FILE, help="The zip to write.")
 @click.option("--team", required=True, help="Name of the team.")
 @click.option("--data", default="", help="Training data, in words.")
 @click.option("--system-type", default="", help="Such as single model or ensemble.")

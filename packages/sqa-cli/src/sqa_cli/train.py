@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, say, say_json, show_log, table
 
 if TYPE_CHECKING:
@@ -18,13 +19,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--preset", help="Start from a preset: mini, universa-ext-5metric, -22metric or -mos-only.")
-@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file on top.")
+@click.option("--config", "file", type=o.FILE, help="A TOML file on top.")
 @click.option("--data", "train_data", multiple=True, help="Training manifests, a path or glob. Repeatable.")
 @click.option("--dev", "dev_data", multiple=True, help="Development manifests, a path or glob. Repeatable.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field. Repeatable.")
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The run folder."
-)
+@click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def train(

@@ -8,16 +8,16 @@ from sqa_cli.main import CONTEXT, LazyGroup
 COMMANDS = {
     "list": ("sqa_cli.data.corpora:list_", "The corpora, and what is here of them."),
     "show": ("sqa_cli.data.corpora:show", "One corpus: details, licence, citation, manual steps."),
-    "download": ("sqa_cli.data.download:download", "Bring the archives of corpora."),
-    "prepare": ("sqa_cli.data.prepare:prepare", "Make manifests of them."),
-    "verify": ("sqa_cli.data.verify:verify", "Check manifests, their audio, and leaks between them."),
-    "stats": ("sqa_cli.data.stats:stats", "Samples, systems, hours, opinions, votes."),
-    "import": ("sqa_cli.data.import_foreign:import_", "Take over manifests and labels of other tools."),
-    "filter": ("sqa_cli.data.choose:filter_", "Choose utterances."),
-    "merge": ("sqa_cli.data.choose:merge", "Put manifests together."),
-    "sample": ("sqa_cli.data.choose:sample", "Draw utterances."),
+    "download": ("sqa_cli.data.corpora:download", "Bring the archives of corpora."),
+    "prepare": ("sqa_cli.data.corpora:prepare", "Make manifests of them."),
+    "verify": ("sqa_cli.data.manifests:verify", "Check manifests, their audio, and leaks between them."),
+    "stats": ("sqa_cli.data.manifests:stats", "Samples, systems, hours, opinions, votes."),
+    "import": ("sqa_cli.data.manifests:import_", "Take over manifests and labels of other tools."),
+    "filter": ("sqa_cli.data.manifests:filter_", "Choose utterances."),
+    "merge": ("sqa_cli.data.manifests:merge", "Put manifests together."),
+    "sample": ("sqa_cli.data.manifests:sample", "Draw utterances."),
     "annotate": ("sqa_cli.data.annotate:annotate", "Label utterances with quality metrics."),
-    "degrade": ("sqa_cli.data.degrade:degrade", "Make degraded speech of clean speech."),
+    "degrade": ("sqa_cli.data.annotate:degrade", "Make degraded speech of clean speech."),
 }
 
 

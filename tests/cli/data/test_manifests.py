@@ -1,0 +1,68 @@
+"""`sqa-cli data verify`, `stats`, `filter`, `merge`, `sample` and `import`."""
+
+import json
+from pathlib import Path
+
+from commands import run
+from sqa_data import read_manifest
+
+
+def test_a_leak_is_found_under_another_name(manifest: Path, tmp_path: Path) -> None:
+    import soundfile
+
+    first = read_manifest(manifest)[0]
+    signal, rate = soundfile.read(first.audio_path, dtype="int16")
+    soundfile.write(tmp_path / "other name.flac", signal, rate)
+    row = {"audio_path": "other name.flac", "system_id": "s", "sample_id": "x", "split": "train"}
+    row |= {"duration": len(signal) / rate, "metrics": {"mos": 3.0}}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+    output = run("data", "verify", manifest, tmp_path / "train.jsonl", code=1)
+    assert "error: shared: 1" in output
+    assert f"{tmp_path / 'train.jsonl'}:1: the audio of sample 'x' is also at {manifest}:1" in output
+    assert "shared" not in run("data", "verify", manifest, tmp_path / "train.jsonl", "--no-decode")
+
+
+def test_stats(manifest: Path) -> None:
+    output = run("data", "stats", manifest, "--plot")
+    assert "chime-7-udase-eval  test" in output
+    assert "█" in output
+    (stats,) = json.loads(run("data", "stats", manifest, "--json"))
+    assert (stats["samples"], stats["systems"], stats["mos"]["mean"]) == (2, 2, 2.75)
+    assert stats["labels"] == {"mos": 2, "mos_bak": 2, "mos_sig": 2}
+    assert sum(stats["mos"]["counts"]) == 2
+
+
+def test_filter_merge_sample(manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    run("data", "filter", manifest, "--where", "mos=3..5", "--out", out)
+    assert [u.sample_id for u in read_manifest(out)] == ["C1_S01_a"]
+    run("data", "filter", manifest, "--system", "C2", "--label", "mos_sig", "--min-votes", 1, "--out", out)
+    assert [u.sample_id for u in read_manifest(out)] == ["C2_S01_a"]
+    assert "is also in" in run("data", "merge", manifest, manifest, "--out", tmp_path / "twice.jsonl", code=1)
+    assert not (tmp_path / "twice.jsonl").exists()
+    run("data", "sample", manifest, "-n", 1, "--out", out)
+    assert len(read_manifest(out)) == 1
+    run("data", "sample", manifest, "-n", 1, "--per-system", "--out", out)
+    assert len(read_manifest(out)) == 2
+    assert "expected LABEL=LOW..HIGH" in run(
+        "data", "filter", manifest, "--where", "mos=x", "--out", out, code=2
+    )
+
+
+def test_a_folder_that_cannot_be(manifest: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    output = run("data", "merge", manifest, "--out", tmp_path / "file" / "m.jsonl", code=1)
+    assert output.startswith("Error: ")
+    assert "Not a directory" in output or "File exists" in output
+
+
+def test_import(manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.jsonl"
+    run("data", "import", manifest, "--corpus", "mine", "--split", "dev", "--out", out)
+    assert {(u.corpus, u.split) for u in read_manifest(out)} == {("mine", "dev")}
+    labels = tmp_path / "labels" / "chime-7-udase-eval" / "test"
+    labels.mkdir(parents=True)
+    (labels / "utmos.scp").write_text("C1_S01_a 2.5\nother 1.5\n")
+    output = run("data", "import", tmp_path / "labels", "--into", tmp_path / "data")
+    assert output.strip() == f"{manifest}: utmos 1; 1 ids are not in it"
+    assert read_manifest(manifest)[0].metrics["utmos"] == 2.5

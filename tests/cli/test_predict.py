@@ -162,6 +162,92 @@ def test_a_second_process_leaves_the_file_to_the_first(wavs: Path, model: str) -
     assert sorted(path.name for path in Path().iterdir() if path.name != "wavs") == ["r.jsonl"]
 
 
+def test_a_name_that_is_not_utf8(wavs: Path, model: str) -> None:
+    """B4: scored, written and found again; labelled as well."""
+    try:
+        (wavs / "clip 03 ü.wav").rename(wavs / os.fsdecode(b"clip 03 \xfc.wav"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    run("wavs", "--model", model, "--out", "r.jsonl")
+    before = Path("r.jsonl").read_bytes()
+    assert [row["sample_id"] for row in rows("r.jsonl")][3] == "clip 03 \udcfc"
+    run("wavs", "--model", model, "--out", "r.jsonl", "--resume")
+    assert Path("r.jsonl").read_bytes() == before
+    annotated = CliRunner().invoke(main, ["data", "annotate", "r.jsonl", "-m", "lsd", "--reference", "wavs"])
+    assert annotated.exit_code == 0, annotated.output
+    assert rows("r.labelled.jsonl")[3]["metrics"]["lsd"] == pytest.approx(0, abs=1e-6)
+
+
+def test_what_a_folder_holds(wavs: Path, model: str) -> None:
+    """B5: links are followed, hidden files left alone, what is passed over is counted and named."""
+    for path in sorted(wavs.iterdir())[1:]:
+        path.unlink()
+    (path,) = wavs.iterdir()
+    for place in ("elsewhere/a.wave", "wavs/.ipynb_checkpoints/b.wav", "wavs/._c.wav"):
+        Path(place).parent.mkdir(exist_ok=True)
+        Path(place).write_bytes(path.read_bytes())
+    (wavs / "linked").symlink_to(Path("elsewhere").absolute())
+    (wavs / "gone.wav").symlink_to("nowhere.wav")
+    (wavs / "song.m4a").write_bytes(b"not decoded here")
+    (wavs / "notes.txt").touch()
+    said = run("wavs", "--model", model, "--out", "r.jsonl", code=1).stderr
+    assert "passed over: " in said
+    assert "notes.txt" in said
+    assert "gone.wav" in said
+    found = {row["sample_id"]: row.get("error") for row in rows("r.jsonl")}
+    assert found.keys() == {"clip 00 ü", "a", "song"}
+    assert {name for name, error in found.items() if error is None} == {"clip 00 ü", "a"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+def test_what_never_ends_is_not_opened(wavs: Path, model: str) -> None:
+    """B8: a pipe or device as a clip, as a list, as weights."""
+    os.mkfifo("pipe.wav")
+    os.mkfifo("pipe.jsonl")
+    lines = [json.dumps({"audio_path": path, "sample_id": path}) for path in ("pipe.wav", "/dev/zero")]
+    Path("list.jsonl").write_text("\n".join(lines))
+    run("list.jsonl", "--model", model, "--out", "r.jsonl", code=1)
+    assert all("regular file" in row["error"] for row in rows("r.jsonl"))
+    for name in ("predict pipe.jsonl", "data annotate pipe.jsonl -m lsd --reference wavs"):
+        result = CliRunner().invoke(main, name.split())
+        assert result.exit_code == 1
+        assert "pipe.jsonl: not a regular file" in result.stderr
+    Path("weights").mkdir()
+    Path("weights/config.json").write_bytes(Path(model, "config.json").read_bytes())
+    os.mkfifo("weights/model.safetensors")
+    assert "model.safetensors" in run("wavs", "--model", "weights", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ('{"audio_path": "\\ud83d.wav"}', "a lone surrogate"),
+        ('{"audio_path": "a\\u0000.wav"}', "expected a path"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "data annotate -m lsd --reference wavs"])
+def test_a_row_that_cannot_be_one(wavs: Path, command: str, line: str, message: str) -> None:
+    """B9: one error with file and line, whatever reads the list."""
+    good = json.dumps({"audio_path": "wavs/clip 00 ü.wav", "sample_id": "a\u2028b", "duration": 1.0})
+    Path("data.jsonl").write_text(f"{good}\n{line}\n", encoding="utf-8")
+    result = CliRunner().invoke(main, [*command.split(), "data.jsonl"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: data.jsonl:2: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr or "nested too deeply" in result.stderr
+
+
+def test_an_over_long_path_is_an_error_row(wavs: Path, model: str) -> None:
+    lines = [
+        json.dumps({"audio_path": path, "sample_id": path[:9]})
+        for path in ("x" * 5_000, "wavs/clip 00 ü.wav")
+    ]
+    Path("data.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    run("data.jsonl", "--model", model, "--out", "r.jsonl", code=1)
+    assert ["error" in row for row in rows("r.jsonl")] == [True, False]
+
+
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sqa_cli", "predict", *map(str, arguments)]
 

@@ -315,7 +315,7 @@ def test_torchrun(wavs: Path, model: str) -> None:
         (["wavs", "--resume"], 2, "need --out"),
         (["-", "wavs"], 2, "must be the only input"),
         (["empty"], 1, "empty: no audio found"),
-        (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 2, "shard is '4/3'; expected I/N"),
+        (["wavs", "--shard", "4/3", "--out", "r.jsonl"], 2, "shard is 4/3; expected I/N"),
         (["wavs", "--model", "nowhere"], 1, "nowhere: no such file or folder"),
         (["wavs", "--device", "tpu"], 1, "device is 'tpu'"),
         (["wavs", "--dtype", "int3"], 1, "dtype is 'int3'"),

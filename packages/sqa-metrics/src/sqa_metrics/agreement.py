@@ -100,9 +100,14 @@ def ktau_matrix(preds: "Sequence[Scores] | np.ndarray") -> "np.ndarray":
     >>> ktau_matrix([[1.0, 2.0, 4.0], [3.0, 2.0, 1.0]]).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
+    import numpy as np
+
     matrix = as_matrix("preds", preds)
     m, n = matrix.shape
-    return _warned_many(_arrays(matrix.shape, m * (m + 1) // 2).tau_matrix(matrix), n)
+    way, taus = _arrays(matrix.shape, m * (m + 1) // 2), np.empty((m, m))
+    for i, row in enumerate(matrix):
+        taus[i, i:] = taus[i:, i] = way.tau_many(row, matrix[i:])
+    return _warned_many(taus, n)
 
 
 def warmup() -> bool:

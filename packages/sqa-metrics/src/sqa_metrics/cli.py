@@ -1,5 +1,6 @@
 """The commands `score`, `compare`, `rank` and `warmup` of `sqa-metrics`, which `sqa-cli` offers too."""
 
+import functools
 import io
 import math
 from collections.abc import Callable
@@ -17,68 +18,29 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 
+_option = functools.partial(click.option, show_default=True)
+
 INPUT = [
-    click.option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
-    click.option(
-        "--ref-metric",
-        default="mos",
-        show_default=True,
-        help="Metric to read from the reference (where columns have names).",
+    _option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
+    _option(
+        "--ref-metric", default="mos", help="Metric to read from the reference (where columns have names)."
     ),
-    click.option(
-        "--pred-metric",
-        default="mos",
-        show_default=True,
-        help="Metric to read from predictions (where columns have names).",
+    _option(
+        "--pred-metric", default="mos", help="Metric to read from predictions (where columns have names)."
     ),
-    click.option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
-    click.option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
+    _option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
+    _option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
 ]
 RESAMPLING = [
-    click.option(
-        "--resamples",
-        default=1000,
-        show_default=True,
-        type=click.IntRange(20, 1_000_000),
-        help="Bootstrap resamples.",
-    ),
-    click.option(
-        "--seed",
-        default=0,
-        show_default=True,
-        type=click.IntRange(0, 2**63 - 1),
-        help="Seed of the bootstrap.",
-    ),
-    click.option(
-        "--level",
-        default=0.95,
-        show_default=True,
-        type=click.FloatRange(0.5, 0.999),
-        help="Confidence of the intervals.",
-    ),
+    _option("--resamples", default=1000, type=click.IntRange(20, 1_000_000), help="Bootstrap resamples."),
+    _option("--seed", default=0, type=click.IntRange(0, 2**63 - 1), help="Seed of the bootstrap."),
+    _option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
 ]
-
-
-def _method(default: str) -> Any:
-    return click.option(
-        "--method",
-        type=click.Choice(["bca", "percentile"]),
-        default=default,
-        show_default=True,
-        help="Kind of bootstrap interval.",
-    )
-
-
+METHOD, STYLE = click.Choice(["bca", "percentile"]), click.Choice(["text", "markdown", "latex"])
+_method = functools.partial(_option, "--method", type=METHOD, help="Kind of bootstrap interval.")
 OUTPUT = [
-    click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
-    click.option(
-        "--format",
-        "style",
-        type=click.Choice(["text", "markdown", "latex"]),
-        default="text",
-        show_default=True,
-        help="Kind of table.",
-    ),
+    _option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
+    _option("--format", "style", type=STYLE, default="text", help="Kind of table."),
 ]
 
 
@@ -107,7 +69,7 @@ def _with(*options: Any) -> Callable[[Command], Command]:
 @click.option(
     "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
 )
-@_with(*RESAMPLING, _method("bca"), *OUTPUT)
+@_with(*RESAMPLING, _method(default="bca"), *OUTPUT)
 def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
@@ -145,7 +107,7 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
 @click.command(cls=_Command, short_help="Test whether predictors differ, with intervals.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
-@_with(*INPUT, *RESAMPLING, _method("percentile"), *OUTPUT)
+@_with(*INPUT, *RESAMPLING, _method(default="percentile"), *OUTPUT)
 def compare(
     preds: tuple[str, ...],
     unpaired: bool,

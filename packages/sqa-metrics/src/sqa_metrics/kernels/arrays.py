@@ -9,11 +9,38 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqa_metrics.kernels.counts import Counts
 from sqa_metrics.kernels.plain import cosine
 from sqa_metrics.numbers import NonFiniteError
 
 BLOCK = 32  # values that `inversions` compares pair by pair at the end
+
+
+class Counts(NamedTuple):
+    """Exact sums over the pairs of n items, as Python integers.
+
+    `untied_x` counts pairs with different x; `rank_*` are sums of products of doubled, centred mid-ranks.
+    """
+
+    concordance: int  # concordant less discordant pairs
+    untied_x: int
+    untied_y: int
+    rank_xy: int
+    rank_xx: int
+    rank_yy: int
+
+    def mirrored(self) -> "Counts":
+        """The same with x and y exchanged."""
+        return self._replace(
+            untied_x=self.untied_y, untied_y=self.untied_x, rank_xx=self.rank_yy, rank_yy=self.rank_xx
+        )
+
+    @property
+    def srcc(self) -> float:
+        return cosine(self.rank_xy, self.rank_xx, self.rank_yy)
+
+    @property
+    def tau(self) -> float:
+        return cosine(self.concordance, self.untied_x, self.untied_y)
 
 
 def mse(x: np.ndarray, y: np.ndarray) -> float:
@@ -60,14 +87,6 @@ def near_one(x: np.ndarray) -> np.ndarray:
 def tau_many(ref: np.ndarray, preds: np.ndarray) -> np.ndarray:
     """Tau-b of each row of preds (m, n) against ref (n,) -> (m,)."""
     return np.array([ktau(ref, pred) for pred in preds])
-
-
-def tau_matrix(preds: np.ndarray) -> np.ndarray:
-    """Tau-b between all rows of preds (m, n) -> (m, m), symmetric."""
-    out = np.empty((len(preds), len(preds)))
-    for i, pred in enumerate(preds):
-        out[i, i:] = out[i:, i] = tau_many(pred, preds[i:])
-    return out
 
 
 def pair_counts(x: np.ndarray, y: np.ndarray, tau: bool = True, ranks: bool = True) -> Counts:

@@ -6,6 +6,7 @@ The challenge's four are computed for all resamples at once; any other figure fr
 
 from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -176,7 +177,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of SplitMix64 (Steele, Lea & 
 def _draw(starts: np.ndarray, seed: int, part: range) -> np.ndarray:
     """How often each of the resamples in `part` holds each item, (r, n); `resampling.draw` in NumPy."""
     r, sizes = len(part), np.diff(starts)
-    state = _mix(_mix(np.array([seed], np.uint64)) + np.arange(part.start, part.stop, dtype=np.uint64))
+    state = mix(mix(np.array([seed], np.uint64)) + np.arange(part.start, part.stop, dtype=np.uint64))
     steps = np.arange(1, len(sizes) + 1, dtype=np.uint64)
     system = _below(state[:, None] + steps * GOLDEN, len(sizes))  # (r, systems)
     drawn = sizes[system]
@@ -185,19 +186,19 @@ def _draw(starts: np.ndarray, seed: int, part: range) -> np.ndarray:
     before = np.cumsum(per_resample) - per_resample
     step = (np.arange(len(resample)) - before[resample] + 1).astype(np.uint64)
     inside = np.repeat(system.ravel(), drawn.ravel())
-    item = starts[inside] + _below(_mix(state)[resample] + step * GOLDEN, sizes[inside])
+    item = starts[inside] + _below(mix(state)[resample] + step * GOLDEN, sizes[inside])
     n = int(starts[-1])
     return np.bincount(resample * n + item, minlength=r * n).reshape(r, n).astype(np.int32)
 
 
-def _mix(state: np.ndarray) -> np.ndarray:
-    """SplitMix64's output function."""
+def mix(state: Any) -> Any:
+    """SplitMix64's output function of a state or an array of them, in NumPy and compiled."""
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = state ^ (state >> np.uint64(31))
-    return mixed
+    return state ^ (state >> np.uint64(31))
 
 
 def _below(state: np.ndarray, k: np.ndarray | int) -> np.ndarray:
     """Numbers below k from states of SplitMix64: the high half of 32 random bits times k."""
-    return (((_mix(state) >> np.uint64(32)) * np.asarray(k, np.uint64)) >> np.uint64(32)).astype(np.int64)
+    number: np.ndarray = ((mix(state) >> np.uint64(32)) * np.asarray(k, np.uint64)) >> np.uint64(32)
+    return number.astype(np.int64)

@@ -18,22 +18,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _announced = False
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, **options: Any) -> Function:
     """Compile `function`, releasing the interpreter lock; a division by zero gives what NumPy gives."""
-    return _compiled(function)
-
-
-def compiled_sum(function: Function) -> Function:
-    """The same, with float sums in any order, so that they vectorise."""
-    return _compiled(function, fastmath={"reassoc", "contract"})
-
-
-def compiled_inline(function: Function) -> Function:
-    """The same, as a part of those that call it: for steps of a loop over millions of bytes."""
-    return _compiled(function, forceinline=True)
-
-
-def _compiled(function: Function, **options: Any) -> Function:
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     if not JIT_OFF:
         # Where no folder can be written to, each process compiles anew, which `choose` reckons with.
@@ -41,6 +27,16 @@ def _compiled(function: Function, **options: Any) -> Function:
             dispatcher._cache = _Cache(function)
     result: Function = dispatcher
     return result
+
+
+def compiled_sum(function: Function) -> Function:
+    """The same, with float sums in any order, so that they vectorise."""
+    return compiled(function, fastmath={"reassoc", "contract"})
+
+
+def compiled_inline(function: Function) -> Function:
+    """The same, as a part of those that call it: for steps of a loop over millions of bytes."""
+    return compiled(function, forceinline=True)
 
 
 class _Cache(FunctionCache):

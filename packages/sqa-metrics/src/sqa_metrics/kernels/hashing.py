@@ -8,6 +8,7 @@ hash all keys, look all of them up by hash, then compare the bytes of what was f
 from typing import Any
 
 import numpy as np
+from numpy import ndarray as Array
 
 from sqa_metrics.kernels.compiled import compiled
 
@@ -16,9 +17,7 @@ ROW = np.uint64(0xFFFFFFFF)  # a table entry: upper half of the key's hash, row 
 
 
 @compiled
-def join(
-    ref: np.ndarray, ref_spans: np.ndarray, pred: np.ndarray, pred_spans: np.ndarray, match: np.ndarray
-) -> int:
+def join(ref: Array, ref_spans: Array, pred: Array, pred_spans: Array, match: Array) -> int:
     """match[row of ref] = row of pred with the same key, where there is one; how many, or -1 for a duplicate."""
     table = _index(ref, ref_spans, _hashes(ref, ref_spans))
     if table.size == 0:
@@ -44,7 +43,7 @@ def join(
 
 
 @compiled
-def _index(data: np.ndarray, spans: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+def _index(data: Array, spans: Array, hashes: Array) -> Array:
     """Hash table of all rows; empty if two have the same key."""
     size = 16
     while size < 2 * len(spans):
@@ -59,7 +58,7 @@ def _index(data: np.ndarray, spans: np.ndarray, hashes: np.ndarray) -> np.ndarra
 
 
 @compiled
-def group(data: np.ndarray, spans: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, int]:
+def group(data: Array, spans: Array, first: Array) -> tuple[Array, int]:
     """Number the distinct keys by first appearance: (code of each row, how many); first[code] = its first row."""
     code, n = np.empty(len(spans), np.int64), 0
     table = np.full(1024, EMPTY)
@@ -85,7 +84,7 @@ def group(data: np.ndarray, spans: np.ndarray, first: np.ndarray) -> tuple[np.nd
 
 
 @compiled
-def _hashes(data: np.ndarray, spans: np.ndarray) -> np.ndarray:
+def _hashes(data: Array, spans: Array) -> Array:
     hashes = np.empty(len(spans), np.uint64)
     for row in range(len(spans)):
         hashes[row] = _hash(data, spans, row)
@@ -93,7 +92,7 @@ def _hashes(data: np.ndarray, spans: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _hash(data: np.ndarray, spans: np.ndarray, row: int) -> Any:
+def _hash(data: Array, spans: Array, row: int) -> Any:
     mix = np.uint64(14695981039346656037)
     for field in range(spans.shape[1]):
         for i in range(spans[row, field, 0], spans[row, field, 1]):
@@ -103,7 +102,7 @@ def _hash(data: np.ndarray, spans: np.ndarray, row: int) -> Any:
 
 
 @compiled
-def _probe(key: Any, table: np.ndarray) -> int:
+def _probe(key: Any, table: Array) -> int:
     """The first row of the table whose hash begins as `key` does; -1 for none."""
     mask = np.uint64(table.size - 1)
     slot = key & mask
@@ -116,13 +115,7 @@ def _probe(key: Any, table: np.ndarray) -> int:
 
 @compiled
 def _find(
-    key: Any,
-    data: np.ndarray,
-    spans: np.ndarray,
-    row: int,
-    other: np.ndarray,
-    other_spans: np.ndarray,
-    table: np.ndarray,
+    key: Any, data: Array, spans: Array, row: int, other: Array, other_spans: Array, table: Array
 ) -> tuple[Any, int]:
     """(slot, row of `other` with the very key of `row`), or the empty slot where it belongs and -1."""
     mask = np.uint64(table.size - 1)
@@ -137,9 +130,7 @@ def _find(
 
 
 @compiled
-def _equal(
-    data: np.ndarray, spans: np.ndarray, row: int, other: np.ndarray, other_spans: np.ndarray, other_row: int
-) -> bool:
+def _equal(data: Array, spans: Array, row: int, other: Array, other_spans: Array, other_row: int) -> bool:
     for field in range(spans.shape[1]):
         a, b = spans[row, field, 0], other_spans[other_row, field, 0]
         n, m = spans[row, field, 1] - a, other_spans[other_row, field, 1] - b
@@ -149,7 +140,7 @@ def _equal(
 
 
 @compiled
-def same(data: np.ndarray, a: int, other: np.ndarray, b: int, n: int) -> bool:
+def same(data: Array, a: int, other: Array, b: int, n: int) -> bool:
     i = 0
     while i < n and data[a + i] == other[b + i]:
         i += 1

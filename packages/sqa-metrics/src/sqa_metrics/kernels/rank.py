@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sqa_metrics.kernels import bootstrap, inversions, packing, sums
-from sqa_metrics.kernels.arrays import near_one
-from sqa_metrics.kernels.counts import Counts
+from sqa_metrics.kernels.arrays import Counts, near_one
 from sqa_metrics.kernels.plain import cosine
 from sqa_metrics.kernels.threads import in_threads
 from sqa_metrics.numbers import NonFiniteError
@@ -210,14 +209,6 @@ def tau_many(ref: np.ndarray, preds: np.ndarray) -> np.ndarray:
         return np.array([ktau(ref, pred) for pred in preds])
     order = _order(ref)
     return np.array(in_threads(lambda pred: _against(order, pred).tau, list(preds), ref.size))
-
-
-def tau_matrix(preds: np.ndarray) -> np.ndarray:
-    """Tau-b between all rows of preds (m, n) -> (m, m), symmetric; each row is sorted once."""
-    out = np.empty((len(preds), len(preds)))
-    for i in range(len(preds)):
-        out[i, i:] = out[i:, i] = tau_many(preds[i], preds[i:])
-    return out
 
 
 def warmup() -> None:

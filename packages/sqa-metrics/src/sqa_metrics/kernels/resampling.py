@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from sqa_metrics.kernels import bootstrap
+from sqa_metrics.kernels.bootstrap import GOLDEN
 from sqa_metrics.kernels.compiled import compiled, compiled_sum
 from sqa_metrics.kernels.inversions import inversions
 from sqa_metrics.kernels.sums import cosine
@@ -99,15 +101,7 @@ def level_ranks(sizes: np.ndarray, total: int, place: np.ndarray) -> tuple[int, 
     return tied, squares
 
 
-GOLDEN = U(0x9E3779B97F4A7C15)  # the step of SplitMix64 (Steele, Lea & Flood 2014)
-
-
-@compiled
-def mix(state: Any) -> Any:
-    """SplitMix64's output function (Steele, Lea & Flood 2014)."""
-    state = (state ^ (state >> U(30))) * U(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> U(27))) * U(0x94D049BB133111EB)
-    return state ^ (state >> U(31))
+mix = compiled(bootstrap.mix)
 
 
 @compiled

@@ -5,9 +5,9 @@ Strict JSON. Every function takes a position and returns the one after what it r
 """
 
 import numpy as np
+from numpy import ndarray as Array
 
 from sqa_metrics.kernels.compiled import compiled, compiled_inline
-from sqa_metrics.kernels.digits import end_of_number, number_at
 from sqa_metrics.kernels.hashing import same
 
 # What the scanner looks for in a row. Ids give (start, stop) in the file, the others a number.
@@ -17,19 +17,13 @@ SAMPLE, SYSTEM, CORPUS, LISTENER, METRICS, VOTES, STD = range(len(KEYS))
 QUOTE, COLON, COMMA, OPEN, CLOSE, LIST, END_LIST = (ord(c) for c in '":,{}[]')
 SPACE, RETURN, NEWLINE = (ord(c) for c in " \r\n")
 NULL, TRUE, FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
+MINUS, PLUS, POINT, ZERO, NINE, SMALL_E, LARGE_E = (ord(c) for c in "-+.09eE")
+POWERS = 10.0 ** np.arange(23)  # exact in float64
 DEEPEST = 60  # nested values below this are left to the plain road
 
 
 @compiled
-def scan(
-    data: np.ndarray,
-    keys: np.ndarray,
-    bounds: np.ndarray,
-    powers: np.ndarray,
-    spans: np.ndarray,
-    numbers: np.ndarray,
-    long: np.ndarray,
-) -> int:
+def scan(data: Array, keys: Array, bounds: Array, spans: Array, numbers: Array, long: Array) -> int:
     """Fill spans and numbers row by row: how many rows, or -1 at anything unusual.
 
     `long` takes (row, start, stop) of metric values whose digits float64 arithmetic cannot surely turn into the
@@ -42,7 +36,7 @@ def scan(
             at = _blank(data, at + 1)
         if at == data.size:
             return row
-        at = _row(data, at, keys, bounds, powers, row, spans, numbers, long)
+        at = _row(data, at, keys, bounds, row, spans, numbers, long)
         if at < 0 or (at < data.size and data[at] != NEWLINE):
             return -1
         row += 1
@@ -50,15 +44,7 @@ def scan(
 
 @compiled_inline
 def _row(
-    data: np.ndarray,
-    at: int,
-    keys: np.ndarray,
-    bounds: np.ndarray,
-    powers: np.ndarray,
-    row: int,
-    spans: np.ndarray,
-    numbers: np.ndarray,
-    long: np.ndarray,
+    data: Array, at: int, keys: Array, bounds: Array, row: int, spans: Array, numbers: Array, long: Array
 ) -> int:
     """One object: the place after it and the blanks that follow."""
     at, seen = _expect(data, at, OPEN), 0
@@ -74,7 +60,7 @@ def _row(
             if seen & (1 << key):
                 return -1
             seen |= 1 << key
-        at = _field(data, at, key, keys, bounds, powers, row, spans, numbers, long)
+        at = _field(data, at, key, keys, bounds, row, spans, numbers, long)
         if at < 0:
             return -1
         at = _blank(data, at)
@@ -94,16 +80,15 @@ def _row(
 
 @compiled_inline
 def _field(
-    data: np.ndarray,
+    data: Array,
     at: int,
     key: int,
-    keys: np.ndarray,
-    bounds: np.ndarray,
-    powers: np.ndarray,
+    keys: Array,
+    bounds: Array,
     row: int,
-    spans: np.ndarray,
-    numbers: np.ndarray,
-    long: np.ndarray,
+    spans: Array,
+    numbers: Array,
+    long: Array,
 ) -> int:
     """The value of one key of a row: keep it if it was asked for, and return the place after it."""
     if at < data.size and data[at] == NULL[0] and key != METRICS:
@@ -119,7 +104,7 @@ def _field(
     if key == METRICS:
         at, start, stop = _metric(data, at, keys, bounds)
         if start >= 0:
-            numbers[row, 0], exact = number_at(data, start, stop, powers)
+            numbers[row, 0], exact = number_at(data, start, stop)
             if not exact:
                 long[0, 0] += 1
                 entry = long[long[0, 0]]
@@ -129,13 +114,13 @@ def _field(
         stop = end_of_number(data, at)
         if stop < 0:
             return -1
-        numbers[row, key - METRICS], exact = number_at(data, at, stop, powers)
+        numbers[row, key - METRICS], exact = number_at(data, at, stop)
         return stop if exact else -1
     return _value(data, at)
 
 
 @compiled
-def _metric(data: np.ndarray, at: int, keys: np.ndarray, bounds: np.ndarray) -> tuple[int, int, int]:
+def _metric(data: Array, at: int, keys: Array, bounds: Array) -> tuple[int, int, int]:
     """The object of metrics at `at`: (position after it, start and stop of the wanted number or -1, -1)."""
     start, stop = -1, -1
     at = _expect(data, at, OPEN)
@@ -166,20 +151,20 @@ def _metric(data: np.ndarray, at: int, keys: np.ndarray, bounds: np.ndarray) -> 
 
 
 @compiled
-def _blank(data: np.ndarray, at: int) -> int:
+def _blank(data: Array, at: int) -> int:
     while at < data.size and (data[at] == SPACE or data[at] == RETURN):
         at += 1
     return at
 
 
 @compiled
-def _expect(data: np.ndarray, at: int, character: int) -> int:
+def _expect(data: Array, at: int, character: int) -> int:
     at = _blank(data, at)
     return at + 1 if at < data.size and data[at] == character else -1
 
 
 @compiled
-def _string(data: np.ndarray, at: int) -> int:
+def _string(data: Array, at: int) -> int:
     """A string without escapes (`_read` has seen to that) or control characters."""
     if at >= data.size or data[at] != QUOTE:
         return -1
@@ -192,12 +177,12 @@ def _string(data: np.ndarray, at: int) -> int:
 
 
 @compiled
-def _literal(data: np.ndarray, at: int, word: np.ndarray) -> int:
+def _literal(data: Array, at: int, word: Array) -> int:
     return at + word.size if at + word.size <= data.size and same(data, at, word, 0, word.size) else -1
 
 
 @compiled
-def _value(data: np.ndarray, at: int) -> int:
+def _value(data: Array, at: int) -> int:
     """A value that nobody asked for. `open_` has a bit for each open list (0) and object (1), the innermost last."""
     open_, depth = 0, 0
     while True:
@@ -231,13 +216,13 @@ def _value(data: np.ndarray, at: int) -> int:
 
 
 @compiled
-def _key(data: np.ndarray, at: int) -> int:
+def _key(data: Array, at: int) -> int:
     at = _string(data, _blank(data, at))
     return _expect(data, at, COLON) if at >= 0 else -1
 
 
 @compiled
-def _scalar(data: np.ndarray, at: int) -> int:
+def _scalar(data: Array, at: int) -> int:
     if at < data.size and data[at] == QUOTE:
         return _string(data, at)
     for word in (NULL, TRUE, FALSE):
@@ -248,9 +233,91 @@ def _scalar(data: np.ndarray, at: int) -> int:
 
 
 @compiled
-def _which(data: np.ndarray, start: int, stop: int, keys: np.ndarray, bounds: np.ndarray) -> int:
+def _which(data: Array, start: int, stop: int, keys: Array, bounds: Array) -> int:
     """Which of the packed keys the bytes [start, stop) are, the last one first; -1 for none."""
     for k in range(len(bounds) - 2, -1, -1):
         if bounds[k + 1] - bounds[k] == stop - start and same(data, start, keys, bounds[k], stop - start):
             return k
     return -1
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def end_of_number(data: Array, at: int) -> int:
+    """A number as JSON spells it: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?"""
+    if at < data.size and data[at] == MINUS:
+        at += 1
+    start, at = at, _digits(data, at)
+    if at == start or (data[start] == ZERO and at > start + 1):
+        return -1
+    if at < data.size and data[at] == POINT:
+        start, at = at + 1, _digits(data, at + 1)
+        if at == start:
+            return -1
+    if at < data.size and (data[at] == SMALL_E or data[at] == LARGE_E):
+        at += 1
+        if at < data.size and (data[at] == MINUS or data[at] == PLUS):
+            at += 1
+        start, at = at, _digits(data, at)
+        if at == start:
+            return -1
+    return at
+
+
+@compiled
+def _digits(data: Array, at: int) -> int:
+    while at < data.size and ZERO <= data[at] <= NINE:
+        at += 1
+    return at
+
+
+@compiled
+def number_at(data: Array, start: int, stop: int) -> tuple[float, bool]:
+    """(value, whether it is surely the float64 nearest to the digits) of the number in [start, stop).
+
+    digits / 10^k, with up to 19 digits as hi + lo and a quotient of doubled precision (Dekker 1971); sure unless
+    what was rounded away lies too near half a unit in the last place. Exponents, which are rare, are not tried.
+    """
+    negative = data[start] == MINUS
+    digits, significant, places = np.uint64(0), 0, -1
+    for at in range(start + negative, stop):
+        c = data[at]
+        if c == POINT:
+            places = 0
+        elif c == SMALL_E or c == LARGE_E:
+            return np.nan, False
+        else:
+            digits = digits * np.uint64(10) + np.uint64(c - ZERO)
+            significant += significant > 0 or c > ZERO
+            places += places >= 0
+    if significant > 19 or places > 22:
+        return np.nan, False
+    hi, lo = np.float64(digits), 0.0
+    if digits > np.uint64(1 << 53):  # lo = digits - hi, exact: hi is a whole number, below 2^64 as tested
+        lo = np.float64(np.int64(digits - np.uint64(hi))) if hi < 1.8e19 else np.nan
+    value, exact = hi, lo == 0.0
+    if places > 0:
+        power = POWERS[places]
+        quotient = hi / power
+        product, error = _two_product(quotient, power)
+        rest = (((hi - product) - error) + lo) / power
+        value = quotient + rest
+        away = abs((quotient - value) + rest)
+        unit = abs(value) * 2.220446049250313e-16  # between one and two units in the last place
+        # A value is surely right if what was rounded away is clearly under half of any unit it can mean.
+        exact = bool(away < 0.2499 * unit or lo == 0.0)
+    return -value if negative else value, exact
+
+
+@compiled
+def _two_product(a: float, b: float) -> tuple[float, float]:
+    """a * b as product + error, exactly (Veltkamp's split; no fused multiply-add is assumed)."""
+    product = a * b
+    t = 134217729.0 * a
+    a_hi = t - (t - a)
+    t = 134217729.0 * b
+    b_hi = t - (t - b)
+    a_lo, b_lo = a - a_hi, b - b_hi
+    return product, ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from sqa_metrics.kernels.digits import POWERS
 from sqa_metrics.kernels.hashing import group, join
 from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, SYSTEM, scan
 from sqa_metrics.rows.formats import LARGEST
@@ -106,7 +105,7 @@ def _read(data: bytes, metric: str) -> _Columns | None:
     lines = data.count(b"\n") + 1
     spans, numbers = np.zeros((lines, 3, 2), np.int64), np.full((lines, 3), np.nan)
     long = np.zeros((lines + 1, 3), np.int64)
-    rows = scan(buffer, *_packed((*KEYS, metric)), POWERS, spans, numbers, long)
+    rows = scan(buffer, *_packed((*KEYS, metric)), spans, numbers, long)
     if rows <= 0:
         return None
     for row, start, stop in long[1 : long[0, 0] + 1].tolist():  # digits beyond float64's own arithmetic

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from sqa_metrics import MetricsError, dense_rank, pair, rank
+from sqa_metrics import MetricsError, dense_rank, pair, rank, ranking
 
 
 def files(
@@ -80,3 +80,24 @@ def test_one_predictor_cannot_be_ranked() -> None:
 def test_best_first_whatever_the_names() -> None:
     ref, preds = files(20, {"z": 0.05, "a": 3.0})
     assert [p.name for p in rank(pair(ref, preds), n_resamples=20)] == ["z", "a"]
+
+
+def test_figures_and_scores_are_equal_to_nine_digits() -> None:
+    assert dense_rank(np.array([0.5, 0.5 + 4e-10, 0.5 + 2e-9])).tolist() == [1, 1, 2]
+    assert ranking._places(np.array([[1.5, 1.5 + 4e-10, 1.5 + 2e-9]])).tolist() == [[1, 1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("lost", "level", "high"), [(30, 0.95, 2), (20, 0.95, 1), (30, 0.9, 1), (60, 0.9, 2)]
+)
+def test_a_place_interval_leaves_out_half_of_the_rest_on_each_side(
+    monkeypatch: pytest.MonkeyPatch, lost: int, level: float, high: int
+) -> None:
+    """Of 1000 resamples the better predictor loses so many."""
+    draws = np.tile([[0.1, 0.9, 0.9, 0.9], [0.2, 0.8, 0.8, 0.8]], (1000, 1, 1))
+    draws[:lost] = draws[:lost, ::-1]
+    monkeypatch.setattr(ranking, "replicates", lambda *_: {"utterance": draws})
+    ref, preds = files(6, {"a": 0.05, "b": 3.0})
+    first, second = rank(pair(ref, preds), level=level)
+    assert (first.place_interval, second.place_interval) == ((1, high), (3 - high, 2))
+    assert first.p_first == 1 - lost / 1000

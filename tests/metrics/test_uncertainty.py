@@ -18,7 +18,7 @@ from sqa_metrics import (
     with_uncertainty,
 )
 from sqa_metrics.rows.records import Coverage
-from sqa_metrics.uncertainty import replicates
+from sqa_metrics.uncertainty import JACKKNIFE_GROUPS, _Bca, _jackknife, replicates
 
 
 def simulate(n_systems: int, n_utterances: int, errors: list[float], seed: int, bias: float = 0.0) -> Paired:
@@ -273,3 +273,25 @@ def test_ceiling_says_why_it_is_undefined() -> None:
     assert top is not None
     assert "undefined" in top["utterance"].text()
     assert ceiling(replace(paired, noise=np.append(np.ones(39), np.nan))) is None
+
+
+def test_the_jackknife_leaves_out_each_cluster_or_one_of_a_hundred_groups() -> None:
+    assert JACKKNIFE_GROUPS == 100
+    paired = simulate(100, 1, [0.5], 0)
+    errors = np.sort((paired.ref - paired.preds[0]) ** 2)[::-1]
+    single = _jackknife(paired, 0)["system"][:, 0, 0]
+    assert np.sort(single) == pytest.approx((errors.sum() - errors) / 99)
+    groups = _jackknife(simulate(250, 1, [0.5], 0), 0)["system"]
+    assert groups.shape == (100, 1, 4)
+
+
+def test_ties_count_half_in_the_bias_of_bca() -> None:
+    for draws in ([1.0] * 4, [0.0, 1.0, 1.0, 2.0], [0.0, 0.0, 2.0, 2.0]):
+        assert _Bca.of(np.array(draws), 1.0, np.ones(3)).z0 == 0
+    assert _Bca.of(np.array([0.0, 0.0, 1.0, 1.0]), 1.0, np.ones(3)).z0 == pytest.approx(stats.norm.ppf(0.75))
+
+
+@pytest.mark.parametrize("method", ["bca", "percentile"])
+def test_no_p_is_below_what_so_many_resamples_can_tell(method: str) -> None:
+    found = compare(simulate(25, 8, [0.1, 3.0], 2), n_resamples=99, method=method)  # type: ignore[arg-type]
+    assert min(d.p for d in found) == pytest.approx(2 / 100)

@@ -5,6 +5,7 @@ import json
 import math
 import random
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> Non
     assert [fast.systems[s] if s >= 0 else None for s in fast.system] == [
         plain.systems[s] if s >= 0 else None for s in plain.system
     ]
-    assert (fast.noise is None) == (plain.noise is None)
+    assert fast.noise.tolist() == plain.noise
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,11 @@ def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> Non
         b'{"sample_id": "a", "metrics": {"mos": 1e400}}\n',
         b'{"sample_id": "a", "x": [1,2}, "metrics": {"mos": 1}}\n',
         b'{"sample_id": "\xff", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "b", "sample_id": "a", "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "votes": 3, "votes": null, "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "metrics": {"mos": 1e101}}\n',
+        # two rows of one id that the reference does not know
+        b'{"sample_id": "a", "metrics": {"mos": 1}}\n' + b'{"sample_id": "b", "metrics": {"mos": 1}}\n' * 2,
     ],
 )
 def test_the_fast_road_declines_what_is_not_clean(pred: bytes) -> None:
@@ -157,6 +163,19 @@ def test_numbers_next_to_a_tie_are_rounded_as_python_rounds_them() -> None:
     columns = fast_road._read(as_rows(texts), "mos")
     assert columns is not None
     assert columns.numbers[:, 0].tolist() == [float(t) for t in texts]
+
+
+def test_a_number_is_sure_unless_it_lies_near_a_tie() -> None:
+    """Below 2, where the bound of 0.2499 is almost half a unit in the last place: nearer to a tie is not sure."""
+    found = set()
+    for k in range(1, 300):
+        text = str(Decimal(2 - k * 2.0**-52) + Decimal(2) ** -53)[:20]
+        value, sure = scan.number_at(np.frombuffer(text.encode(), np.uint8), 0, len(text))
+        assert value == float(text)
+        away = abs(Fraction(text) - Fraction(value)) / Fraction(value) * 2**52
+        assert sure == (away < 0.2499)
+        found.add(sure)
+    assert found == {True, False}
 
 
 def test_unasked_values_are_skipped() -> None:

@@ -36,8 +36,7 @@ def mse(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
     >>> mse([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
     1.6666666666666667
     """
-    result: float = _computed("mse", ref, pred, nan_policy)
-    return result
+    return float(_computed("mse", ref, pred, nan_policy))
 
 
 def lcc(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
@@ -46,8 +45,7 @@ def lcc(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
     >>> round(lcc([1.0, 2.0, 4.0], [1.0, 3.0, 2.0]), 6)
     0.327327
     """
-    result: float = _computed("lcc", ref, pred, nan_policy)
-    return result
+    return float(_computed("lcc", ref, pred, nan_policy))
 
 
 def srcc(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
@@ -56,8 +54,7 @@ def srcc(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
     >>> srcc([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
     0.5
     """
-    result: float = _computed("srcc", ref, pred, nan_policy)
-    return result
+    return float(_computed("srcc", ref, pred, nan_policy))
 
 
 def ktau(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
@@ -68,8 +65,7 @@ def ktau(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> float:
     >>> ktau([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
     0.3333333333333333
     """
-    result: float = _computed("ktau", ref, pred, nan_policy)
-    return result
+    return float(_computed("ktau", ref, pred, nan_policy))
 
 
 def four(ref: "Scores", pred: "Scores", *, nan_policy: str = "raise") -> dict[str, float]:

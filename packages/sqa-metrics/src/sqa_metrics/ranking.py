@@ -35,6 +35,7 @@ class Place:
     report: Report
 
     def as_dict(self) -> dict[str, Any]:
+        report = self.report.as_dict()
         return {
             "name": self.name,
             "place": self.place,
@@ -43,10 +44,7 @@ class Place:
             "score": self.score,
             "categories": self.categories,
             "ranks": self.ranks,
-            "figures": {
-                "utterance": self.report.as_dict()["utterance"],
-                "system": self.report.as_dict()["system"],
-            },
+            "figures": {level: report[level] for level in ("utterance", "system")},
         }
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from sqa_metrics.uncertainty import Ceiling, Interval
 
-LEVELS = ("utterance", "system")
 MIN_SYSTEMS = 2  # a correlation needs two points
 SELF_NAMED = "every system_id is the utterance's own sample_id"
 TOO_FEW = "a bootstrap needs at least 5 systems (or utterances, where there are no systems)"
@@ -58,14 +57,9 @@ class Report:
         }
         if self.system_absent:
             result["system_absent"] = self.system_absent
-        result["coverage"] = {
-            "n_ref": self.coverage.n_ref,
-            "n_pred": self.coverage.n_pred,
-            "n_scored": self.n_utterances,
-            "n_missing": self.coverage.n_missing,
-            "n_extra": self.coverage.n_extra,
-            "n_non_finite": self.coverage.n_non_finite,
-        }
+        found = self.coverage._asdict()
+        result["coverage"] = {k: found.pop(k) for k in ("n_ref", "n_pred")}
+        result["coverage"] |= {"n_scored": self.n_utterances} | found
         if self.intervals:
             result["intervals"] = {
                 level: {metric: interval.as_list() for metric, interval in by_metric.items()}

@@ -1,1 +1,1 @@
-"""Rows of score files: read (`read`, `formats`, `ratings`), joined (`join`, `columns`), in systems (`systems`)."""
+"""Rows of score files: read (`read`, `formats`), joined (`join`, `columns`), in systems (`systems`)."""

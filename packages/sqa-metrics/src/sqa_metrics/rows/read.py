@@ -1,14 +1,18 @@
-"""Read a score file, or standard input, as columns. The formats are in `formats`, single ratings in `ratings`."""
+"""Read a score file, or standard input, as columns. The formats are in `formats`.
 
+Where each row is the rating of one listener, a sample has the mean of those that are there.
+"""
+
+import math
 import posixpath
 import stat
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.formats import Row, reader_of, text_of
 from sqa_metrics.rows.ids import listed_id, without_suffix
-from sqa_metrics.rows.ratings import averaged
 from sqa_metrics.rows.records import Role, Scores, Source
 
 # What files of other toolkits call the MOS column, in the order of preference for each role (SHEET's result
@@ -96,7 +100,7 @@ def parse(data: bytes, path: str, metric: str, role: Role, utt2sys: dict[str, st
     if not rows:
         raise MetricsError(f"{path}: no rows; expected one score a line")
     if any(row.listener for row in rows):
-        rows, notes = averaged(rows, path)
+        rows, notes = _averaged(rows, path)
     _tell_apart(rows)
     if utt2sys is not None:
         for row in rows:
@@ -125,3 +129,48 @@ def _tell_apart(rows: list[Row]) -> None:
         common = posixpath.commonpath([posixpath.dirname(p) for p in paths])
         for row, path in zip(rows, paths, strict=True):
             row.sample_id = without_suffix(posixpath.relpath(path, common or "."))
+
+
+def _averaged(rows: Sequence[Row], path: str) -> tuple[list[Row], tuple[str, ...]]:
+    """One row a sample, with the line of its first rating; and notes about votes that are missing or repeated.
+
+    A rating without a score is left out, and the others count; without any the sample has no score. Who rates a sample
+    again has one vote, the mean. The spread is the sample standard deviation, NaN for a single vote.
+    """
+    ratings: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+    first: dict[tuple[str, str, str], Row] = {}
+    missing: list[Row] = []
+    again: list[Row] = []
+    for row in rows:
+        key = (row.corpus, row.system_id, row.sample_id)
+        first.setdefault(key, row)
+        votes = ratings.setdefault(key, {}).setdefault(row.listener, [])
+        if not math.isfinite(row.value):
+            missing.append(row)
+        else:
+            if votes:
+                again.append(row)
+            votes.append(row.value)
+    averages = [_average(first[key], by_listener.values()) for key, by_listener in ratings.items()]
+    notes = (
+        _note(missing, path, "no score; the other votes of {} count"),
+        _note(
+            again, path, "{} is rated again by the same listener, whose ratings count as one vote, their mean"
+        ),
+    )
+    return averages, tuple(filter(None, notes))
+
+
+def _average(row: Row, ratings: Iterable[list[float]]) -> Row:
+    votes = [math.fsum(values) / len(values) for values in ratings if values]
+    n = len(votes)
+    mean = math.fsum(votes) / n if n else math.nan
+    spread = math.sqrt(math.fsum((v - mean) ** 2 for v in votes) / (n - 1)) if n > 1 else math.nan
+    return Row(row.line, row.sample_id, mean, row.system_id, row.corpus, float(n), spread, path=row.path)
+
+
+def _note(rows: list[Row], path: str, text: str) -> str:
+    if not rows:
+        return ""
+    others = f" ({len(rows) - 1} more such rows)" if len(rows) > 1 else ""
+    return f"{path}:{rows[0].line}: {text.format(repr(rows[0].sample_id))}{others}"

@@ -4,15 +4,17 @@ What does not fit together is found here, before torch is loaded; `config_text` 
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from sqa_data.labels import is_uncertainty
 from sqa_metrics.figures import FIGURES
 
 from sqa_model.errors import ModelError
 from sqa_model.training.error_loss import LOSSES
+
+METRICS = [f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES]
 
 
 class ConfigError(ModelError):
@@ -25,8 +27,43 @@ def require(condition: bool, name: str, found: object, expected: str) -> None:
         raise ConfigError(f"{name}: found {found!r}, expected {expected}")
 
 
+def limited(default: Any, expected: str, fits: Callable[[Any], object]) -> Any:
+    """A field that takes what `fits`: its value, each value of a table, or none where its type says so."""
+    return field(default=default, metadata={"expected": expected, "fits": fits})
+
+
+def above_0(default: float | None) -> Any:
+    """A field for a number above 0."""
+    return limited(default, "a number above 0", lambda value: value > 0)
+
+
+def at_least(low: int, default: Any, of: str = "") -> Any:
+    """A field for a number of at least `low`; `of` says of what."""
+    return limited(default, f"{low} or more{of}", lambda value: value >= low)
+
+
+WEIGHTS = {"expected": "0 or more", "fits": lambda weight: weight >= 0}  # of a table of weights
+
+
+class Section:
+    """A part of a config, whose `limited` fields are checked when it is made."""
+
+    section = ""  # its name and a dot
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]  # every part is a dataclass
+            value, name = getattr(self, each.name), self.section + each.name
+            optional = type(None) in get_args(each.type)
+            if "fits" not in each.metadata or (optional and value is None):
+                continue
+            expected = each.metadata["expected"] + (", or none" if optional else "")
+            table = isinstance(value, dict)
+            for key, item in value.items() if table else [("", value)]:
+                require(bool(each.metadata["fits"](item)), f"{name}.{key}" if table else name, item, expected)
+
+
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """What is learned from and what it is measured on.
 
     train, dev: manifest paths or globs.
@@ -41,24 +78,19 @@ class DataConfig:
         later epochs skip the backbone; none: computed anew each time.
     """
 
+    section = "data."
     train: tuple[str, ...] = ()
     dev: tuple[str, ...] = ()
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict, metadata=WEIGHTS)
     balance: bool = False
-    max_seconds: float = 30.0
+    max_seconds: float = above_0(30.0)
     out_of_range: Literal["error", "mask", "clip"] = "error"
-    max_unreadable: int = 10
+    max_unreadable: int = at_least(0, 10)
     cache: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
-            require(weight >= 0, f"data.weights.{name}", weight, "0 or more")
-        require(self.max_seconds > 0, "data.max_seconds", self.max_seconds, "a number above 0")
-        require(self.max_unreadable >= 0, "data.max_unreadable", self.max_unreadable, "0 or more")
 
 
 @dataclass(frozen=True)
-class BatchConfig:
+class BatchConfig(Section):
     """How clips are grouped.
 
     seconds: at most this many padded seconds (clips x longest) in one update, over all processes.
@@ -68,19 +100,14 @@ class BatchConfig:
         `loss.rank`).
     """
 
-    seconds: float = 600.0
-    clips: int = 128
-    micro_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        require(self.seconds > 0, "batch.seconds", self.seconds, "a number above 0")
-        require(self.clips >= 1, "batch.clips", self.clips, "1 or more")
-        micro = self.micro_seconds
-        require(micro is None or micro > 0, "batch.micro_seconds", micro, "a number above 0, or none")
+    section = "batch."
+    seconds: float = above_0(600.0)
+    clips: int = at_least(1, 128)
+    micro_seconds: float | None = above_0(None)
 
 
 @dataclass(frozen=True)
-class OptimConfig:
+class OptimConfig(Section):
     """AdamW and its schedule, counted in updates (so neither processes nor accumulation change it).
 
     lr: peak learning rate.
@@ -91,33 +118,22 @@ class OptimConfig:
     ema: decay of the averaged weights that are evaluated and saved; none: not averaged.
     """
 
-    lr: float = 3e-5
-    backbone_lr: float | None = None
-    unfreeze: int = 0
-    weight_decay: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.999)
+    section = "optim."
+    lr: float = above_0(3e-5)
+    backbone_lr: float | None = above_0(None)
+    unfreeze: int = limited(0, "-1 (all), 0 (none) or a number of layers", lambda layers: layers >= -1)
+    weight_decay: float = at_least(0, 0.01)
+    betas: tuple[float, float] = limited(
+        (0.9, 0.999), "two numbers in [0, 1)", lambda betas: all(0 <= b < 1 for b in betas)
+    )
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup: int = 2500
-    clip: float | None = 1.0
-    ema: float | None = None
-
-    def __post_init__(self) -> None:
-        require(self.lr > 0, "optim.lr", self.lr, "a number above 0")
-        require(
-            self.backbone_lr is None or self.backbone_lr > 0, "optim.backbone_lr", self.backbone_lr, "above 0"
-        )
-        require(
-            self.unfreeze >= -1, "optim.unfreeze", self.unfreeze, "-1 (all), 0 (none) or a number of layers"
-        )
-        require(self.weight_decay >= 0, "optim.weight_decay", self.weight_decay, "0 or more")
-        require(all(0 <= b < 1 for b in self.betas), "optim.betas", self.betas, "two numbers in [0, 1)")
-        require(self.warmup >= 0, "optim.warmup", self.warmup, "0 or more updates")
-        require(self.clip is None or self.clip > 0, "optim.clip", self.clip, "a number above 0, or none")
-        require(self.ema is None or 0 < self.ema < 1, "optim.ema", self.ema, "a number in (0, 1), or none")
+    warmup: int = at_least(0, 2500, " updates")
+    clip: float | None = above_0(1.0)
+    ema: float | None = limited(None, "a number in (0, 1)", lambda decay: 0 < decay < 1)
 
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Section):
     """What is minimised.
 
     kind: per-head regression loss, a name in `error_loss.LOSSES`. "mse" is the reference's; "nll" also trains the
@@ -129,24 +145,17 @@ class LossConfig:
     corpus_scale: learn an offset and a scale per corpus between prediction and label, used in training only.
     """
 
-    kind: str = "mse"
-    huber_delta: float = 0.5
-    weights: dict[str, float] = field(default_factory=dict)
-    rank: float = 0.0
-    rank_margin: float = 0.1
+    section = "loss."
+    kind: str = limited("mse", f"one of {', '.join(LOSSES)}", lambda kind: kind in LOSSES)
+    huber_delta: float = above_0(0.5)
+    weights: dict[str, float] = field(default_factory=dict, metadata=WEIGHTS)
+    rank: float = at_least(0, 0.0)
+    rank_margin: float = at_least(0, 0.1)
     corpus_scale: bool = False
-
-    def __post_init__(self) -> None:
-        require(self.kind in LOSSES, "loss.kind", self.kind, f"one of {', '.join(LOSSES)}")
-        require(self.huber_delta > 0, "loss.huber_delta", self.huber_delta, "a number above 0")
-        require(self.rank >= 0, "loss.rank", self.rank, "0 (off) or more")
-        require(self.rank_margin >= 0, "loss.rank_margin", self.rank_margin, "0 or more")
-        for name, weight in self.weights.items():
-            require(weight >= 0, f"loss.weights.{name}", weight, "0 or more")
 
 
 @dataclass(frozen=True)
-class EvalConfig:
+class EvalConfig(Section):
     """When the development set is measured and which checkpoint is the best one.
 
     every: updates between evaluations (and saves); none: once an epoch. The last update is always evaluated.
@@ -156,22 +165,15 @@ class EvalConfig:
     patience: stop after this many evaluations without a better one; none: never.
     """
 
-    every: int | None = 1000
+    section = "eval."
+    every: int | None = at_least(1, 1000, " updates")
     head: str = "mos"
-    metric: str = "system_srcc"
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        require(self.every is None or self.every >= 1, "eval.every", self.every, "1 or more updates, or none")
-        known = [f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES]
-        require(self.metric in known, "eval.metric", self.metric, f"one of {', '.join(known)}")
-        require(
-            self.patience is None or self.patience >= 1, "eval.patience", self.patience, "1 or more, or none"
-        )
+    metric: str = limited("system_srcc", f"one of {', '.join(METRICS)}", lambda name: name in METRICS)
+    patience: int | None = at_least(1, None)
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Section):
     """How the machine is used. This changes no result (but for rounding), so a run may be resumed otherwise.
 
     device: "auto" takes CUDA where there is one.
@@ -182,27 +184,20 @@ class RunConfig:
     tensorboard: write TensorBoard events beside metrics.jsonl.
     """
 
-    device: str = "auto"
-    threads: int | None = None
-    workers: int = 2
-    ahead: int = 2
+    section = "run."
+    device: str = limited(
+        "auto", "auto, cpu, cuda or cuda:<number>", lambda name: re.fullmatch(r"auto|cpu|cuda(:\d+)?", name)
+    )
+    threads: int | None = at_least(1, None)
+    workers: int = at_least(1, 2)
+    ahead: int = at_least(1, 2)
     checkpointing: bool = False
-    save_minutes: float = 10.0
+    save_minutes: float = at_least(0, 10.0, " (0: after every update)")
     tensorboard: bool = True
-
-    def __post_init__(self) -> None:
-        known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device)
-        require(known is not None, "run.device", self.device, "auto, cpu, cuda or cuda:<number>")
-        require(self.threads is None or self.threads >= 1, "run.threads", self.threads, "1 or more, or none")
-        require(self.workers >= 1, "run.workers", self.workers, "1 or more")
-        require(self.ahead >= 1, "run.ahead", self.ahead, "1 or more")
-        require(
-            self.save_minutes >= 0, "run.save_minutes", self.save_minutes, "0 (after every update) or more"
-        )
 
 
 @dataclass(frozen=True)
-class NetConfig:
+class NetConfig(Section):
     """The network to train, see `ModelConfig`.
 
     heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. A head `mos_std` beside
@@ -215,36 +210,30 @@ class NetConfig:
     init: a checkpoint to start from; its own configuration then counts instead of everything else here.
     """
 
-    heads: tuple[str, ...] = ("mos",)
+    section = "model."
+    heads: tuple[str, ...] = limited(("mos",), "at least one label", len)
     backbone: str = "wavlm-base-plus"
     pretrained: str | None = None
     sizes: dict[str, int] = field(default_factory=dict)
-    dim: int = 768
-    layers: int = 6
-    attention_heads: int = 8
-    feedforward: int = 2048
-    dropout: float = 0.1
+    dim: int = at_least(1, 768)
+    layers: int = at_least(0, 6)
+    attention_heads: int = at_least(1, 8)
+    feedforward: int = at_least(1, 2048)
+    dropout: float = limited(0.1, "a number in [0, 1)", lambda share: 0 <= share < 1)
     pooling: Literal["mean", "attention"] = "mean"
     normalize: bool = False
     init: str | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("dim", "attention_heads", "feedforward"):
-            require(getattr(self, name) >= 1, f"model.{name}", getattr(self, name), "1 or more")
-        require(self.layers >= 0, "model.layers", self.layers, "0 or more")
-        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "a number in [0, 1)")
-        require(len(self.heads) > 0, "model.heads", self.heads, "at least one label")
-
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """A training run, in the sections of its TOML file.
 
     precision: of the matrix products; the weights are always fp32.
     """
 
-    seed: int = 42
-    epochs: int = 5
+    seed: int = limited(42, "0 or more, below 2^63", lambda seed: 0 <= seed < 2**63)
+    epochs: int = at_least(1, 5)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     model: NetConfig = field(default_factory=NetConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -255,8 +244,7 @@ class TrainConfig:
     run: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
-        require(self.epochs >= 1, "epochs", self.epochs, "1 or more")
-        require(0 <= self.seed < 2**63, "seed", self.seed, "0 or more, below 2^63")
+        super().__post_init__()
         require(
             self.data.max_seconds <= (self.batch.micro_seconds or self.batch.seconds),
             "data.max_seconds",

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, overload
+from typing import Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from sqa_model.inference.windows import cut, nearest_parts
 from sqa_model.network.model import MosModel
 
 Scores = dict[str, float]
+Clip = Speech | ClipEntry
 Model = str | os.PathLike[str] | MosModel
 
 
@@ -60,6 +61,20 @@ class Prediction:
     error: str | None = None
 
 
+class _RowOptions(TypedDict, total=False):
+    """What may be said where each row of an array is a clip."""
+
+    device: str
+    dtype: str
+
+
+class _Options(_RowOptions, total=False):
+    """What may be said elsewhere."""
+
+    layout: Literal["channels"] | None
+    channel: int | None
+
+
 @overload
 def predict(
     x: Samples,
@@ -67,33 +82,21 @@ def predict(
     sample_rate: Rate | None = None,
     *,
     layout: Literal["clips"],
-    device: str = "auto",
-    dtype: str = "auto",
+    **options: Unpack[_RowOptions],
 ) -> list[Scores]: ...
 @overload
 def predict(  # type: ignore[overload-overlap]  # a str is many str, too
-    x: Speech | ClipEntry,
-    model: Model | None = None,
-    sample_rate: Rate | None = None,
-    *,
-    layout: Literal["channels"] | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    channel: int | None = None,
+    x: Clip, model: Model | None = None, sample_rate: Rate | None = None, **options: Unpack[_Options]
 ) -> Scores: ...
 @overload
 def predict(
-    x: Iterable[Speech | ClipEntry],
+    x: Iterable[Clip],
     model: Model | None = None,
     sample_rate: Rate | None = None,
-    *,
-    layout: Literal["channels"] | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
-    channel: int | None = None,
+    **options: Unpack[_Options],
 ) -> list[Scores]: ...
 def predict(
-    x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
+    x: Clip | Iterable[Clip],
     model: Model | None = None,
     sample_rate: Rate | None = None,
     *,
@@ -188,35 +191,20 @@ class Predictor:
     ) -> list[Scores]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a str is many str, too
-        self,
-        x: Speech | ClipEntry,
-        sample_rate: Rate | None = None,
-        *,
-        layout: Literal["channels"] | None = None,
+        self, x: Clip, sample_rate: Rate | None = None, *, layout: Literal["channels"] | None = None
     ) -> Scores: ...
     @overload
     def __call__(
-        self,
-        x: Iterable[Speech | ClipEntry],
-        sample_rate: Rate | None = None,
-        *,
-        layout: Literal["channels"] | None = None,
+        self, x: Iterable[Clip], sample_rate: Rate | None = None, *, layout: Literal["channels"] | None = None
     ) -> list[Scores]: ...
     def __call__(
-        self,
-        x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
-        sample_rate: Rate | None = None,
-        *,
-        layout: Layout | None = None,
+        self, x: Clip | Iterable[Clip], sample_rate: Rate | None = None, *, layout: Layout | None = None
     ) -> Scores | list[Scores]:
         """Score one clip (-> dict) or many (-> list of dicts), as `predict` does."""
         return self._answer(x, sample_rate, layout)
 
     def _answer(
-        self,
-        x: Speech | ClipEntry | Iterable[Speech | ClipEntry],
-        sample_rate: Rate | None = None,
-        layout: Layout | None = None,
+        self, x: Clip | Iterable[Clip], sample_rate: Rate | None, layout: Layout | None
     ) -> Scores | list[Scores]:
         """What a call does, without its types of one or many."""
         one = _is_one(x, layout)
@@ -231,11 +219,7 @@ class Predictor:
         return scores[0] if one else scores
 
     def stream(
-        self,
-        sources: Iterable[Speech | ClipEntry],
-        sample_rate: Rate | None = None,
-        *,
-        layout: Layout | None = None,
+        self, sources: Iterable[Clip], sample_rate: Rate | None = None, *, layout: Layout | None = None
     ) -> Iterator[Prediction]:
         """Score clips as they come, in their order; an unreadable one gives a Prediction with `error`.
 
@@ -245,7 +229,7 @@ class Predictor:
         sources = _as_clips(sources, layout)
         layout = "channels" if layout == "channels" else None
 
-        def read(source: Speech | ClipEntry) -> _Job:
+        def read(source: Clip) -> _Job:
             return self._read(source, sample_rate, layout)
 
         def seconds(job: _Job) -> float:
@@ -268,7 +252,7 @@ class Predictor:
             self._score(batch)
         yield from map(self._prediction, waiting)
 
-    def _read(self, source: Speech | ClipEntry, sample_rate: Rate | None, layout: Layout | None) -> "_Job":
+    def _read(self, source: Clip, sample_rate: Rate | None, layout: Layout | None) -> "_Job":
         """One clip, cut into windows."""
         speech = source.audio_path if isinstance(source, ClipEntry) else source
         rate = self.model.config.sample_rate
@@ -333,7 +317,7 @@ def _is_one(x: object, layout: Layout | None) -> bool:
     return isinstance(x, str | os.PathLike | bytes | bytearray | Mapping | ClipEntry) or hasattr(x, "read")
 
 
-def _as_clips(sources: object, layout: Layout | None) -> Iterable[Speech | ClipEntry]:
+def _as_clips(sources: object, layout: Layout | None) -> Iterable[Clip]:
     """Many clips as an iterable of clips; ModelError for what is something else."""
     if layout not in (None, "clips", "channels"):
         raise ModelError(f"layout is {layout!r:.50}; expected 'clips', 'channels' or None")

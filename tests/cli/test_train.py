@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from sqa_cli.main import main
+from sqa_model.training.loop import Result as Ended
 
 
 def call(*arguments: str) -> Result:
@@ -53,3 +54,17 @@ def test_without_a_run_folder_it_is_a_usage_error() -> None:
     result = call("--preset", "mini")
     assert result.exit_code == 2
     assert "--out" in result.output
+
+
+@pytest.mark.parametrize(
+    ("updates", "said"),
+    [(0, "stopped, before the first update, so nothing was saved;"), (3, "stopped, saved in")],
+)
+def test_a_stop_says_what_was_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: int, said: str
+) -> None:
+    ended = Ended(tmp_path, updates, finished=False, best_update=0, best={}, last={})
+    monkeypatch.setattr("sqa_model.training.run_folder.check_run", lambda *_: None)
+    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, watch: ended)
+    result = CliRunner().invoke(main, ["train", "--preset", "mini", "--out", str(tmp_path)])
+    assert (result.exit_code, said in result.stderr) == (130, True)

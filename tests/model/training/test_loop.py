@@ -165,8 +165,13 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(configure: Configure, tmp_pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_before_the_first_update_it_starts_again(
-    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
 ) -> None:
+    caplog.set_level("INFO", "sqa_model.training")
     config = configure("epochs=1")
     train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -174,6 +179,7 @@ def test_stopped_before_the_first_update_it_starts_again(
         stopped = train(config, tmp_path / "run")
     assert (stopped.finished, stopped.updates, stopped.best) == (False, 0, {})
     assert not (tmp_path / "run" / "last").exists()
+    assert "stopped after update 0 of 4, nothing to save; the same command goes on" in caplog.text
     assert train(config, tmp_path / "run").finished
     assert same(tmp_path / "whole", tmp_path / "run")
 

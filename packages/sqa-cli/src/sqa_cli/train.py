@@ -79,7 +79,8 @@ def train(
         _say_result(result)
     if not result.finished:
         if first:
-            note(f"stopped and saved in {out}; run the same command again to go on")
+            kept = f"saved in {out}" if result.updates else "before the first update, so nothing was saved"
+            note(f"stopped, {kept}; run the same command again to go on")
         sys.exit(130)
 
 

@@ -6,7 +6,7 @@ measures, `journal` tells, `run_folder` keeps everything whole.
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
 from sqa_model.training.build import build_model
-from sqa_model.training.clips import Clips, read_clips
+from sqa_model.training.clips import read_clips
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
 from sqa_model.training.journal import Journal, Pace, log
@@ -77,20 +77,24 @@ def train(
             step = learner.step(work, batch, run.audio, totals)
             run.pace.computed(totals.seconds)
             run.journal.record(work.update, _row(work, step, run.pace))
-            watch(_progress(work, step, run.pace))
+            left_s = run.pace.left_s(work.total - work.update)
+            watch(Progress(work.update, work.total, work.epoch, step.loss, run.pace.audio_per_s, left_s))
 
             evaluated = plan.evaluate_after(work.update)
             if evaluated:
-                if learner.judge(run.measure()):
-                    run.save_best()
+                if learner.judge(run.measure()) and run.group.first:
+                    run_folder.replace(run.folder / "best", learner.save_model)
                 run.journal.record(work.update, {"dev": state.last, "best_update": state.best_update})
                 log.info("update %d: %s", work.update, summary(state.last, config.eval.head))
-            if evaluated or run.minutes_unsaved() > config.run.save_minutes:
+            if evaluated or time.monotonic() - run.saved_at > 60 * config.run.save_minutes:
                 run.save()
 
         if stopped:
             run.save()
-            log.info("stopped after update %d of %d; the same command goes on", state.update, plan.total)
+            kept = "saved in last/" if state.update else "nothing to save"
+            log.info(
+                "stopped after update %d of %d, %s; the same command goes on", state.update, plan.total, kept
+            )
         run.group.wait()
         for line in run.audio.unreadable:
             log.warning("skipped %s", line)
@@ -139,20 +143,11 @@ class _Run:
             gathered = self.group.gather(list(self.audio.unreadable))
             check_unreadable([line for lines in gathered for line in lines], most, "data.train")
 
-    def save_best(self) -> None:
-        """Keep the model as it is now as the best one."""
-        if self.group.first:
-            run_folder.replace(self.folder / "best", self.learner.save_model)
-
     def save(self) -> None:
         """Keep all that the run needs to go on; before the first update that is nothing."""
         if self.group.first and self.learner.state.update:
             run_folder.replace(self.folder / "last", self.learner.save)
         self.saved_at = time.monotonic()
-
-    def minutes_unsaved(self) -> float:
-        """Minutes since the last save."""
-        return (time.monotonic() - self.saved_at) / 60
 
 
 @contextmanager
@@ -168,7 +163,11 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         torch.manual_seed(config.seed)
         run_folder.check_run(folder, config)
         model = build_model(config)
-        clips, dev = _read_data(config, model.config.names)
+        heads, head = model.config.names, config.eval.head
+        config.check_heads(heads)
+        clips = read_clips(config.data.train, heads, config.data, name="data.train")
+        # only the head that chooses needs labels there
+        dev = read_clips(config.data.dev, heads, config.data, name="data.dev", needed=[head])
         plan = Plan(config, clips, group)
         learner = Learner(model, clips, config, group)
         problem = ""
@@ -190,14 +189,6 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         yield _Run(config, folder, group, stop, plan, learner, audio, dev_audio, batches, journal)
 
 
-def _read_data(config: TrainConfig, heads: Sequence[str]) -> tuple[Clips, Clips]:
-    """The training and the development clips; the latter need labels of the head that chooses only."""
-    config.check_heads(heads)
-    clips = read_clips(config.data.train, heads, config.data, name="data.train")
-    dev = read_clips(config.data.dev, heads, config.data, name="data.dev", needed=[config.eval.head])
-    return clips, dev
-
-
 def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:
     """What metrics.jsonl says of an update."""
     row: dict[str, object] = {
@@ -210,11 +201,6 @@ def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:
     row |= {f"loss_{name}": value for name, value in step.head_losses.items()}
     row |= {"audio_per_s": pace.audio_per_s, "read_wait": pace.wait_share}
     return row | ({"cropped": work.cropped} if work.cropped else {})
-
-
-def _progress(work: Work, step: Step, pace: Pace) -> Progress:
-    left_s = pace.left_s(work.total - work.update)
-    return Progress(work.update, work.total, work.epoch, step.loss, pace.audio_per_s, left_s)
 
 
 def _log_start(learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipReader) -> None:

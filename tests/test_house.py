@@ -62,17 +62,13 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/rows/ids.py": "contract/test_rows.py: the same table as sqa_data.ids",
     "sqa_metrics/rows/records.py": "metrics/rows/test_join.py: columns as they come from reading and joining",
     "sqa_model/errors.py": "classes without code",
-    "sqa_model/checkpoint/files.py": "model/checkpoint/test_checkpoint.py: pipes and missing files, loaded",
-    "sqa_model/checkpoint/hyperpyyaml.py": "model/checkpoint/test_checkpoint.py: hostile YAML in a checkpoint",
     "sqa_model/checkpoint/locate.py": "model/checkpoint/test_checkpoint.py: names of models, hub or no hub",
     "sqa_model/checkpoint/names.py": "model/network/test_wavlm.py: transformers' weights in ours give its states",
     "sqa_model/checkpoint/ours.py": "model/checkpoint/test_checkpoint.py: round trips, whole and damaged",
     "sqa_model/checkpoint/published.py": "model/checkpoint/test_checkpoint.py: published weights and numbers",
     "sqa_model/checkpoint/tensors.py": "model/checkpoint/test_checkpoint.py: pickles and weights that are refused",
     "sqa_model/inference/submission.py": "cli/test_submit.py: what its one caller writes and refuses",
-    "sqa_model/network/attention.py": "model/network/test_dropout.py: by its formula, without and with dropout",
     "sqa_model/network/backbone.py": "model/network/test_backbones.py: an interface, met by a toy",
-    "sqa_model/network/fields.py": "model/network/test_config.py: every field of every configuration",
     "sqa_model/network/logmel.py": "model/network/test_model.py: the encoder of all models there",
 }
 

@@ -49,8 +49,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/tables.py": "cli/test_score.py: as it is printed; its layouts are doctests",
     "sqa_metrics/kernels/arrays.py": "metrics/kernels/test_rank.py: NumPy's way against the plain definition",
     "sqa_metrics/kernels/compiled.py": "metrics/kernels/test_choose.py: loaded, cached, damaged and missing",
-    "sqa_metrics/kernels/counts.py": "metrics/kernels/test_rank.py: exact sums, heavy ties, large tables",
-    "sqa_metrics/kernels/digits.py": "metrics/rows/test_columns.py: numbers as Python reads them, next to a tie too",
     "sqa_metrics/kernels/hashing.py": "metrics/rows/test_columns.py: ids of the compiled road, against the plain one",
     "sqa_metrics/kernels/inversions.py": "metrics/kernels/test_rank.py: counted by it and by the definition",
     "sqa_metrics/kernels/packing.py": "metrics/kernels/test_rank.py: any floats, in the order that they have",

@@ -113,7 +113,9 @@ print(sums.moments(np.arange(3.0), np.ones(3))[0])
 """
 
 
-@pytest.mark.parametrize("damage", ["index", "data", "empty", "cut"])
+@pytest.mark.parametrize(
+    "damage", ["index", *(pytest.param(name, marks=pytest.mark.slow) for name in ("data", "empty", "cut"))]
+)
 def test_a_damaged_cache_file_is_made_anew(damage: str, tmp_path: Path) -> None:
     environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
     first = python(ONE_KERNEL, **environment)

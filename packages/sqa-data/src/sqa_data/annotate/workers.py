@@ -17,9 +17,8 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import cast
 
-import filelock
-
 from sqa_data.annotate.log import Key, Result
+from sqa_data.atomic import lock
 from sqa_data.audio import AudioError
 from sqa_data.errors import DataError
 from sqa_data.labellers import Adapter, ClipError, Score, Signals, adapter_of
@@ -91,9 +90,9 @@ def load(adapter: Adapter, device: str, fast: bool) -> Score:
     labels = ", ".join(adapter.labels)
     # of several processes of a user one downloads the weights and the others find them, not half of them
     user = os.getuid() if hasattr(os, "getuid") else ""  # Windows: the folder is the user's own
-    downloading = Path(tempfile.gettempdir()) / f"sqa-data-weights-{user}.lock"
+    downloading = Path(tempfile.gettempdir()) / f"sqa-data-weights-{user}"
     try:
-        with filelock.FileLock(downloading) if adapter.module == "from_hub" else nullcontext():
+        with lock(downloading) if adapter.module == "from_hub" else nullcontext():
             function = getattr(importlib.import_module(f"sqa_data.labellers.{adapter.module}"), adapter.name)
             return cast(Score, function(device, fast))
     except ImportError as error:

@@ -52,7 +52,7 @@ def test_labels_and_summary(corpus: Path) -> None:
 def test_json_summary_and_errors(corpus: Path) -> None:
     corpus.with_name("n 1.wav").write_bytes(b"not audio")
     result = run("data", "annotate", corpus, "-m", "si_sdr", "--json")
-    assert result.exit_code == 0
+    assert result.exit_code == 1  # a clip failed
     summary = json.loads(result.stdout)
     assert summary["labelled"] == {"si_sdr": 2}
     assert summary["clips"] == 3

@@ -1,8 +1,16 @@
 """The row of a clip: what is known of it, and nothing that goes without saying."""
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqa_data import DataError
 from sqa_data.clip_list import ClipEntry
+from sqa_data.results import read_results, result_line, write_results
 from sqa_model import Prediction
-from sqa_model.inference.score_file import make_row
+from sqa_model.inference.score_file import make_row, score_to_file
 
 
 def test_a_row_says_what_is_known() -> None:
@@ -27,3 +35,44 @@ def test_a_short_clip_and_an_error_say_less() -> None:
     row = make_row(ClipEntry("a.wav", "a"), Prediction(error="a.wav: no such file"), "m")
     assert row["error"] == "a.wav: no such file"
     assert "metrics" not in row
+
+
+class Threes:
+    """Stands for a predictor: every clip has a MOS of 3."""
+
+    fingerprint, dtype = "m", "float32"
+
+    def stream(self, clips: Sequence[ClipEntry]) -> Iterator[Prediction]:
+        return (Prediction({"mos": 3.0}, 1.0) for _ in clips)
+
+
+CLIPS = [ClipEntry(f"{name}.wav", name) for name in "abc"]
+
+
+def resume(path: Path, count: int = 9) -> list[Any]:
+    """The rows of a resume that is stopped after `count` of them."""
+    threes: Any = Threes()
+    return list(islice(score_to_file(CLIPS, threes, path, resume=True), count))
+
+
+def test_a_resume_that_is_stopped_leaves_one_row_a_clip(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    failed = [make_row(clip, Prediction(error="no"), "m/float32") for clip in CLIPS]
+    write_results(path, failed)
+    resume(path, count=1)
+    assert [row["sample_id"] for row in read_results(path)] == ["a"]
+    assert [row["sample_id"] for row in resume(path)] == ["b", "c"]
+    assert [row["sample_id"] for row in read_results(path)] == ["a", "b", "c"]
+
+
+def test_a_last_row_without_its_end_is_held_to_the_same_rules(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    line = result_line(make_row(CLIPS[0], Prediction({"mos": 2.0}), "m/float32")).rstrip()
+    path.write_bytes(line)
+    assert [row["sample_id"] for row in resume(path)] == ["b", "c"]
+    assert [row["metrics"]["mos"] for row in read_results(path)] == [2.0, 3.0, 3.0]
+    foreign = line.replace(b"m/float32", b"x/float32")
+    path.write_bytes(foreign)
+    with pytest.raises(DataError, match="was scored by model x/float32"):
+        resume(path)
+    assert path.read_bytes() == foreign

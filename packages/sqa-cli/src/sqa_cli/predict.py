@@ -42,7 +42,7 @@ NAME_WIDTH = 8
 )
 @click.option("--batch-seconds", type=float, help="Audio that goes through the model together.")
 @click.option("--workers", default=2, show_default=True, help="Threads that read and resample.")
-@o.shard("Score the I-th of N shares; torchrun sets this by itself.")
+@o.shard("Score the I-th of N shares, into FILE.I-of-N; the last to end makes FILE. Default under torchrun.")
 def predict(
     inputs: tuple[str, ...],
     model: str | None,
@@ -68,7 +68,7 @@ def predict(
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
-    from sqa_data.results import require_absent
+    from sqa_data.results import require_absent, require_scp_names
     from sqa_data.shares import Share
     from sqa_model.inference.options import check_options
 
@@ -82,6 +82,8 @@ def predict(
     if out is not None:
         require_absent(out, share, resume=resume)
     audio, clips = _from_stdin() if inputs == ("-",) else (None, _listed(inputs))
+    if scp:
+        require_scp_names(clip.sample_id for clip in clips)
 
     from sqa_model.inference.predictor import Predictor
 

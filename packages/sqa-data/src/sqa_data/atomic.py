@@ -182,7 +182,7 @@ def append_alone(path: Path) -> Iterator[BinaryIO]:
     for wait_s in (0.0, 0.1, 0.5):  # `require_unwritten` of another process holds the lock for a moment
         time.sleep(wait_s)
         with path.open("ab") as file:
-            if _lock_open(file) and path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            if _lock_open(file) and _is_at(file, path):
                 yield file
                 return
     raise DataError(f"{path}: {BUSY}")
@@ -190,17 +190,24 @@ def append_alone(path: Path) -> Iterator[BinaryIO]:
 
 def require_unwritten(path: Path) -> None:
     """Raise `DataError` where a process is in `append_alone(path)` at this moment."""
-    if path.is_file():
+    if path.is_file() and os.access(path, os.R_OK):
         with path.open("rb") as file:
-            if not _lock_open(file):
+            if not _lock_open(file, shared=True):
                 raise DataError(f"{path}: {BUSY}")
 
 
-def _lock_open(file: BinaryIO) -> bool:
-    """Lock an open file until it is closed; whether it could be had."""
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one at `path`, and was not replaced meanwhile, as Windows replaces none."""
+    if sys.platform == "win32":
+        return True
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno()))
+
+
+def _lock_open(file: BinaryIO, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed, alone or beside others who share it; whether it could be had."""
     if sys.platform != "win32":
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:

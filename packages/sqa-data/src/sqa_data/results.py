@@ -17,7 +17,6 @@ from sqa_data.clip_list import Key
 from sqa_data.errors import DataError
 from sqa_data.lines import (
     Wrong,
-    drop_torn_end,
     id_text,
     open_lines,
     parse_object,
@@ -62,14 +61,14 @@ def result_line(row: Row) -> bytes:
 
 
 def read_results(path: Path, *, torn: bool = False) -> list[Row]:
-    """The rows of a results file; with `torn`, a last line without end, as a killed run leaves one, is dropped."""
+    """The rows of a results file; with `torn`, half a row at its end, as a killed run leaves one, is dropped."""
     rows = []
     for number, line in open_lines(path):
-        if torn and not line.endswith(b"\n"):
-            break
         try:
             rows.append(_row(line))
         except Wrong as error:
+            if torn and not line.endswith(b"\n"):
+                break
             raise DataError(f"{path}:{number}: {error}") from None
     return rows
 
@@ -102,7 +101,7 @@ def require_absent(out: Path, share: Share, *, resume: bool = False) -> None:
 
 
 def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
-    """The rows of an earlier run of `model` that stand, by clip: those without an error; a torn end is cut off.
+    """The rows of an earlier run of `model` that stand, by clip: those without an error.
 
     Raises `DataError` where `path` has rows of clips that are not among `keys`, or of another model.
     """
@@ -120,8 +119,6 @@ def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
         if other.rpartition("/")[0] == model.rpartition("/")[0]:  # the same weights
             remedy = f"go on with --dtype {other.rpartition('/')[2]}, or {remedy}"
         raise DataError(f"{path}: was scored by model {other}, this is {model}; {remedy}")
-    if path.exists():
-        drop_torn_end(path)
     return {key: row for key, row in rows.items() if "error" not in row}
 
 
@@ -150,12 +147,17 @@ def merge_results(out: Path, count: int, keys: Sequence[Key]) -> None:
             part.unlink(missing_ok=True)
 
 
+def require_scp_names(names: Iterable[str]) -> None:
+    """Raise `DataError` if a name cannot stand in an scp file."""
+    for name in names:
+        if any(c.isspace() for c in name):
+            raise DataError(f"{name!r}: an scp file cannot hold a name with a blank")
+
+
 def write_scp(rows: Sequence[Row], folder: Path) -> list[Path]:
     """One `{metric}.scp` (`sample_id value`) per metric beside the results, as the reference system writes them."""
     scored = [row for row in rows if "metrics" in row]
-    for row in scored:
-        if any(c.isspace() for c in row["sample_id"]):
-            raise DataError(f"{row['sample_id']!r}: an scp file cannot hold a name with a blank")
+    require_scp_names(row["sample_id"] for row in scored)
     paths = []
     for name in scored[0]["metrics"] if scored else ():
         paths.append(folder / f"{name}.scp")

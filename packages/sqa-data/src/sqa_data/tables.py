@@ -29,7 +29,7 @@ class Row:
 
     def number_or_none(self, column: str, low: float = 1, high: float = 5) -> float | None:
         """`number`, or None where nothing or NaN stands."""
-        return None if self.values[column].lower() in ("", "nan") else self.number(column, low, high)
+        return None if self.values[column].strip().lower() in ("", "nan") else self.number(column, low, high)
 
     def votes(self, column: str) -> int | None:
         """How many listeners; None where nothing stands."""

@@ -26,7 +26,9 @@ def say(*lines: str, keep: str = "") -> None:
 
 def say_json(value: object, indent: int | None = None) -> None:
     """Print a value on stdout as JSON, in UTF-8 whatever the locale is; NumPy's numbers are numbers."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=methodcaller("item"))
+    text = json.dumps(
+        value, ensure_ascii=False, indent=indent, default=methodcaller("tolist"), allow_nan=False
+    )
     text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text.encode("utf-8"))
 

@@ -114,7 +114,7 @@ def _reason(path: str, error: OSError | ValueError) -> str:
     if os.path.isdir(path):  # noqa: PTH112
         return "is a folder; expected a file"
     reason = error.strerror or str(error)
-    return reason[0].lower() + reason[1:]
+    return reason[:1].lower() + reason[1:]
 
 
 def _kind(mode: int) -> str:

@@ -74,10 +74,10 @@ def download_file(
                 return check_file(temporary, remote, name=path.name)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise DataError(f"{path}: cannot write: {error.strerror}") from error
-            raise DataError(
-                f"{path}: the disk is full; what came so far is kept in {path.name}.part: make room and run again"
-            ) from error
+                copied = f" a copy of {remote.cached}" if remote.cached else ""
+                raise DataError(f"{path}: cannot write{copied}: {error.strerror}") from error
+            kept = "" if remote.cached else f"; what came so far is kept in {path.name}.part"
+            raise DataError(f"{path}: the disk is full{kept}: make room and run again") from error
 
 
 def check_file(path: Path, remote: RemoteFile, *, name: str | None = None) -> FileRecord:

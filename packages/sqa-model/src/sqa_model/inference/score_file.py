@@ -1,9 +1,9 @@
 """Score clips into a file of results (`sqa_data.results`): what was scored before is kept, the rest is appended."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from sqa_data.atomic import append_alone
 from sqa_data.clip_list import ClipEntry
@@ -71,9 +71,13 @@ def score_to_file(
     require_absent(out, share, resume=resume)
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
+    keys = [clip.key for clip in ours] if resume else []
     with append_alone(path) as file:
-        # another process may have come and gone since `require_absent`
-        kept = kept_results(path, (clip.key for clip in ours) if resume else (), model)
+        kept = kept_results(path, keys, model)
+        if file.tell():  # errors that are tried again go, and half a row at the end
+            _replace(file, path, kept.values())
+    with append_alone(path) as file:  # the file that stands there now
+        kept = kept_results(path, keys, model)
         began = file.tell()
         todo = [clip for clip in ours if clip.key not in kept]
         for clip, prediction in zip(todo, predictor.stream(todo), strict=True):
@@ -83,8 +87,13 @@ def score_to_file(
             yield row
         if began:  # rows of two runs: in the order of the clips, and without errors that are mended
             rows = {key_of(row): row for row in read_results(path)}
-            if sys.platform == "win32":
-                file.close()  # what is open cannot be replaced there
-            write_results(path, (rows[clip.key] for clip in ours))
+            _replace(file, path, (rows[clip.key] for clip in ours))
     if share.count > 1:
         merge_results(out, share.count, [clip.key for clip in clips])
+
+
+def _replace(file: BinaryIO, path: Path, rows: Iterable[Row]) -> None:
+    """Write a results file anew while it is open for this process alone."""
+    if sys.platform == "win32":
+        file.close()  # what is open cannot be replaced there
+    write_results(path, rows)

@@ -66,3 +66,11 @@ def test_import(manifest: Path, tmp_path: Path) -> None:
     output = run("data", "import", tmp_path / "labels", "--into", tmp_path / "data")
     assert output.strip() == f"{manifest}: utmos 1; 1 ids are not in it"
     assert read_manifest(manifest)[0].metrics["utmos"] == 2.5
+
+
+def test_too_few_to_draw_and_none_to_verify_are_told(manifest: Path, tmp_path: Path) -> None:
+    output = run("data", "sample", manifest, "-n", 1000, "--out", tmp_path / "drawn.jsonl")
+    assert "1,000 were asked for; there are 2" in output
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert "error: none: 1" in run("data", "verify", empty, code=1)

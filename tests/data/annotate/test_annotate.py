@@ -299,6 +299,18 @@ def test_a_label_with_nothing_to_compare(corpus: Path) -> None:
     assert "equals its reference" in summary.errors[0]["error"]
 
 
+def test_an_error_names_its_own_clip_though_another_has_the_same_audio(corpus: Path) -> None:
+    clean = corpus.parent / "clean0.wav"
+    for name in ("noisy 0.wav", "noisy 1.wav", "clean1.wav"):
+        shutil.copy(clean, corpus.parent / name)
+    summary = annotate(corpus, ["si_sdr"])
+    assert summary.computed < summary.clips  # one result for both
+    assert {row["sample_id"]: row["error"] for row in summary.errors} == {
+        f"u{k}": f"{corpus.parent / f'noisy {k}.wav'}: si_sdr is infinite: the clip equals its reference"
+        for k in (0, 1)
+    }
+
+
 def test_reference_by_folder_and_by_manifest(corpus: Path, tmp_path: Path) -> None:
     expected = labels(annotate(corpus, ["si_sdr"]).out)
     rows = read_manifest(corpus)

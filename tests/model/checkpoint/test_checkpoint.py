@@ -23,9 +23,9 @@ from published import METRICS, SMALL, Reference, publish, reference
 from safetensors.torch import load_file, save_file
 from sqa_model import CheckpointError, ModelConfig, MosModel, load, save
 from sqa_model.checkpoint import locate
+from sqa_model.checkpoint.hyperpyyaml import read_hyperpyyaml
 from sqa_model.checkpoint.locate import push_to_hub
 from sqa_model.checkpoint.ours import load_backbone
-from sqa_model.checkpoint.published import read_hyperpyyaml
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLM, WavLMConfig
 

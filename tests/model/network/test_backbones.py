@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 import torch
 from sqa_model import BACKBONES, ModelConfig, ModelError, MosModel, load, predict, save
-from sqa_model.network.backbone import Backbone, BackboneConfig, between
+from sqa_model.network.backbone import Backbone, BackboneConfig
+from sqa_model.network.fields import between
 from torch import Tensor, nn
 
 # --- what somebody would write into sqa_model/network/toy.py ---

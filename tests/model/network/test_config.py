@@ -5,7 +5,7 @@ import json
 
 import pytest
 from sqa_model import BACKBONES, ModelConfig, ModelError
-from sqa_model.network.backbone import RANGE
+from sqa_model.network.fields import RANGE
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLMConfig
 

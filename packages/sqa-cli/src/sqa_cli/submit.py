@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import say
+from sqa_cli.terminal import note, say
 
 
 @click.command()
@@ -32,7 +32,8 @@ def submit(
 ) -> None:
     """Write the challenge's submission from the RESULTS of `sqa-cli predict`.
 
-    Refuses, and writes nothing, if a row is missing, extra, doubled, failed or not finite.
+    Refuses, and writes nothing, if a row is doubled, failed or not finite, and with --expected or --count if one is
+    missing or extra.
 
     \b
     Examples:
@@ -46,3 +47,5 @@ def submit(
     about |= {"pretrained_models": list(pretrained)}
     written = write_submission(results, out, about, expected=names, count=count, metric=metric)
     say(f"{out}: {written} scores")
+    if names is None and count is None:
+        note("note: whether all clips are there was not checked; say --count or --expected")

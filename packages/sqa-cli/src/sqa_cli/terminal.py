@@ -40,6 +40,16 @@ def note(line: str) -> None:
         terminal.note(line)
 
 
+@contextlib.contextmanager
+def goes_on() -> Iterator[None]:
+    """Around a run that the same command goes on with: Ctrl-C says so, and ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("stopped; what is done is kept: the same command goes on from here")
+        sys.exit(130)
+
+
 def show_log(logger: str, level: int) -> None:
     """Print what a library logs as notes."""
 

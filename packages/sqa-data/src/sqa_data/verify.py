@@ -24,6 +24,7 @@ KEPT = 1000  # findings of one kind that are kept word by word; all are counted
 
 # kind -> what it says; the second group does not make a manifest wrong
 ERRORS = {
+    "none": "no utterance in the manifest",
     "schema": "the line is no utterance",
     "nan": "a label is NaN, which is not JSON",
     "duplicate": "sample_id twice in one corpus",
@@ -96,6 +97,7 @@ def validate(
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for path in paths:
             lines = numbered(path, report=result.add)
+            before = result.samples
             while chunk := list(islice(lines, 256)):
                 audio = pool.map(look_at, [utterance.audio_path for _, utterance in chunk])
                 for (number, utterance), found in zip(chunk, audio, strict=True):
@@ -108,6 +110,8 @@ def validate(
                     _count(utterance, path, counts)
                 if progress:
                     progress(path.name, result.samples, None)
+            if result.samples == before:
+                result.add("none", str(path), "no utterance; the file was cut, or is another one")
     known = {corpus.name: corpus for corpus in list_corpora()}
     for (name, split), (count, path) in counts.items():
         for note in count_notes(known[name], {split: count}) if name in known else ():

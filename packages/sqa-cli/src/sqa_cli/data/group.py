@@ -17,7 +17,7 @@ COMMANDS = {
     "merge": ("sqa_cli.data.manifests:merge", "Put manifests together."),
     "sample": ("sqa_cli.data.manifests:sample", "Draw utterances."),
     "annotate": ("sqa_cli.data.annotate:annotate", "Label utterances with quality metrics."),
-    "degrade": ("sqa_cli.data.annotate:degrade", "Make degraded speech of clean speech."),
+    "degrade": ("sqa_cli.data.degrade:degrade", "Make degraded speech of clean speech."),
 }
 
 

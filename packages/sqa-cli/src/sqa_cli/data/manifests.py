@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import bars, say, say_json, table
+from sqa_cli.terminal import bars, note, say, say_json, table
 
 if TYPE_CHECKING:
     from sqa_data import Utterance, Verification
@@ -174,7 +174,10 @@ def sample(
     """Draw utterances: the same for the same seed, whatever their order; a smaller draw is part of a larger one."""
     from sqa_data.choose import merged, sampled
 
-    _write(out, sampled(merged(manifests), n, seed, per_system=per_system), relative, as_json)
+    drawn = sampled(merged(manifests), n, seed, per_system=per_system)
+    if len(drawn) < n:
+        note(f"note: {n:,} were asked for; there are {len(drawn):,}")
+    _write(out, drawn, relative, as_json)
 
 
 def _write(out: Path, utterances: "Iterable[Utterance]", relative: bool, as_json: bool) -> None:

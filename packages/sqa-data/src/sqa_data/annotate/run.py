@@ -270,7 +270,9 @@ def _gather(
         if result is None:
             missing += 1
         elif result.error is not None:
-            failed[index][",".join(asked)] = result.error
+            failed[index][",".join(asked)] = (
+                result.error if result is key else _about(job, index, result.error)
+            )
         else:
             for metric in asked:
                 label = job.stored[metric]
@@ -295,6 +297,12 @@ def _gather(
         errors=errors,
     )
     return [replace(job.utterances[i], metrics=found) for i, found in labels.items()], summary
+
+
+def _about(job: Job, index: int, error: str) -> str:
+    """An error of the log, which is about all clips with one content, as one about this clip; 0.1.0 wrote paths."""
+    path = str(Path(job.utterances[index].audio_path))
+    return error if error.startswith(f"{path}: ") else f"{path}: {error}"
 
 
 def _write(

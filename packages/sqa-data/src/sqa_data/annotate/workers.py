@@ -56,7 +56,7 @@ def run(tasks: Sequence[Task], jobs: int, device: str, fast: bool) -> Iterator[D
             )
         for task in fatal:
             [(label, key)] = task.results
-            yield [(key, Result({}, f"{task.path}: {label}: the process died (crash, or out of memory)"))]
+            yield [(key, Result({}, f"{label}: the process died (crash, or out of memory)"))]
 
 
 class Listener:
@@ -75,12 +75,13 @@ class Listener:
             try:
                 result = Result(score(clip))
                 if wrong := [name for name, value in result.values.items() if not math.isfinite(value)]:
-                    raise ClipError(f"{clip.path}: {', '.join(wrong)}: not a finite number")
+                    raise ClipError(f"{', '.join(wrong)}: not a finite number")
             except (ClipError, AudioError) as error:
-                result = Result({}, str(error))
+                # other clips may have the same audio, and so this result
+                result = Result({}, str(error).removeprefix(f"{clip.path}: "))
             except _library_errors() as error:
                 # the library met a clip that it was not made for
-                result = Result({}, f"{clip.path}: {label}: {type(error).__name__}: {error}")
+                result = Result({}, f"{label}: {type(error).__name__}: {error}")
             done.append((key, result))
         return done
 

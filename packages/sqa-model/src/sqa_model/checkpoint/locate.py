@@ -1,13 +1,11 @@
-"""Where a model lies: a name becomes two files, on this machine or from the Hugging Face Hub.
-
-They are opened with suspicion: only regular files, and texts only up to a size.
-"""
+"""Where a model lies: a name becomes two files, on this machine or from the Hugging Face Hub."""
 
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sqa_model.checkpoint.files import first_lines, require_file
 from sqa_model.errors import CheckpointError
 
 DEFAULT = Path(__file__).parent.parent / "default"  # the model that the package brings along
@@ -15,7 +13,6 @@ OURS = ("config.json", "model.safetensors")
 PUBLISHED = ("config.yaml", "model.pt")
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of a WavLM alone
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
-LONGEST = 1 << 20  # bytes of a configuration: a thousand times what ours take
 
 
 def check_name(source: str | os.PathLike[str] | None) -> None:
@@ -104,28 +101,3 @@ def push_to_hub(folder: str | Path, repo: str) -> str:
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(f"{repo}: the Hub does not take it: {first_lines(error)}") from error
     return str(commit.repo_url)
-
-
-def require_file(path: Path) -> Path:
-    """The path, if it names a regular file; a pipe or a device would be read for ever."""
-    if not path.is_file():
-        kind = "is not a regular file" if path.exists() else "no such file"
-        raise CheckpointError(f"{path}: {kind}; a model is a configuration and weights side by side")
-    return path
-
-
-def read_text(path: Path) -> str:
-    """The text of a configuration."""
-    try:
-        size = require_file(path).stat().st_size
-        if size > LONGEST:
-            raise CheckpointError(f"{path}: {size:,} bytes; expected a configuration of at most {LONGEST:,}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {first_lines(error)}") from error
-
-
-def first_lines(error: BaseException) -> str:
-    """The beginning of a long message, on one line."""
-    text = " ".join(str(error).split())
-    return text if len(text) < 400 else text[:400] + " ..."

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from sqa_data.atomic import atomic_path, atomic_write
 
-from sqa_model.checkpoint.locate import HUGGING_FACE, OURS, first_lines, locate, locate_file, read_text
+from sqa_model.checkpoint.files import first_lines, read_text
+from sqa_model.checkpoint.locate import HUGGING_FACE, OURS, locate, locate_file
 from sqa_model.checkpoint.tensors import check_shapes, fill, read_shapes, read_tensors
 from sqa_model.errors import CheckpointError, ModelError
 from sqa_model.network.config import ModelConfig

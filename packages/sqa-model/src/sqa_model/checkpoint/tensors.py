@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sqa_model.checkpoint.locate import first_lines, require_file
+from sqa_model.checkpoint.files import first_lines, require_file
 from sqa_model.errors import CheckpointError
 
 Shape = tuple[int, ...]

@@ -7,7 +7,9 @@ attention, pooling and convolutions over time must know the borders.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from sqa_model.network.dropout import dropout as dropout_bytes
 
 ROWS = 32  # frames are rounded up to a multiple where CPUs compile their kernels for every number of rows
 
@@ -53,22 +55,22 @@ def attend(
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, p: float) -> Tensor:
-    """Attention as its formula says, dropout by bytes; shapes (1, heads, length, head_dim)."""
+    """Attention as its formula says, dropout by `sqa_model.network.dropout`; shapes (1, heads, length, head_dim)."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     weights = (scores if mask is None else scores + mask).softmax(-1)
-    return dropout(weights, p, training=True).to(value.dtype) @ value
+    return dropout_bytes(weights, p, training=True).to(value.dtype) @ value
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(torch.nn.Module):
     """Multi-head self-attention of packed clips; parameters as in `torch.nn.MultiheadAttention`."""
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
-        self.out_proj = nn.Linear(dim, dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
+        self.in_proj_weight = torch.nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = torch.nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = torch.nn.Linear(dim, dim)
+        torch.nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(
         self, x: Tensor, lengths: list[int], bias: Tensor | None = None, gate: Tensor | None = None
@@ -80,30 +82,3 @@ class SelfAttention(nn.Module):
             attend(q, k, v, lengths, bias, gate, self.dropout if self.training else 0.0)
         )
         return out
-
-
-def dropout(x: Tensor, p: float, training: bool) -> Tensor:
-    """Zero values of `x` with a probability of `p`, to 1/256, and scale up the others so that the mean stays.
-
-    One random byte a value: on a CPU almost twice as fast as torch's, whose draws cost most of it.
-
-    >>> kept = dropout(torch.ones(100_000), 0.1, training=True)
-    >>> bool(abs(kept.mean() - 1) < 0.01), round(float((kept == 0).float().mean()), 1)
-    (True, 0.1)
-    """
-    if not training or p == 0:
-        return x
-    if x.device.type != "cpu":
-        return F.dropout(x, p, training)  # fused on GPUs
-    dropped = min(255, max(1, round(256 * p)))
-    words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-    keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
-    return x * keep.to(x.dtype).mul_(256 / (256 - dropped))
-
-
-class Dropout(nn.Dropout):
-    """`torch.nn.Dropout` by `dropout`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Any shape, and the same shape back."""
-        return dropout(x, self.p, self.training)

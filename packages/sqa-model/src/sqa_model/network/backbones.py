@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqa_model.errors import ModelError
-from sqa_model.network.backbone import BackboneConfig, from_record
+from sqa_model.network.backbone import BackboneConfig
+from sqa_model.network.fields import from_record
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLMConfig
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from sqa_data.labels import is_uncertainty, label_of
 
 from sqa_model.errors import ModelError
-from sqa_model.network.backbone import BackboneConfig, between, check_ranges, from_record
+from sqa_model.network.backbone import BackboneConfig
 from sqa_model.network.backbones import BACKBONES, named, read_backbone
+from sqa_model.network.fields import between, check_ranges, from_record
 
 MOST_HEADS = 1_000
 

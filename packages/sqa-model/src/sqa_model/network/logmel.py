@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import ROWS
-from sqa_model.network.backbone import Backbone, BackboneConfig, between
+from sqa_model.network.backbone import Backbone, BackboneConfig
+from sqa_model.network.fields import between
 
 WINDOW = 512  # samples of one spectrum: 32 ms at 16 kHz
 KERNEL = 7  # frames that a depthwise convolution sees

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
-from sqa_model.network.attention import ROWS, Dropout, SelfAttention
+from sqa_model.network.attention import ROWS, SelfAttention
 from sqa_model.network.config import Head, ModelConfig
+from sqa_model.network.dropout import Dropout
 
 
 class Features(NamedTuple):

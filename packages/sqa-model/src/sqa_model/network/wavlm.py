@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import SelfAttention
-from sqa_model.network.backbone import Backbone, BackboneConfig, between
+from sqa_model.network.backbone import Backbone, BackboneConfig
+from sqa_model.network.fields import between
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)  # of the convolutions over samples
 STRIDES = (5, 2, 2, 2, 2, 2, 2)

@@ -14,8 +14,8 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
-from sqa_model.training.plan import micro_batches
 from sqa_model.training.processes import Processes
+from sqa_model.training.sampler import micro_batches
 from sqa_model.training.source import read_ahead
 
 # corpus -> head -> {"clips": 640, "systems": 5, "utterance_mse": 0.31, ...}; None: undefined

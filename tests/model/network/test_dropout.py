@@ -3,7 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from sqa_model.network.attention import Dropout, dropout, plain_attention
+from sqa_model.network.attention import plain_attention
+from sqa_model.network.dropout import Dropout, dropout
 
 
 @pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.9])

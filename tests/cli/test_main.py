@@ -10,7 +10,7 @@ import sqa_cli
 from click.testing import CliRunner
 from commands import run
 from sqa_cli.data.group import COMMANDS as DATA_COMMANDS
-from sqa_cli.main import COMMANDS, LazyGroup, main
+from sqa_cli.main import COMMANDS, main
 from sqa_data import DataError
 from sqa_metrics import MetricsError
 from sqa_model import CheckpointError, ModelError
@@ -24,7 +24,7 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kind", [MetricsError, DataError, ModelError, CheckpointError])
 def test_an_error_of_a_package_is_one_line(kind: type[Exception]) -> None:
-    @click.command(cls=LazyGroup, invoke_without_command=True)
+    @click.command(cls=type(main), invoke_without_command=True)
     def broken() -> None:
         raise kind("a.jsonl:3: found 'x\x1b[2J'; expected y\n  then z")
 
@@ -34,7 +34,7 @@ def test_an_error_of_a_package_is_one_line(kind: type[Exception]) -> None:
 
 
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:
-    @click.command(cls=LazyGroup, invoke_without_command=True)
+    @click.command(cls=type(main), invoke_without_command=True)
     def broken() -> None:
         raise KeyError("ours")
 
@@ -42,7 +42,7 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
 
 
 def test_the_machine_s_refusals_name_the_file(tmp_path: Path) -> None:
-    @click.command(cls=LazyGroup, invoke_without_command=True)
+    @click.command(cls=type(main), invoke_without_command=True)
     def broken() -> None:
         (tmp_path / "absent" / "file").open("w")
 

@@ -1,8 +1,7 @@
 """The group `sqa-cli data`: a table of its commands, each imported only when it is called."""
 
 import click
-
-from sqa_cli.main import CONTEXT, LazyGroup
+from sqa_metrics.cli.group import CONTEXT, LazyGroup
 
 # name -> (module:attribute, one line for --help), as in `sqa_cli.main`
 COMMANDS = {
@@ -21,13 +20,11 @@ COMMANDS = {
 }
 
 
-class DataGroup(LazyGroup):
-    """The group whose table is the one above."""
-
+class _Group(LazyGroup):
     table = COMMANDS
 
 
-@click.group(cls=DataGroup, context_settings=CONTEXT)
+@click.group(cls=_Group, context_settings=CONTEXT)
 def data() -> None:
     """Corpora of rated speech: from their source to verified manifests.
 

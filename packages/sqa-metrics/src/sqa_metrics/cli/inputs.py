@@ -1,0 +1,78 @@
+"""From the arguments of a command to predictions joined with their reference; and its notes."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from sqa_metrics.terminal import note
+
+if TYPE_CHECKING:
+    from sqa_metrics.report import Report
+    from sqa_metrics.rows.records import Paired
+
+
+def read(preds: dict[str, str], options: dict[str, Any]) -> "Paired":
+    from sqa_metrics.rows.join import pair
+    from sqa_metrics.rows.read import read_utt2sys
+
+    if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
+        raise click.UsageError("standard input (-) can be only one of the files")
+    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    return pair(
+        options["ref"],
+        dict(preds),
+        ref_metric=options["ref_metric"],
+        pred_metric=options["pred_metric"],
+        utt2sys=utt2sys,
+        allow_missing=options["allow_missing"],
+    )
+
+
+def named(preds: tuple[str, ...]) -> dict[str, str]:
+    """Name of each prediction: as given (NAME=FILE), or the file's name, with its folder where not unique."""
+    stems = [Path(p).stem for p in preds]
+    named = {}
+    for pred, stem in zip(preds, stems, strict=True):
+        name, equals, path = pred.partition("=")
+        if not equals or "/" in name or Path(pred).exists():
+            if not stem:
+                raise click.UsageError(f"{pred!r} is not a file")
+            name, path = (stem if stems.count(stem) == 1 else str(Path(pred).with_suffix(""))), pred
+        if name in named:
+            raise click.UsageError(f"two predictors are called {name!r}; name them apart with NAME=FILE")
+        named[name] = path
+    return named
+
+
+def once(source: str) -> Callable[[], BinaryIO]:
+    """Opens the same content again and again, of a pipe too."""
+    from sqa_metrics.rows.read import content_of, name_of
+
+    content = content_of(source)
+
+    def buffer() -> BinaryIO:
+        file = io.BytesIO(content)
+        file.name = name_of(source)
+        return file
+
+    return buffer
+
+
+def notes_of(reports: "list[Report]") -> list[str]:
+    """The notes of all reports: once what is true of each, else with the predictor's name."""
+    notes = [r.notes() for r in reports]
+    common = [line for line in notes[0] if all(line in theirs for theirs in notes)]
+    return common + [
+        f"{r.name}: {line}"
+        for r, theirs in zip(reports, notes, strict=True)
+        for line in theirs
+        if line not in common
+    ]
+
+
+def print_notes(notes: list[str]) -> None:
+    for line in notes:
+        note(f"note: {line}", keep="\n")

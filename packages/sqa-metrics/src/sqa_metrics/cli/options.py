@@ -1,0 +1,54 @@
+"""The options that commands share, and the command that shows its examples."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Command = Callable[..., None]
+
+option = functools.partial(click.option, show_default=True)
+
+INPUT = [
+    option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
+    option(
+        "--ref-metric", default="mos", help="Metric to read from the reference (where columns have names)."
+    ),
+    option(
+        "--pred-metric", default="mos", help="Metric to read from predictions (where columns have names)."
+    ),
+    option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
+    option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
+]
+RESAMPLING = [
+    option("--resamples", default=1000, type=click.IntRange(20, 1_000_000), help="Bootstrap resamples."),
+    option("--seed", default=0, type=click.IntRange(0, 2**63 - 1), help="Seed of the bootstrap."),
+    option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
+]
+METHOD, STYLE = click.Choice(["bca", "percentile"]), click.Choice(["text", "markdown", "latex"])
+method = functools.partial(option, "--method", type=METHOD, help="Kind of bootstrap interval.")
+OUTPUT = [
+    option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
+    option("--format", "style", type=STYLE, default="text", help="Kind of table."),
+]
+
+
+class ExampleCommand(click.Command):
+    """Shows its examples under the name of the program that runs it, `sqa-metrics` or `sqa-cli`."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        program = ctx.find_root().info_name or "sqa-metrics"
+        written = self.help or ""
+        self.help = written.replace("sqa-metrics ", program + " ")
+        super().format_help_text(ctx, formatter)
+        self.help = written
+
+
+def with_options(*options: Any) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add

@@ -1,0 +1,49 @@
+"""The command `score`."""
+
+from typing import Any
+
+import click
+
+from sqa_metrics.cli.inputs import named, print_notes, read
+from sqa_metrics.cli.options import INPUT, OUTPUT, RESAMPLING, ExampleCommand, method, with_options
+from sqa_metrics.terminal import say, say_json, width
+
+
+@click.command(cls=ExampleCommand, short_help="Measure predictions against listeners.")
+@with_options(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
+@click.option(
+    "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
+)
+@with_options(*RESAMPLING, method(default="bca"), *OUTPUT)
+def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
+    """Measure how well predicted scores agree with listeners.
+
+    Prints MSE, LCC, SRCC and KTAU at the utterance and the system level. Reads JSON Lines
+    ({"sample_id", "system_id", "metrics": {"mos": ...}}), CSV, answer lists (utt,score) and Kaldi
+    scp. Every utterance of one file must be in the other, once; see --allow-missing.
+
+    \b
+    Examples:
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl --ci --json
+      sqa-metrics score --ref ref.csv --pred mos.scp --utt2sys utt2sys
+      sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
+    """
+    paired = read(named((pred,)), options)
+    if ci:
+        from sqa_metrics.uncertainty import with_uncertainty
+
+        (result,) = with_uncertainty(paired, n_resamples=resamples, seed=seed, level=level, method=method)
+    else:
+        from sqa_metrics.report import evaluate
+
+        result = evaluate(paired)
+    notes = result.notes()
+    if ci and paired.noise is not None and result.ceiling is None:
+        notes.append("no ceiling: some rows of the reference lack votes or mos_std")
+    if options["as_json"]:
+        say_json({"ref": options["ref"], "pred": pred} | result.as_dict(), indent=2)
+        notes = list(paired.notes)
+    else:
+        say(result.table(options["style"], width()), keep="\n")
+    print_notes(notes)

@@ -1,0 +1,42 @@
+"""Areas and quantiles against SciPy, which the package itself does not import."""
+
+import math
+
+import pytest
+import scipy.stats
+from sqa_metrics import distributions
+
+FREEDOM = (1, 2, 3, 4.5, 7, 11, 22, 94, 639, 1e4, 1e6)
+AREAS = (1e-6, 0.001, 0.025, 0.05, 0.3, 0.7, 0.9, 0.95, 0.975, 0.995, 0.9999)
+POINTS = (0.01, 0.5, 1, 2, 3, 5, 10, 40)
+
+
+def close(found: float, expected: float) -> bool:
+    return math.isclose(found, float(expected), rel_tol=1e-10, abs_tol=1e-300)
+
+
+@pytest.mark.parametrize("df", FREEDOM)
+def test_quantiles_are_scipys(df: float) -> None:
+    for p in AREAS:
+        assert close(distributions.normal_quantile(p), scipy.stats.norm.ppf(p))
+        assert close(distributions.t_quantile(p, df), scipy.stats.t.ppf(p, df))
+        assert close(distributions.chi2_quantile(p, df), scipy.stats.chi2.ppf(p, df))
+        for other in FREEDOM:
+            assert close(distributions.f_quantile(p, df, other), scipy.stats.f.ppf(p, df, other))
+
+
+@pytest.mark.parametrize("df", FREEDOM)
+def test_areas_are_scipys(df: float) -> None:
+    for x in POINTS:
+        assert close(distributions.normal_cdf(-x), scipy.stats.norm.cdf(-x))
+        assert close(distributions.t_two_sided(-x, df), 2 * scipy.stats.t.sf(x, df))
+        assert close(distributions.chi2_sf(x * df / 2, df), scipy.stats.chi2.sf(x * df / 2, df))
+        for other in FREEDOM:
+            assert close(distributions.f_sf(x, df, other), scipy.stats.f.sf(x, df, other))
+
+
+def test_the_ends() -> None:
+    assert distributions.t_two_sided(math.inf, 3) == distributions.f_sf(math.inf, 1, 3) == 0
+    assert distributions.t_two_sided(0, 3) == distributions.f_sf(0, 1, 3) == distributions.chi2_sf(0, 3) == 1
+    assert distributions.t_quantile(0.5, 3) == distributions.normal_quantile(0.5) == 0
+    assert distributions.chi2_sf(1e6, 3) == 0

@@ -49,11 +49,24 @@ def test_submission(wavs: Path, model: str) -> None:
         ([3.0, None], {}, [], "1 without a finite score"),
         ([3.0, "4"], {}, [], "1 without a finite score"),
         ([3.0, 3.1], {"row1": {"metrics": {}, "error": "no such file"}}, [], "fileid_1: no such file"),
-        ([3.0, 3.1], {"row1": {"sample_id": "a/fileid_0.wav"}}, [], "1 twice, such as fileid_0"),
-        ([3.0, 3.1], {}, ["--count", 3], "2 scores, expected 3"),
+        ([3.0, 3.1], {"row1": {"sample_id": "a/fileid_0.wav"}}, [], ": 1 more than once, such as fileid_0;"),
+        (  # counted whether scored or not, and as one clip
+            [3.0, None, 3.2],
+            {"row1": {"sample_id": "fileid_0"}, "row2": {"sample_id": "fileid_0"}},
+            ["--count", 3],
+            "1 without a finite score, such as fileid_0: mos is None; 1 more than once, such as fileid_0; "
+            "1 clips with a score, expected 3;",
+        ),
+        (  # a clip that failed is there: another one is missing
+            [3.0, None],
+            {"row1": {"sample_id": "other"}},
+            ["--expected", "e.scp"],
+            "1 without a finite score, such as other: mos is None; 1 missing, such as fileid_1; 1 not asked for",
+        ),
+        ([3.0, 3.1], {}, ["--count", 3], "2 clips with a score, expected 3"),
         ([3.0], {}, ["--expected", "e.scp"], "1 missing, such as fileid_1"),
         ([3.0, 3.1, 3.2], {}, ["--expected", "e.scp"], "1 not asked for, such as fileid_2"),
-        ([3.0], {"row0": {"sample_id": "a b"}}, [], "a name must not have blanks"),
+        ([3.0], {"row0": {"sample_id": "a b"}}, [], ": 1 with a blank in the name, such as 'a b';"),
         ([], {}, [], "no scores"),
     ],
 )

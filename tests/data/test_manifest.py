@@ -118,6 +118,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "\n", "\ufeff"])
+def test_a_manifest_without_an_utterance_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"data\.jsonl: no utterance; expected one a line"):
+        read_manifest(path)
+
+
 def test_iterates_without_reading_ahead(tmp_path: Path) -> None:
     path = write(tmp_path / "data.jsonl", row(), "broken")
     assert next(iter_manifest(path)).sample_id == "a"

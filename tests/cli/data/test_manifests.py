@@ -1,8 +1,10 @@
 """`sqa-cli data verify`, `stats`, `filter`, `merge`, `sample` and `import`."""
 
 import json
+import re
 from pathlib import Path
 
+import pytest
 from commands import run
 from sqa_data import read_manifest
 
@@ -68,9 +70,34 @@ def test_import(manifest: Path, tmp_path: Path) -> None:
     assert read_manifest(manifest)[0].metrics["utmos"] == 2.5
 
 
-def test_too_few_to_draw_and_none_to_verify_are_told(manifest: Path, tmp_path: Path) -> None:
+def test_too_few_to_draw_are_told(manifest: Path, tmp_path: Path) -> None:
     output = run("data", "sample", manifest, "-n", 1000, "--out", tmp_path / "drawn.jsonl")
     assert "1,000 were asked for; there are 2" in output
-    empty = tmp_path / "empty.jsonl"
-    empty.touch()
-    assert "error: none: 1" in run("data", "verify", empty, code=1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "data verify EMPTY",
+        "data stats EMPTY",
+        "data filter EMPTY --out OUT",
+        "data merge FULL EMPTY --out OUT",
+        "data sample EMPTY -n 1 --out OUT",
+        "data import EMPTY --out OUT",
+        "data import empty/ --out OUT",
+        "data annotate EMPTY -m lsd --out OUT",
+        "data annotate FULL -m lsd --reference EMPTY --out OUT",
+        "train --data EMPTY --dev FULL --out OUT",
+    ],
+)
+def test_a_manifest_without_an_utterance_is_told_by_all(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("EMPTY.jsonl").touch()
+    Path("empty").mkdir()
+    Path("empty/wav.scp").touch()
+    words = command.replace("EMPTY", "EMPTY.jsonl").replace("FULL", str(manifest)).split()
+    output = run(*words, code=1)
+    assert re.search(r"(EMPTY\.jsonl|empty): no utterance; expected one", output)
+    assert not Path("OUT").exists()

@@ -60,7 +60,7 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
 
 def test_empty_absent_and_unlabelled(tmp_path: Path) -> None:
     empty = manifest(tmp_path / "empty.jsonl")
-    with pytest.raises(ModelError, match=r"empty\.jsonl: found no utterance"):
+    with pytest.raises(DataError, match=r"empty\.jsonl: no utterance"):
         read(empty)
     with pytest.raises(ModelError, match=r"data\.train: no file matches"):
         read(f"{tmp_path}/*.json")

@@ -46,7 +46,9 @@ def convert(
     else:
         raise DataError(f"{source}: expected a .jsonl manifest, a .csv of SHEET or a folder with wav.scp")
     utterances = [replace(u, corpus=corpus or u.corpus, split=split or u.split) for u in found]
-    if utterances and all(u.system_id == u.sample_id for u in utterances):
+    if not utterances:
+        raise DataError(f"{source}: no utterance; expected one a line")
+    if all(u.system_id == u.sample_id for u in utterances):
         # how the baseline writes that there are no systems
         utterances = [replace(u, system_id=None) for u in utterances]
     return utterances

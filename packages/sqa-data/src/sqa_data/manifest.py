@@ -57,7 +57,7 @@ class Utterance:
 def read_manifest(path: str | Path) -> list[Utterance]:
     """All utterances of a manifest, in file order; relative audio paths are taken from the manifest's folder.
 
-    Raises `DataError`, naming file and line, for anything that is not an utterance.
+    Raises `DataError`, naming file and line, for anything that is not an utterance, and for a file without any.
     """
     return list(iter_manifest(path))
 
@@ -79,10 +79,12 @@ def numbered(
     """`iter_manifest` with the number of each line.
 
     report: is called with ("schema", file:line, what is wrong) instead of raising `DataError` for a line that is no
-    utterance, and with ("nan", file:line, what is odd) for one that is not quite JSON.
+    utterance, with ("nan", file:line, what is odd) for one that is not quite JSON, and with ("none", file, what is
+    missing) for a file without an utterance.
     """
     base = os.path.abspath(Path(path).parent if audio_root is None else audio_root)
     pairs: dict[str, str] | None = None
+    is_empty = True
     for number, line in open_lines(path):
         try:
             row = parse_object(line, None if report is None else partial(report, "nan", f"{path}:{number}"))
@@ -97,7 +99,13 @@ def numbered(
             report("schema", f"{path}:{number}", str(error))
             continue
         for utterance in found:
+            is_empty = False
             yield number, utterance
+    if is_empty:
+        text = "no utterance; expected one a line: the file was cut, or is another one"
+        if report is None:
+            raise DataError(f"{path}: {text}")
+        report("none", str(path), text)
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance], *, relative: bool = False) -> int:

@@ -137,7 +137,7 @@ def _read_job(
     versions = {adapter: adapter.version(fast) for adapter in dict.fromkeys(map(adapter_of, stored))}
     utterances = read_manifest(manifest)
     job = Job(utterances, _references(utterances, manifest, reference), stored, versions, overwrite)
-    if utterances and not any(job.references) and job.needs_reference:
+    if not any(job.references) and job.needs_reference:
         names = ", ".join(metric for metric in stored if adapter_of(metric).needs_reference)
         raise DataError(
             f"{manifest}: {names} need the clean reference, and no row has a reference_path; give --reference"

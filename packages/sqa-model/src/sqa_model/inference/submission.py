@@ -34,36 +34,35 @@ def write_submission(
     Raises: ModelError naming the rows that are missing, extra, doubled, failed or not finite; nothing is
     written.
     """
-    scores: list[tuple[str, float]] = []
+    scores: dict[str, float] = {}
+    found: Counter[str] = Counter()
     bad: list[str] = []
     for row in read_results(results):
         name = clip_id(row["sample_id"])
+        found[name] += 1
         value = row.get("metrics", {}).get(metric)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            bad.append(f"{name}: {row.get('error') or f'{metric} is {value}'}")
-        elif not name or any(c.isspace() for c in name):
-            bad.append(f"{name!r}: a name must not have blanks")
+        if isinstance(value, int | float) and math.isfinite(value):
+            scores[name] = value
         else:
-            scores.append((name, value))
-    doubled = [name for name, n in Counter(name for name, _ in scores).items() if n > 1]
-    found = {name for name, _ in scores}
-    wanted = {clip_id(name) for name in expected} if expected is not None else found
+            bad.append(f"{name}: {row.get('error') or f'{metric} is {value}'}")
+    wanted = {clip_id(name) for name in expected} if expected is not None else found.keys()
     problems = {
         "without a finite score": bad,
-        "twice": doubled,
-        "missing": sorted(wanted - found) if not bad else [],
-        "not asked for": sorted(found - wanted),
+        "with a blank in the name": [repr(name) for name in found if not name or any(map(str.isspace, name))],
+        "more than once": [name for name, n in found.items() if n > 1],
+        "missing": sorted(wanted - found.keys()),
+        "not asked for": sorted(found.keys() - wanted),
     }
     said = [f"{len(names)} {what}, such as {names[0]}" for what, names in problems.items() if names]
     if count is not None and len(scores) != count:
-        said.append(f"{len(scores)} scores, expected {count}")
+        said.append(f"{len(scores)} clips with a score, expected {count}")
     if not scores and not said:
         said.append("no scores")
     if said:
         raise ModelError(f"{results}: {'; '.join(said)}; no submission written")
 
     files = {
-        "mos.scp": "".join(f"{name} {value}\n" for name, value in sorted(scores)),
+        "mos.scp": "".join(f"{name} {value}\n" for name, value in sorted(scores.items())),
         "README.yaml": yaml.safe_dump(dict(about), sort_keys=False, allow_unicode=True),
     }
     buffer = io.BytesIO()

@@ -43,17 +43,13 @@ def read_clips(
     """The clips of every manifest that the paths or globs name, each manifest once, in sorted order.
 
     `name` is the config field ("data.train") that errors name; `needed` are the heads that some line must label
-    (default: all). Raises `ModelError` for a pattern without a file, an empty manifest, a needed head that no line
-    labels, and (unless `data.out_of_range` says otherwise) labels out of range; `DataError` for a line that is wrong.
+    (default: all). Raises `ModelError` for a pattern without a file, a needed head that no line labels, and (unless
+    `data.out_of_range` says otherwise) labels out of range; `DataError` for an empty manifest and a line that is wrong.
     """
     rows: list[Utterance] = []
     corpora: list[str] = []
     for path in find_manifests(patterns, name):
         found = list(iter_manifest(path))
-        if not found:
-            raise ModelError(
-                f"{path}: found no utterance; expected at least one line. Prepare the corpus again"
-            )
         rows += found
         corpora += [row.corpus or _corpus_of(path) for row in found]
     names = tuple(sorted(set(corpora)))

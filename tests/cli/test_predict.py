@@ -87,6 +87,14 @@ def test_a_bad_file_is_a_row_and_exit_code_1(wavs: Path, model: str) -> None:
     assert all(mended[i] == written[i] for i in (0, 1, 2, 4, 6, 11))
 
 
+def test_nothing_scored_is_no_table_and_a_listed_folder_is_told_what_to_do(wavs: Path, model: str) -> None:
+    Path("list.scp").write_text("a wavs\n")
+    result = run("list.scp", "--model", model, code=1)
+    assert result.stdout == ""
+    assert "a: wavs: is a folder; expected a file; for many clips name each file" in result.stderr
+    assert "sqa-cli predict" not in result.stderr
+
+
 def test_warnings_are_in_the_row(wavs: Path, model: str) -> None:
     soundfile.write("quiet.wav", np.zeros(8_000), 8_000)
     result = run("quiet.wav", "--model", model, "--json")

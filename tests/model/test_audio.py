@@ -232,6 +232,7 @@ def test_ordinary_speech_has_no_warning(shared: Path) -> None:
         ({"bytes": b"", "path": None}, None, "expected one with 'array' and 'sampling_rate'"),
         ({}, None, "a mapping with nothing"),
         (b"no audio at all", None, "not readable as audio"),
+        (np.array([0.1, -1e300]), 16_000, r"samples reach 1e\+300; full scale is 1"),
         (np.full(100, 1e20), 16_000, "samples reach 1e.20; full scale is 1"),
         (np.ma.masked_array([0.1, 0.2], [True, False]), 16_000, "masked array"),
         (np.zeros(100, np.uint16), 16_000, "samples are uint16"),

@@ -120,7 +120,11 @@ def test_samples_must_be_finite(tmp_path: Path, bad: float) -> None:
     signal = noise(1000).astype(np.float32)
     signal[7] = bad
     soundfile.write(path, signal, 16_000, subtype="FLOAT")
+    wide = tmp_path / "wide.wav"
+    soundfile.write(wide, np.where(np.arange(1000) == 7, 1e300, 0.0), 16_000, subtype="DOUBLE")
     for read in (hear, digest):
+        with pytest.raises(AudioError, match="1 of 1000 samples are NaN, infinite or beyond 32-bit floats"):
+            read(wide)
         with pytest.raises(AudioError, match=r"a\.wav: (1 of 1000 samples are NaN|samples reach 1e\+30)"):
             read(path)
 

@@ -370,7 +370,7 @@ def test_no_setting_for_the_rate(write: Callable[..., Path]) -> None:
 
 def test_not_finite(write: Callable[..., Path]) -> None:
     path = write("nan.wav", np.full(RATE, np.nan), subtype="FLOAT")
-    with pytest.raises(AudioError, match="16000 of 16000 samples are NaN or infinite"):
+    with pytest.raises(AudioError, match="16000 of 16000 samples are NaN, infinite"):
         value("distill_mos", path)
 
 

@@ -126,9 +126,14 @@ def test_utt2sys(tmp_path: Path) -> None:
         (b"\n\na,1e400\nb,x\n", r"<file>:4: score is 'x'"),
         (
             b'{"sample_id": "a", "mos": 1' + b"0" * 400 + b"}",
-            r"<file>:1: mos is 1000.*\.\.\., expected a number",
+            r"<file>:1: mos is 1000.*\.\.\., expected a number of at most 1e\+100",
         ),
-        (b"a 1e200\n", r"<file>:1: score is '1e200'"),
+        (b"a 1e200\n", r"<file>:1: score is '1e200', expected a number of at most 1e\+100 in size"),
+        (b"a 1e308\nb x\n", r"<file>:1: score is '1e308', expected a number of at most"),
+        (b"a nan\nb -inf\n", "none of the 2 rows has a finite mos; give a file with scores, or name another"),
+        (b'{"sample_id": "a", "metrics": {"mos": null}}', "none of the 1 rows has a finite mos"),
+        (b'{"sample_id": "a", "error": "no such file"}', "none of the 1 rows has a finite mos"),
+        (b"sample_id,mos\na,\n", "none of the 1 rows has a finite mos"),
         (
             b'{"sample_id": 123456789012345678901234567890, "mos": 1}',
             r"<file>:1: sample_id is 1.23.*64-bit integer",

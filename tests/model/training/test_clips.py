@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqa_data.errors import DataError
 from sqa_model.errors import ModelError
-from sqa_model.training.clips import Clips, read_clips
+from sqa_model.training.clips import Clips, count_shared, read_clips
 from sqa_model.training.config import DataConfig
 
 
@@ -30,6 +30,8 @@ def test_globs_and_paths_each_manifest_once(tmp_path: Path) -> None:
     assert len(clips) == 2
     assert clips.corpora == ("NISQA", "bvcc")  # stated, or the folder of the baseline's layout
     assert clips.labels.flatten().tolist() == [4, 2]
+    (tmp_path / "link.jsonl").symlink_to(one)
+    assert len(read(one, str(tmp_path / "link.jsonl"))) == 1
     assert [clips.corpora[i] for i in clips.corpus] == ["bvcc", "NISQA"]
 
 
@@ -58,6 +60,23 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
     assert read(path, out_of_range="clip").labels[:, 0].tolist() == [5, 4, 1]
 
 
+def test_a_label_beyond_float32_is_out_of_range_and_not_infinite(tmp_path: Path) -> None:
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"sdr": 1e300}}, {"metrics": {"sdr": -7}})
+    with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)sdr is 1e\+300, expected -3\.4"):
+        read(path, heads=("sdr",))
+    assert np.isfinite(read(path, heads=("sdr",), out_of_range="clip").labels).all()
+
+
+def test_files_that_two_sets_share_are_counted_by_whatever_path(tmp_path: Path) -> None:
+    (tmp_path / "wavs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "wavs")
+    names = [{"audio_path": f"wavs/{name}.wav", "sample_id": name} for name in "abc"]
+    train = read(manifest(tmp_path / "train.jsonl", *[row | {"metrics": {"mos": 3}} for row in names]))
+    rows = [{"audio_path": f"link/{name}.wav", "sample_id": name, "metrics": {"mos": 3}} for name in "bcd"]
+    assert count_shared(train, read(manifest(tmp_path / "dev.jsonl", *rows))) == 2
+    assert count_shared(train, read(manifest(tmp_path / "other.jsonl", rows[2]))) == 0
+
+
 def test_empty_absent_and_unlabelled(tmp_path: Path) -> None:
     empty = manifest(tmp_path / "empty.jsonl")
     with pytest.raises(DataError, match=r"empty\.jsonl: no utterance"):
@@ -67,7 +86,10 @@ def test_empty_absent_and_unlabelled(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"data\.train: found no manifest"):
         read()
     path = manifest(tmp_path / "m.jsonl", {"metrics": {"pesq": 2.0, "sdr": 1.0}})
-    with pytest.raises(ModelError, match=r"no utterance has the label 'mos'.*found: pesq, sdr"):
+    with pytest.raises(ModelError, match=r"no utterance has the label 'mos'.*found: pesq, sdr; leave it out"):
+        read(path)
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": None}})
+    with pytest.raises(ModelError, match=r"has the label 'mos'; found: no label; expected rated clips"):
         read(path)
 
 

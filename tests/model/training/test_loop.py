@@ -184,6 +184,16 @@ def test_stopped_before_the_first_update_it_starts_again(
     assert same(tmp_path / "whole", tmp_path / "run")
 
 
+def test_a_development_set_that_is_trained_on_is_told(
+    configure: Configure, corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(configure("epochs=1"), tmp_path / "run")
+    assert "trained on too" not in caplog.text
+    (tmp_path / "link").symlink_to(corpus / "train")
+    train(configure("epochs=1", f"data.dev={tmp_path}/link/data.jsonl"), tmp_path / "same")
+    assert "30 of the 30 clips for development are trained on too" in caplog.text
+
+
 def test_a_second_training_in_the_folder_is_refused_and_the_first_loses_no_line(
     configure: Configure, tmp_path: Path
 ) -> None:

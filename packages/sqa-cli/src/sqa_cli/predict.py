@@ -166,7 +166,7 @@ def _show(rows: "Iterator[Row]", clips: "Sequence[ClipEntry]", names: Sequence[s
     # rows on the screen are progress enough
     on_screen = (as_json or names) and sys.stdout.isatty()
     with bars(shown=not on_screen) as show:
-        names = _table_head(names) if names else ()
+        shown: Sequence[str] = ()
         for done, row in enumerate(rows, start=1):
             failed += "error" in row
             heard += row["duration"]
@@ -178,10 +178,11 @@ def _show(rows: "Iterator[Row]", clips: "Sequence[ClipEntry]", names: Sequence[s
             if as_json:
                 say_json(row)
             elif names and "metrics" in row:
-                _table_line(row["metrics"], names, row["sample_id"])
+                shown = shown or _table_head(names)
+                _table_line(row["metrics"], shown, row["sample_id"])
                 for span in row.get("timeline", ()):
                     place = f"{row['sample_id']} {span['start']:.1f}-{span['end']:.1f} s"
-                    _table_line(span["metrics"], names, place)
+                    _table_line(span["metrics"], shown, place)
     return failed
 
 

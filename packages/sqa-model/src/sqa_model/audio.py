@@ -147,7 +147,7 @@ def _from_file(source: str | os.PathLike[str] | BinaryIO) -> files.Heard:
     except files.AudioError as error:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         many = os.path.isdir(path) or (glob.has_magic(path) and not os.path.exists(path))  # noqa: PTH110, PTH112
-        remedy = "; for many clips pass a list of files, or use sqa-cli predict" if many else ""
+        remedy = "; for many clips name each file, as sqa_data.clip_list.list_clips does" if many else ""
         raise AudioError(f"{error}{remedy}") from error
 
 
@@ -178,14 +178,13 @@ def _from_samples(samples: Samples, layout: Layout | None, *, one: bool) -> Tens
         x = x.double() / (1 << (torch.iinfo(x.dtype).bits - 1))
     elif not x.is_floating_point():
         raise AudioError(f"samples are {x.dtype}; expected floats in -1..1, int16, int32 or uint8")
-    x = x.float()
     peak = max(abs(end.item()) for end in torch.aminmax(x.detach()))
     if not peak < files.LOUDEST:  # true of NaN too
         bad = x.numel() - int(x.isfinite().sum())
         if bad:
             raise AudioError(f"{bad} of {x.numel()} samples are NaN or infinite")
         raise AudioError(f"samples reach {peak:.3g}; full scale is 1")
-    return x
+    return x.float()
 
 
 def _tensor(samples: np.ndarray) -> Tensor:

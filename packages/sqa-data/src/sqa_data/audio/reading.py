@@ -264,7 +264,7 @@ def _check_finite(samples: np.ndarray, where: str) -> None:
         return
     bad = samples.size - int(np.count_nonzero(np.isfinite(samples)))
     if bad:
-        raise AudioError(f"{where}{bad} of {samples.size} samples are NaN or infinite")
+        raise AudioError(f"{where}{bad} of {samples.size} samples are NaN, infinite or beyond 32-bit floats")
     raise AudioError(f"{where}samples reach {max(-low, high):.3g}; full scale is 1")
 
 

@@ -82,6 +82,4 @@ def _announce() -> None:
     global _announced
     if not _announced:
         _announced = True
-        say(
-            "compiling kernels for large inputs: some seconds, once (`sqa-metrics warmup` does it beforehand)"
-        )
+        say("compiling kernels for large inputs: some seconds, once (`warmup` does it beforehand)")

@@ -11,6 +11,7 @@
 import io
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -281,11 +282,14 @@ def _number(value: Any, path: str, line: int, name: str) -> float:
     odd = odd or (isinstance(value, str) and ("_" in value or not value.isascii()))
     try:
         number = math.nan if odd else float(value)
-    except (ValueError, OverflowError):
+    except ValueError:
         odd = True
+    except OverflowError:
+        number = sys.float_info.max
     if odd or LARGEST < abs(number) < math.inf:
         shown = repr(value) if len(repr(value)) < 40 else repr(value)[:36] + "..."
-        raise MetricsError(f"{path}:{line}: {name} is {shown}, expected a number")
+        limit = "" if odd else f" of at most {LARGEST:g} in size"
+        raise MetricsError(f"{path}:{line}: {name} is {shown}, expected a number{limit}")
     return number
 
 

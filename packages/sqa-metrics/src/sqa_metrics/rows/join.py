@@ -185,7 +185,7 @@ def _not_covered(
     return MetricsError(
         f"{pred.path} does not cover {ref.path}:\n  "
         + "\n  ".join(problems)
-        + "\nComplete the predictions, or score what both have with --allow-missing (allow_missing=True)."
+        + "\nComplete what is missing, or score what both have with --allow-missing (allow_missing=True)."
     )
 
 

@@ -99,6 +99,11 @@ def parse(data: bytes, path: str, metric: str, role: Role, utt2sys: dict[str, st
     notes: tuple[str, ...] = ()
     if not rows:
         raise MetricsError(f"{path}: no rows; expected one score a line")
+    if not any(math.isfinite(row.value) for row in rows):
+        raise MetricsError(
+            f"{path}: none of the {len(rows)} rows has a finite {metric}; give a file with scores, or name another "
+            "metric (--ref-metric, --pred-metric)"
+        )
     if any(row.listener for row in rows):
         rows, notes = _averaged(rows, path)
     _tell_apart(rows)

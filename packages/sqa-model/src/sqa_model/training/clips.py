@@ -1,7 +1,9 @@
 """From manifests to a table of clips with their labels, by column."""
 
+import functools
 import glob
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqa_data.manifest import Utterance, iter_manifest
 from sqa_model.errors import ModelError
 from sqa_model.training.config import DataConfig
 
+LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 5  # offending lines that an error lists
 
 
@@ -54,7 +57,8 @@ def read_clips(
         corpora += [row.corpus or _corpus_of(path) for row in found]
     names = tuple(sorted(set(corpora)))
     number = {corpus: i for i, corpus in enumerate(names)}
-    labels = np.array([[row.metrics.get(head, math.nan) for head in heads] for row in rows], dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is beyond float32 is out of range
+        labels = np.array([[row.metrics.get(head, math.nan) for head in heads] for row in rows], np.float32)
     labels[:, [is_uncertainty(head) for head in heads]] = math.nan
     _check_present(labels, heads, heads if needed is None else needed, rows, name)
     return Clips(
@@ -68,19 +72,31 @@ def read_clips(
     )
 
 
+def count_shared(train: Clips, dev: Clips) -> int:
+    """How many files of `dev` are in `train` too, by whatever path: what is measured on them is no forecast."""
+    folder = functools.cache(os.path.realpath)
+
+    def file(path: str) -> tuple[str, str]:
+        head, tail = os.path.split(path)
+        return folder(head), tail
+
+    return len({file(path) for path in dev.paths}.intersection(map(file, train.paths)))
+
+
 def find_manifests(patterns: Sequence[str], name: str) -> list[str]:
-    """The files that paths and globs name, each once, sorted; `ModelError` where one names nothing."""
+    """The files that paths and globs name, each once by whatever path, sorted; `ModelError` where one names nothing."""
     if not patterns:
         raise ModelError(
             f"{name}: found no manifest, expected at least one path or glob, data/*/train/data.jsonl"
         )
-    paths: set[str] = set()
+    paths: dict[str, str] = {}
     for pattern in patterns:
         matches = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)  # noqa: PTH207  absolute patterns too
         if not matches:
             raise ModelError(f"{name}: no file matches {pattern!r}; looked from {Path.cwd()}")
-        paths.update(str(Path(match)) for match in matches)
-    return sorted(paths)
+        for match in matches:
+            paths.setdefault(os.path.realpath(match), str(Path(match)))
+    return sorted(paths.values())
 
 
 def _corpus_of(path: str) -> str:
@@ -95,16 +111,22 @@ def _check_present(
     for column, head in enumerate(heads):
         if head in needed and not is_uncertainty(head) and np.isnan(labels[:, column]).all():
             known = sorted({label for row in rows for label in row.metrics})
+            remedy = (
+                "leave it out of model.heads (eval.head), or add it to the manifests"
+                if known
+                else "expected rated clips; a label that is null counts as none"
+            )
             raise ModelError(
-                f"{name}: no utterance has the label {head!r}; found: {', '.join(known) or 'no labels'}. "
-                "Leave it out of model.heads (eval.head), or add it to the manifests"
+                f"{name}: no utterance has the label {head!r}; found: {', '.join(known) or 'no label'}; {remedy}"
             )
 
 
 def _in_range(
     labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], out_of_range: str, name: str
 ) -> np.ndarray:
-    low, high = np.array([RANGES.get(head, (-math.inf, math.inf)) for head in heads], dtype=np.float32).T
+    # no bound of a label is beyond float32, in which it would be infinite
+    bounds = np.array([RANGES.get(head, (-math.inf, math.inf)) for head in heads])
+    low, high = bounds.clip(-LARGEST, LARGEST).astype(np.float32).T
     outside = (labels < low) | (labels > high)  # NaN compares false
     if not outside.any():
         return labels
@@ -115,7 +137,7 @@ def _in_range(
         clipped: np.ndarray = np.clip(labels, low, high)
         return clipped
     wrong = [
-        f"{rows[i].audio_path}: {heads[k]} is {labels[i, k]:g}, expected {low[k]:g} to {high[k]:g}"
+        f"{rows[i].audio_path}: {heads[k]} is {rows[i].metrics[heads[k]]:g}, expected {low[k]:g} to {high[k]:g}"
         for i, k in np.argwhere(outside)[:SHOWN]
     ]
     raise ModelError(

@@ -105,12 +105,13 @@ def summary(results: Results, head: str) -> str:
     """One line for the log: the choosing head's rank correlations, corpus by corpus.
 
     >>> summary({"bvcc": {"mos": {"utterance_srcc": 0.5, "system_srcc": None}}, "x": {}}, "mos")
-    'bvcc utterance_srcc 0.500, x undefined'
+    'bvcc utterance_srcc 0.500, x no SRCC (of two clips at least that differ in labels and in scores)'
     """
+    none = "no SRCC (of two clips at least that differ in labels and in scores)"
     parts = []
     for corpus, by_head in results.items():
         figures = by_head.get(head, {})
         found = [(name, figures.get(name)) for name in ("utterance_srcc", "system_srcc")]
         shown = " ".join(f"{name} {value:.3f}" for name, value in found if value is not None)
-        parts.append(f"{corpus} {shown or 'undefined'}")
+        parts.append(f"{corpus} {shown or none}")
     return ", ".join(parts)

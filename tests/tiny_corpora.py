@@ -274,8 +274,10 @@ def ttsds2(folder: Path) -> Expected:
 
 def chime(folder: Path) -> Expected:
     table = (
-        "subject,condition,sample,MOS,SIG,BAK\n"
-        "1,C1,S01_a.wav,4,5,2\n2,C1,S01_a.wav,3,4,3\n1,C2,S01_a.wav,2,2,2\n1,Ref,S01_a.wav,5,5,5\n"
+        "condition,sample,scale,MOS,rating_list\n"
+        'C1,S01_a.wav,OVRL,3.5,"[4, 3]"\nC1,S01_a.wav,SIG,4.5,"[5, 4]"\nC1,S01_a.wav,BAK,2.5,"[2, 3]"\n'
+        'C2,S01_a.wav,SIG,3.0,"[3]"\nC2,S01_a.wav,BAK,1.0,"[1]"\nC2,S01_a.wav,OVRL,2.0,"[2]"\n'
+        'Ref,S01_a.wav,OVRL,5.0,"[5, 5]"\n'
     )
     files = {
         "listening_test/MOS_results_listening_test.csv": table.encode(),
@@ -287,7 +289,7 @@ def chime(folder: Path) -> Expected:
     return {
         "test": {
             "C1_S01_a": Clip("C1", 3.5, 2, others=(("mos_sig", 4.5), ("mos_bak", 2.5))),
-            "C2_S01_a": Clip("C2", 2.0, 1, others=(("mos_sig", 2.0), ("mos_bak", 2.0))),
+            "C2_S01_a": Clip("C2", 2.0, 1, others=(("mos_sig", 3.0), ("mos_bak", 1.0))),
         }
     }
 

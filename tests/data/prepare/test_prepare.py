@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_data import DataError, get_corpus, list_corpora, read_manifest
 from sqa_data.prepare import prepare
-from tiny_corpora import BUILDERS, Expected, build, tone
+from sqa_data.prepare.run import require_counts as held_to_counts  # as it is outside the tests
+from sqa_data.prepare.writer import SplitCount
+from tiny_corpora import BUILDERS, Expected, build, tone, zipped
 
 BY_HAND = ("bc19", "bvcc")  # their audio is not in the archive
 
@@ -419,3 +423,66 @@ def test_mos_equals_pandas(
         assert utterance.metrics["mos"] == pytest.approx(mean, abs=1e-12)
         assert utterance.votes == size
         assert utterance.mos_std is None if size == 1 else utterance.mos_std == pytest.approx(std, abs=1e-12)
+
+
+def rated(folder: Path, *rows: str, header: str = "condition,sample,scale,MOS,rating_list") -> Path:
+    """CHiME-7's corpus with these rows of its label file."""
+    build("chime-7-udase-eval", folder / "raw" / "chime-7-udase-eval")
+    archive = folder / "raw" / "chime-7-udase-eval" / "CHiME-7-UDASE-evaluation-data.zip"
+    with zipfile.ZipFile(archive) as old:
+        files = {name: old.read(name) for name in old.namelist()}
+    files["listening_test/MOS_results_listening_test.csv"] = "\n".join([header, *rows]).encode()
+    zipped(archive, files)
+    return folder / "raw"
+
+
+GOOD = 'C1,S01_a.wav,OVRL,3.5,"[4, 3]"'
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('C1,S01_a.wav,MOS,3.5,"[4, 3]"', "csv:3: scale is 'MOS'; expected one of OVRL, SIG, BAK"),
+        ('C2,S01_a.wav,OVRL,3.0,"[4, 3]"', "csv:3: MOS is 3, but its rating_list has the mean 3.500"),
+        ('C2,S01_a.wav,OVRL,3.5,"4, 3"', "csv:3: rating_list is '4, 3'; expected a list such as [4, 3.5]"),
+        ('C2,S01_a.wav,OVRL,3.5,"[4, x]"', "csv:3: rating_list is 'x'; expected a number"),
+        ('C2,S01_a.wav,OVRL,3.5,"[4, 9]"', "csv:3: rating_list is 9; expected a number in 1..5"),
+    ],
+)
+def test_a_scale_or_a_list_of_ratings_that_surprises_is_an_error(
+    row: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        prepare("chime-7-udase-eval", rated(tmp_path, GOOD, row), tmp_path / "out")
+
+
+def test_one_row_a_listener_is_read_too(tmp_path: Path) -> None:
+    rows = ("C1,S01_a.wav,OVRL,3,l1", "C1,S01_a.wav,OVRL,4,l2", "C1,S01_a.wav,SIG,5,l1")
+    raw = rated(tmp_path, *rows, header="condition,sample,scale,MOS,subject")
+    prepare("chime-7-udase-eval", raw, tmp_path / "out")
+    (clip,) = read_manifest(tmp_path / "out/chime-7-udase-eval/test/data.jsonl")
+    assert (clip.metrics, clip.votes) == ({"mos": 3.5, "mos_sig": 5.0}, 2)
+
+
+def test_an_assumed_layout_stops_at_columns_and_counts_that_are_not_known(
+    tmp_path: Path,
+) -> None:
+    raw = rated(tmp_path, GOOD + ",7", header="condition,sample,scale,MOS,rating_list,weight")
+    with pytest.raises(DataError, match=r"csv:1: unknown columns weight\. The layout .* --accept-layout"):
+        prepare("chime-7-udase-eval", raw, tmp_path / "out")
+    prepare("chime-7-udase-eval", raw, tmp_path / "out", accept_layout=True)
+    counts = defaultdict(SplitCount, test=SplitCount(samples=639, systems=set("12345")))
+    with pytest.raises(DataError, match=r"test: 639 samples; published are 640\. The layout"):
+        held_to_counts(get_corpus("chime-7-udase-eval"), counts)
+    held_to_counts(get_corpus("pstn"), counts)
+
+
+def test_labels_as_the_baseline_reads_them_are_the_mean_over_the_scales(tmp_path: Path) -> None:
+    build("chime-7-udase-eval", tmp_path / "raw" / "chime-7-udase-eval")
+    done = prepare("chime-7-udase-eval", tmp_path / "raw", tmp_path / "out", labels="baseline")
+    found = {u.sample_id: u.metrics for u in read_manifest(done.manifests["test"])}
+    assert found == {"C1_S01_a": {"mos": 3.5}, "C2_S01_a": {"mos": 2.0}}
+    assert "chime-7-udase-eval: labels as the 2026 baseline reads them" in done.notes
+    build("pstn", tmp_path / "raw" / "pstn")
+    notes = prepare("pstn", tmp_path / "raw", tmp_path / "out", labels="baseline").notes
+    assert "pstn: the 2026 baseline reads the same labels" in notes

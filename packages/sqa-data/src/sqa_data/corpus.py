@@ -113,6 +113,10 @@ class Corpus:
     parse: Callable[[Path], Iterator[Rating | Sample]]  # the corpus folder -> what its label files say
     # below the corpus folder, whose presence tells that folder; empty: the files of `each_row`
     label_files: tuple[str, ...] = ()
+    # the same as the 2026 baseline reads it, where that differs
+    parse_as_baseline: Callable[[Path], Iterator[Rating | Sample]] | None = None
+    layout: str = "the 2026 baseline's script, which reads it"  # where the layout of the label files was seen
+    assumed: bool = False  # whether that leaves doubts, so that `prepare` stops at the first surprise
     role: str = "training"  # or "development": what the URGENT 2026 task uses it for
     hub: HubDataset | None = None
     manual: str = ""  # what only the user can do, step by step

@@ -31,6 +31,16 @@ class Row:
         """`number`, or None where nothing or NaN stands."""
         return None if self.values[column].strip().lower() in ("", "nan") else self.number(column, low, high)
 
+    def numbers(self, column: str, low: float = 1, high: float = 5) -> list[float]:
+        """The numbers of a list such as "[4, 3.5]", each within [low, high]; none where nothing stands."""
+        text = self.values[column].strip()
+        if text[:1] + text[-1:] not in ("", "[]"):
+            raise DataError(
+                f"{self.path}:{self.line}: {column} is {text!r}; expected a list such as [4, 3.5]"
+            )
+        parts = text[1:-1].split(",") if text[1:-1].strip() else []
+        return [number(part.strip(), column, self.path, self.line, low, high) for part in parts]
+
     def votes(self, column: str) -> int | None:
         """How many listeners; None where nothing stands."""
         return int(self.number(column, 1, 1e6)) if self.values[column] else None
@@ -47,6 +57,14 @@ class Tables(Generic[T]):
     files: Mapping[str, str]  # below the corpus folder -> the split of its rows
     columns: tuple[str, ...]  # see read_rows
     read: Callable[[Row, str], Iterator[T]]  # of a row and its split
+
+    def unknown_columns(self, root: Path) -> Iterator[str]:
+        """A sentence for each file with columns that are not read."""
+        known = {column.rstrip("?").lower() for column in self.columns}
+        for name in self.files:
+            header = [column.strip() for column in read_header(root / name)]
+            if more := [column for column in header if column.lower() not in known]:
+                yield f"{root / name}:1: unknown columns {', '.join(more)}"
 
     def __call__(self, root: Path) -> Iterator[T]:
         for name, split in self.files.items():

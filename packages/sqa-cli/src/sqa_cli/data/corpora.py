@@ -89,7 +89,7 @@ def show(name: str, raw: Path, as_json: bool) -> None:
     steps = manual_steps(corpus, raw)
     if as_json:
         facts = asdict(corpus) | {"manual": steps}
-        del facts["parse"]
+        del facts["parse"], facts["parse_as_baseline"]
         say_json(facts)
         return
     splits = [[split, *_sizes(facts), facts.note] for split, facts in corpus.splits.items()]
@@ -106,6 +106,7 @@ def _facts(corpus: "Corpus") -> list[str]:
     lines = entry("rate", f"{o.kilohertz(corpus.sample_rates)} kHz")
     lines += entry("licence", f"{licence.name}: {licence.note}" if licence.note else licence.name)
     lines += entry("", licence.url)
+    lines += entry("layout", f"{'assumed after' if corpus.assumed else 'seen in'} {corpus.layout}")
     for archive in corpus.archives:
         known = [o.size(archive.size), archive.checksum or "checksum of first use"]
         lines += entry("archive", f"{archive.name}  ({', '.join(filter(None, known))})")
@@ -241,17 +242,22 @@ def _labels(corpora: "Sequence[Corpus]", raw: Path, accepted: set[str], options:
 @click.option("--partial", is_flag=True, help="Leave out what is missing or broken instead of stopping.")
 @click.option("--force", is_flag=True, help="Overwrite manifests that were edited since.")
 @o.relative
+@click.option(
+    "--labels",
+    type=click.Choice(["true", "baseline"]),
+    default="true",
+    show_default=True,
+    help="baseline: as the 2026 baseline's scripts read them, to reproduce its figures.",
+)
+@click.option("--accept-layout", is_flag=True, help="Go on where an assumed layout holds a surprise.")
 @click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Threads.")
 @o.json
 def prepare(
     names: tuple[str, ...],
     raw: Path,
     out: Path,
-    partial: bool,
-    force: bool,
-    relative: bool,
-    jobs: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Make OUT/NAME/SPLIT/data.jsonl of what lies in RAW/NAME/ (archives, or what they unpack to).
 
@@ -262,15 +268,14 @@ def prepare(
     Examples:
       sqa-cli data prepare somos nisqa --raw raw --out data
       sqa-cli data prepare bvcc --partial
+      sqa-cli data prepare chime-7-udase-eval --labels baseline --out data-as-baseline
     """
     from sqa_data.prepare import prepare as prepare_corpus
 
     records, lines = [], []
     for name in names:
         with bars() as progress:
-            done = prepare_corpus(
-                name, raw, out, partial=partial, jobs=jobs, relative=relative, force=force, progress=progress
-            )
+            done = prepare_corpus(name, raw, out, **options, progress=progress)
         records += _made(done)
         lines += _told(done)
     o.report(as_json, records, lines)

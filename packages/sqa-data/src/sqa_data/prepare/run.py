@@ -8,18 +8,19 @@ OUT/NAME/problems.jsonl       what did not fit together
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from sqa_data.atomic import lock
 from sqa_data.audio import AudioInfo, look
-from sqa_data.corpus import Corpus, get_corpus
+from sqa_data.corpus import Corpus, Rating, get_corpus
 from sqa_data.errors import DataError
+from sqa_data.manifest import Utterance
 from sqa_data.prepare.opinions import utterances
 from sqa_data.prepare.records import (
     fingerprint,
@@ -32,6 +33,7 @@ from sqa_data.prepare.records import (
 from sqa_data.prepare.unpack import label_files, require_audio, unpack_corpus
 from sqa_data.prepare.writer import Fault, SplitCount, Writer, count_notes
 from sqa_data.sources.archives import Progress
+from sqa_data.tables import Tables
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ def prepare(
     jobs: int = 4,
     relative: bool = False,
     force: bool = False,
+    labels: Literal["true", "baseline"] = "true",
+    accept_layout: bool = False,
     progress: Progress | None = None,
 ) -> Prepared:
     """Write the manifests of one corpus from `raw`/NAME to `out`/NAME.
@@ -64,13 +68,18 @@ def prepare(
     published is listed in `problems.jsonl`; one such clip is an error (and no manifest changes) unless
     `partial`, which leaves it out (a clip of another rate stays). A manifest that was edited since the last
     time is only overwritten with `force`. `relative` writes audio paths relative to the manifest. `jobs`:
-    threads.
+    threads. `labels="baseline"` reads the label files as the 2026 baseline's scripts do, where that differs.
+    A corpus whose layout is assumed (`Corpus.assumed`) is an error where unknown columns or other counts than
+    published come to light, unless `accept_layout`.
 
     Raises DataError, naming file and line for anything wrong in the label files.
     """
     corpus = get_corpus(name)
     target = Path(out) / corpus.name
     root = unpack_corpus(corpus, raw, jobs=jobs, progress=progress)
+    if not accept_layout and isinstance(corpus.parse, Tables):
+        _require_assumed(corpus, corpus.parse.unknown_columns(root))
+    parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
     source = {str(path.relative_to(root)): fingerprint(path) for path in label_files(corpus, root)}
@@ -81,12 +90,17 @@ def prepare(
             require_unedited(target, before)
         with ExitStack() as files:
             writer = Writer(corpus, target, files, relative)
-            _write_manifests(corpus, root, writer, jobs, progress)
+            _write_manifests(corpus, utterances(corpus, root, parse or corpus.parse), writer, jobs, progress)
             writer.finish(partial)
+            if not accept_layout and not partial:
+                require_counts(corpus, writer.counts)
             record = writer.record(partial, source)
             write_next(target, record)
         finish(target, before, record)
     notes = source_notes(corpus, before, source)
+    if labels == "baseline":
+        how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
+        notes.append(f"{corpus.name}: {how}")
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},
@@ -96,12 +110,30 @@ def prepare(
     )
 
 
+def require_counts(corpus: Corpus, counts: dict[str, SplitCount]) -> None:
+    """DataError where a corpus of assumed layout has other counts than published."""
+    _require_assumed(corpus, count_notes(corpus, counts))
+
+
+def _require_assumed(corpus: Corpus, surprises: Iterable[str]) -> None:
+    """DataError for the first surprise of a corpus whose layout is assumed."""
+    if corpus.assumed and (surprise := next(iter(surprises), None)):
+        raise DataError(
+            f"{surprise}. The layout of {corpus.name} is assumed after {corpus.layout}: look whether the labels "
+            "mean what `sqa-cli data show` and the manifest say; --accept-layout prepares them all the same"
+        )
+
+
 def _write_manifests(
-    corpus: Corpus, root: Path, writer: Writer, jobs: int, progress: Progress | None
+    corpus: Corpus,
+    found: Iterator[tuple[Utterance, list[Rating]]],
+    writer: Writer,
+    jobs: int,
+    progress: Progress | None,
 ) -> None:
     total = sum(split.samples or 0 for split in corpus.splits.values() if not split.optional)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for chunk in _chunks(utterances(corpus, root), 4096):
+        for chunk in _chunks(found, 4096):
             paths = [utterance.audio_path for utterance, _ in chunk]
             # by the hundred: handing single files to threads costs more than looking at them
             parts = pool.map(_look_at_all, [paths[i : i + 128] for i in range(0, len(paths), 128)])

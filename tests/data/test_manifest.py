@@ -21,7 +21,9 @@ FULL = Utterance(
     sample_rate=24000,
     votes=3,
     mos_std=0.5773502691896257,
-    extra={"language": "en"},
+    language="en",
+    scales={"mos": (1.0, 7.0)},
+    extra={"speaker": "p1"},
 )
 
 
@@ -149,3 +151,26 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_manifest(path, breaks())
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_scale_and_language_are_kept_and_the_baseline_keys_stay(tmp_path: Path) -> None:
+    clip = Utterance("/a.wav", "a", 1.0, {"mos": 55.0}, language="hi", scales={"mos": (0.0, 100.0)})
+    write_manifest(tmp_path / "m.jsonl", [clip])
+    assert read_manifest(tmp_path / "m.jsonl") == [clip]
+    assert json.loads((tmp_path / "m.jsonl").read_text())["scales"] == {"mos": [0.0, 100.0]}
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [
+        ("[1, 5]", "scales is .1, 5.; expected an object"),
+        ('{"mos": [1]}', "expected an object such as"),
+        ('{"mos": [5, 1]}', r"scales\.mos is \[5, 1\]; expected the lower bound first"),
+        ('{"mos": [1, null]}', r"scales\.mos is None; expected a number"),
+    ],
+)
+def test_a_scale_that_is_none_is_an_error(scales: str, message: str, tmp_path: Path) -> None:
+    row = {"audio_path": "a.wav", "sample_id": "a", "duration": 1, "metrics": {"mos": 3}}
+    write(tmp_path / "m.jsonl", row | {"scales": json.loads(scales)})
+    with pytest.raises(DataError, match=message):
+        read_manifest(tmp_path / "m.jsonl")

@@ -11,7 +11,7 @@ from sqa_data.prepare.opinions import utterances
 
 def made(*rows: Rating | Sample) -> list[Utterance]:
     corpus = replace(get_corpus("pstn"), parse=lambda root: iter(rows))
-    return [utterance for utterance, _ in utterances(corpus, Path("/raw"), corpus.parse)]
+    return [utterance for utterance, _ in utterances(corpus, Path("/raw"), corpus.parse(Path("/raw")))]
 
 
 def test_one_clip_of_two_systems_is_an_error() -> None:

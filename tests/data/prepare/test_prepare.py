@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_data import DataError, get_corpus, list_corpora, read_manifest
+from sqa_data.pairs import Pair, iter_pairs, to_line
 from sqa_data.prepare import prepare
 from sqa_data.prepare.run import require_counts as held_to_counts  # as it is outside the tests
+from sqa_data.prepare.unpack import unpack_corpus
 from sqa_data.prepare.writer import SplitCount
+from sqa_data.verify import validate
 from tiny_corpora import BUILDERS, Expected, build, tone, zipped
 
 BY_HAND = ("bc19", "bvcc")  # their audio is not in the archive
@@ -486,3 +490,45 @@ def test_labels_as_the_baseline_reads_them_are_the_mean_over_the_scales(tmp_path
     build("pstn", tmp_path / "raw" / "pstn")
     notes = prepare("pstn", tmp_path / "raw", tmp_path / "out", labels="baseline").notes
     assert "pstn: the 2026 baseline reads the same labels" in notes
+
+
+def compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *pairs: Pair) -> Path:
+    """A corpus of four clips, b of which is missing, that says these things of pairs."""
+    from sqa_data.prepare import run
+
+    build("pstn", tmp_path / "raw" / "pstn")
+    clips = [*get_corpus("pstn").parse(unpack_corpus(get_corpus("pstn"), tmp_path / "raw"))]
+    asked = replace(
+        get_corpus("pstn"),
+        parse=lambda root: iter([*pairs[:1], *clips, *pairs[1:]]),
+        scales={"mos": (0, 100)},
+        language="en",
+    )
+    monkeypatch.setattr(run, "get_corpus", lambda name: asked)
+    return tmp_path / "raw"
+
+
+def test_pairs_lie_beside_the_manifest_of_their_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("pstn", tmp_path / "probe" / "pstn")
+    prepare("pstn", tmp_path / "probe", tmp_path / "probe-out")
+    a, b, *_ = [u.sample_id for u in read_manifest(tmp_path / "probe-out/pstn/train/data.jsonl")]
+    good, lost = Pair(a, b, cmos=1.5, votes=4, split="train"), Pair(a, "gone", preference="a", split="train")
+    raw = compared(monkeypatch, tmp_path, good)
+    done = prepare("pstn", raw, tmp_path / "out")
+    manifest = done.manifests["train"]
+    assert done.counts["train"].pairs == 1
+    assert list(iter_pairs(manifest.with_name("pairs.jsonl"))) == [
+        (1, replace(good, corpus="pstn", split=None))
+    ]
+    assert all((u.language, u.scales) == ("en", {"mos": (0, 100)}) for u in read_manifest(manifest))
+    assert "pair" not in validate(manifest).counts
+
+    compared(monkeypatch, tmp_path, good, lost)
+    with pytest.raises(DataError, match=f"pair of {a} and gone: no usable clip gone"):
+        prepare("pstn", raw, tmp_path / "out2")
+    assert prepare("pstn", raw, tmp_path / "out2", partial=True).counts["train"].pairs == 1
+
+    manifest.with_name("pairs.jsonl").write_bytes(to_line(replace(lost, corpus="pstn")))
+    assert validate(manifest).counts["pair"] == 1

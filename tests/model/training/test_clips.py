@@ -60,6 +60,22 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
     assert read(path, out_of_range="clip").labels[:, 0].tolist() == [5, 4, 1]
 
 
+def test_scales_are_not_pooled_unasked(tmp_path: Path) -> None:
+    mushra = {
+        "metrics": {"mos": 60, "other": 7},
+        "corpus": "odaq",
+        "scales": {"mos": [0, 100], "other": [0, 10]},
+    }
+    path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 3}}, mushra)
+    with pytest.raises(
+        ModelError, match=r"mos of odaq is on a scale of 0 to 100, the head's is 1 to 5.*--rescale mos"
+    ):
+        read(path)
+    assert len(read(path, heads=("other",))) == 2  # a head without a scale of its own
+    usual = manifest(tmp_path / "u.jsonl", {"metrics": {"mos": 3}, "scales": {"mos": [1, 5]}})
+    assert len(read(usual)) == 1
+
+
 def test_a_label_beyond_float32_is_out_of_range_and_not_infinite(tmp_path: Path) -> None:
     path = manifest(tmp_path / "m.jsonl", {"metrics": {"sdr": 1e300}}, {"metrics": {"sdr": -7}})
     with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)sdr is 1e\+300, expected -3\.4"):

@@ -1,13 +1,15 @@
 """Choose from manifests, put them together, draw from them: manifests in, one manifest out."""
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
+from sqa_data.labels import range_of
 from sqa_data.manifest import Utterance, numbered
 
 
@@ -18,6 +20,7 @@ class Condition:
     corpora: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()  # all of them must be there
     min_duration_s: float | None = None
     max_duration_s: float | None = None
@@ -34,6 +37,7 @@ class Condition:
             (not self.corpora or utterance.corpus in self.corpora)
             and (not self.splits or utterance.split in self.splits)
             and (not self.systems or utterance.system_id in self.systems)
+            and (not self.languages or utterance.language in self.languages)
             and all(label in utterance.metrics for label in self.labels)
             and (self.min_duration_s is None or utterance.duration >= self.min_duration_s)
             and (self.max_duration_s is None or utterance.duration <= self.max_duration_s)
@@ -58,6 +62,26 @@ def merged(manifests: Iterable[str | Path]) -> Iterator[Utterance]:
                 )
             seen[key] = f"{path}:{number}"
             yield utterance
+
+
+def rescaled(utterances: Iterable[Utterance], labels: Iterable[str]) -> Iterator[Utterance]:
+    """`labels` that were given on another scale than usual, mapped linearly to the usual one, with their spread.
+
+    >>> (clip,) = rescaled([Utterance("a", "a", 1, {"mos": 50}, mos_std=10, scales={"mos": (0, 100)})], ["mos"])
+    >>> clip.metrics, clip.mos_std, clip.scales
+    ({'mos': 3.0}, 0.4, {})
+    """
+    wanted = set(labels)
+    for utterance in utterances:
+        metrics, spread, scales = dict(utterance.metrics), utterance.mos_std, dict(utterance.scales)
+        for label in wanted & scales.keys():
+            (low, high), (new_low, new_high) = scales.pop(label), range_of(label)
+            if not math.isfinite(new_high - new_low):
+                raise DataError(f"{label} has no usual scale to map {low:g}..{high:g} to")
+            factor = (new_high - new_low) / (high - low)
+            metrics[label] = new_low + (metrics[label] - low) * factor
+            spread = spread * factor if label == "mos" and spread is not None else spread
+        yield replace(utterance, metrics=metrics, mos_std=spread, scales=scales)
 
 
 def sampled(

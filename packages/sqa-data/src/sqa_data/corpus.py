@@ -5,12 +5,13 @@ Each module of `sqa_data.corpora` holds one `CORPUS` and its `parse`; dropping a
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from sqa_data.errors import DataError
+from sqa_data.pairs import Pair
 from sqa_data.tables import Tables
 
 
@@ -25,6 +26,7 @@ class Rating:
     listener_id: str | None
     value: float
     label: str = "mos"  # what was asked, see sqa_data.labels
+    language: str | None = None  # where a corpus has several
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Sample:
     votes: int | None = None
     mos_std: float | None = None
     ratings: tuple[float, ...] = ()  # where published without their listeners
+    language: str | None = None  # where a corpus has several
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Archive:
     name: str
     sources: tuple[
         str, ...
-    ]  # the original first, mirrors after it; of one that ends in "/" the name is left out
+    ]  # the original first, mirrors after it; of one that ends in "/" the name is left out; none: by hand
     size: int | None = None  # bytes
     checksum: str | None = None  # "md5:..." or "sha256:..."
     nested: tuple[str, ...] = ()  # archives inside it, to be unpacked where they lie
@@ -110,11 +113,16 @@ class Corpus:
     archives: tuple[Archive, ...]
     links: tuple[str, ...]
     citation: str
-    parse: Callable[[Path], Iterator[Rating | Sample]]  # the corpus folder -> what its label files say
+    parse: Callable[[Path], Iterator[Rating | Sample | Pair]]  # the corpus folder -> what its label files say
     # below the corpus folder, whose presence tells that folder; empty: the files of `each_row`
     label_files: tuple[str, ...] = ()
     # the same as the 2026 baseline reads it, where that differs
-    parse_as_baseline: Callable[[Path], Iterator[Rating | Sample]] | None = None
+    parse_as_baseline: Callable[[Path], Iterator[Rating | Sample | Pair]] | None = None
+    method: str = "ACR"  # how listeners were asked: ACR, CCR, P.835, MUSHRA, preference ...
+    scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of labels that are not 1 to 5
+    language: str | None = None  # ISO 639-1, of all clips; None: several, or none known
+    audio_of: str | None = None  # the corpus whose audio these labels lie over; paths are below its folder
+    contains: tuple[str, ...] = ()  # corpora some of whose clips are in this one
     layout: str = "the 2026 baseline's script, which reads it"  # where the layout of the label files was seen
     assumed: bool = False  # whether that leaves doubts, so that `prepare` stops at the first surprise
     role: str = "training"  # or "development": what the URGENT 2026 task uses it for

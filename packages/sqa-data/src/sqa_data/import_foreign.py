@@ -1,7 +1,6 @@
 """Take over what other tools wrote: the baseline's manifests and labels, SHEET's CSV files, Kaldi's folders."""
 
 import io
-import math
 import zipfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from sqa_data.audio import look
 from sqa_data.errors import DataError
-from sqa_data.labels import RANGES
+from sqa_data.labels import RANGES, range_of
 from sqa_data.lines import open_lines, split_line, text_lines
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
@@ -95,7 +94,7 @@ def _add(manifest: Path, is_prefixed: bool, files: Iterable[tuple[str, str, Line
     unknown: set[str] = set()
     for label, name, lines in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        bounds = RANGES.get(label, (-math.inf, math.inf))
+        bounds = range_of(label)
         for line, text in lines:
             sample_id, value = split_line(text, f"{name}:{line}")
             if sample_id not in rows:

@@ -6,6 +6,7 @@ the Uni-VERSA-Ext baseline for the choice and the names of the 22.
 """
 
 import math
+from collections.abc import Mapping
 
 MOS = (1.0, 5.0)
 _UNCERTAINTY = "_std"
@@ -71,11 +72,20 @@ def label_of(uncertainty: str) -> str:
     return uncertainty.removesuffix(_UNCERTAINTY)
 
 
-def in_range(label: str, value: float) -> bool:
-    """Whether `value` is finite and within the range of `label` (a label unknown here has no bounds).
+def range_of(label: str, scales: Mapping[str, tuple[float, float]] | None = None) -> tuple[float, float]:
+    """The bounds of `label`: those of `scales` (of a manifest's line), or its usual ones, or none.
+
+    >>> range_of("mos"), range_of("mos", {"mos": (0, 100)}), range_of("my_metric")
+    ((1.0, 5.0), (0, 100), (-inf, inf))
+    """
+    return (scales or {}).get(label) or RANGES.get(label, (-math.inf, math.inf))
+
+
+def in_range(label: str, value: float, scales: Mapping[str, tuple[float, float]] | None = None) -> bool:
+    """Whether `value` is finite and within the bounds of `label`, see `range_of`.
 
     >>> in_range("mos", 4.2), in_range("mos", 5.1), in_range("my_metric", 99.0), in_range("sdr", math.nan)
     (True, False, True, False)
     """
-    low, high = RANGES.get(label, (-math.inf, math.inf))
+    low, high = range_of(label, scales)
     return math.isfinite(value) and low <= value <= high

@@ -1,10 +1,11 @@
 """The manifest: one utterance a line of JSON, the contract between corpora, training and scoring.
 
     {"audio_path": "/data/a.wav", "corpus": "nisqa", "split": "train", "system_id": "NISQA_TRAIN_SIM-1",
-     "sample_id": "a", "duration": 8.25, "sample_rate": 48000, "metrics": {"mos": 3.4}, "votes": 5}
+     "sample_id": "a", "duration": 8.25, "sample_rate": 48000, "metrics": {"mos": 3.4}, "votes": 5, "language": "en"}
 
 It is the format of the URGENT 2026 baseline (`audio_path, system_id, sample_id, duration, metrics`) with more
-keys, so that its files are read here and ours are read there. A label that is null or NaN means "not
+keys, so that its files are read here and ours are read there. `scales` gives the bounds of a label whose listeners had
+other ones than usual, as {"mos": [0, 100]}. A label that is null or NaN means "not
 labelled" and is left out of `metrics`; unknown keys are kept in `extra` and written back. Of the format's successor,
 UrgentMOS, a `uid` is read as the sample_id. A row of two `audio_paths` is a pair: it is read as its two clips, each
 once a file and without labels, since what listeners said is about the pair.
@@ -51,6 +52,10 @@ class Utterance:
     sample_rate: int | None = None  # Hz
     votes: int | None = None  # ratings behind metrics["mos"]
     mos_std: float | None = None  # standard deviation of these ratings (n - 1 in the denominator)
+    language: str | None = None  # ISO 639-1, as "en"
+    scales: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # label -> bounds, if not its usual ones
     extra: Mapping[str, Any] = field(default_factory=dict)  # further keys of the line, kept as they are
 
 
@@ -142,6 +147,8 @@ def to_line(utterance: Utterance, base: str | None = None) -> bytes:
         "metrics": dict(utterance.metrics),
         "votes": utterance.votes,
         "mos_std": utterance.mos_std,
+        "language": utterance.language,
+        "scales": {label: list(bounds) for label, bounds in utterance.scales.items()} or None,
     }
     # a null system_id is written: the baseline's tools look the key up
     row = {key: value for key, value in row.items() if value is not None or key == "system_id"}
@@ -155,7 +162,7 @@ def to_line(utterance: Utterance, base: str | None = None) -> bytes:
 
 
 _KNOWN = frozenset(f.name for f in fields(Utterance)) - {"extra"}
-_NO_EXTRA: Mapping[str, Any] = {}
+_NONE: Mapping[str, Any] = {}
 
 
 def _utterance(row: JsonObject, base: str) -> Utterance:
@@ -194,8 +201,26 @@ def _utterance(row: JsonObject, base: str) -> Utterance:
         None if sample_rate is None else int(_number("sample_rate", sample_rate, 1)),
         None if votes is None else int(_number("votes", votes, 0)),
         None if mos_std is None or mos_std != mos_std else _number("mos_std", mos_std, 0),
-        _NO_EXTRA if row.keys() <= _KNOWN else {k: v for k, v in row.items() if k not in _KNOWN},
+        id_text("language", get("language")),
+        _scales(row["scales"]) if "scales" in row else _NONE,
+        _NONE if row.keys() <= _KNOWN else {k: v for k, v in row.items() if k not in _KNOWN},
     )
+
+
+def _scales(value: Any) -> Mapping[str, tuple[float, float]]:
+    """The bounds of each label whose listeners had another scale than usual."""
+    if value is None:
+        return _NONE
+    given = value.items() if isinstance(value, dict) else [("", value)]
+    scales: dict[str, tuple[float, float]] = {}
+    for label, bounds in given:
+        if not (isinstance(bounds, list) and len(bounds) == 2 and label):
+            raise Wrong(f'scales is {value!r}; expected an object such as {{"mos": [1, 5]}}')
+        low, high = (_number(f"scales.{label}", bound, -sys.float_info.max) for bound in bounds)
+        if low >= high:
+            raise Wrong(f"scales.{label} is {bounds}; expected the lower bound first")
+        scales[label] = low, high
+    return scales
 
 
 def _clips_of_pairs(path: str | Path, base: str) -> dict[str, str]:

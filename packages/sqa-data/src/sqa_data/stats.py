@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from sqa_data.labels import MOS, range_of
 from sqa_data.manifest import iter_manifest
 
-MOS_EDGES = np.arange(1, 5.01, 0.25)
+BINS = 16  # of the histogram of opinions: quarters of 1 to 5
 DURATION_EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60, np.inf])  # seconds
 
 
@@ -26,6 +27,7 @@ class Stats:
     seconds: float = 0.0
     sample_rates: Counter[int | None] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)  # label -> samples that have it
+    scale: tuple[float, float] = MOS
     mos: "array[float]" = field(default_factory=lambda: array("d"))
     votes: Counter[int] = field(default_factory=Counter)
     durations: "array[float]" = field(default_factory=lambda: array("d"))
@@ -35,6 +37,7 @@ class Stats:
         mos = np.frombuffer(self.mos) if self.mos else np.empty(0)
         durations = np.frombuffer(self.durations) if self.durations else np.empty(0)
         votes = np.repeat(*np.array(sorted(self.votes.items())).T) if self.votes else np.empty(0)
+        edges = np.linspace(*self.scale, BINS + 1)
         rates = sorted(self.sample_rates.items(), key=lambda item: item[0] or 0)
         return {
             "corpus": self.corpus,
@@ -44,7 +47,7 @@ class Stats:
             "hours": self.seconds / 3600,
             "sample_rates": {str(rate): n for rate, n in rates},
             "labels": dict(sorted(self.labels.items())),
-            "mos": _moments(mos) | {"edges": MOS_EDGES.tolist(), "counts": _histogram(mos, MOS_EDGES)},
+            "mos": _moments(mos) | {"edges": edges.tolist(), "counts": _histogram(mos, edges)},
             "votes": _moments(votes),
             "duration_s": _moments(durations)
             | {"edges": DURATION_EDGES[:-1].tolist(), "counts": _histogram(durations, DURATION_EDGES)},
@@ -67,6 +70,7 @@ def statistics(manifests: Iterable[str | Path]) -> list[Stats]:
                 stats.systems.add(utterance.system_id)
             if "mos" in utterance.metrics:
                 stats.mos.append(utterance.metrics["mos"])
+                stats.scale = range_of("mos", utterance.scales)
             if utterance.votes is not None:
                 stats.votes[utterance.votes] += 1
     return list(found.values())

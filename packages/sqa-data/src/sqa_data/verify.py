@@ -13,9 +13,11 @@ from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import list_corpora
+from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
-from sqa_data.labels import RANGES, in_range
+from sqa_data.labels import in_range, range_of
 from sqa_data.manifest import Utterance, numbered
+from sqa_data.pairs import iter_pairs
 from sqa_data.prepare.writer import SplitCount, count_notes
 from sqa_data.sources.archives import Progress
 
@@ -36,6 +38,7 @@ ERRORS = {
     "duration": "the audio is longer or shorter",
     "rate": "the audio has another sampling rate",
     "shared": "the same audio in training and in evaluation",
+    "pair": "a pair that is none, or of a clip that the manifest lacks",
 }
 WARNINGS = {
     "twins": "the same audio twice",
@@ -109,6 +112,7 @@ def validate(
                     _count(utterance, path, counts)
                 if progress:
                     progress(path.name, result.samples, None)
+            _check_pairs(path, ids, result)
     known = {corpus.name: corpus for corpus in list_corpora()}
     for (name, split), (count, path) in counts.items():
         for note in count_notes(known[name], {split: count}) if name in known else ():
@@ -121,8 +125,8 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
     if first != where:
         result.add("duplicate", where, f"sample_id {utterance.sample_id!r} also at {first}")
     for label, value in utterance.metrics.items():
-        if not in_range(label, value):
-            low, high = RANGES[label]
+        if not in_range(label, value, utterance.scales):
+            low, high = range_of(label, utterance.scales)
             # listeners cannot leave their scale, so that is a mistake; a model's estimate can
             kind = "range" if label.partition("_")[0] == "mos" else "outside"
             result.add(kind, where, f"{label} is {value:g}; expected {low:g}..{high:g}")
@@ -131,8 +135,26 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
     votes, spread = utterance.votes, utterance.mos_std
     if votes is not None and votes < 1:
         result.add("votes", where, f"votes is {votes}; expected at least 1")
-    if spread is not None and not 0 <= spread <= 2 * math.sqrt(2):  # two listeners, 1 and 5
-        result.add("votes", where, f"mos_std is {spread:g}; ratings in 1..5 cannot spread so far")
+    low, high = range_of("mos", utterance.scales)
+    # two listeners, one at each end, spread most
+    if spread is not None and not 0 <= spread <= (high - low) / math.sqrt(2) + 1e-9:
+        result.add(
+            "votes", where, f"mos_std is {spread:g}; ratings in {low:g}..{high:g} cannot spread so far"
+        )
+
+
+def _check_pairs(manifest: Path, ids: dict[int, str], result: Verification) -> None:
+    """The pairs beside a manifest, if there are any."""
+    path = manifest.with_name("pairs.jsonl")
+    if not path.is_file():
+        return
+    try:
+        for number, pair in iter_pairs(path):
+            lost = [side for side in (pair.a, pair.b) if short_hash(pair.corpus, side) not in ids]
+            if lost:
+                result.add("pair", f"{path}:{number}", f"no clip {' and no '.join(lost)} in {manifest.name}")
+    except DataError as error:
+        result.add("pair", str(path), str(error))
 
 
 Looked = AudioInfo | tuple[AudioInfo, str] | str

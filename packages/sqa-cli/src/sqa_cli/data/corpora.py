@@ -292,6 +292,7 @@ def _made(done: "Prepared") -> list[dict[str, object]]:
             "systems": len(done.counts[split].systems) or None,
             "hours": done.counts[split].hours,
             "ratings": done.counts[split].ratings,
+            "pairs": done.counts[split].pairs,
             "problems": done.problems,
             "notes": done.notes,
         }
@@ -304,7 +305,8 @@ def _told(done: "Prepared") -> list[str]:
     lines = []
     for split, path in done.manifests.items():
         count = done.counts[split]
-        systems = f", {len(count.systems):,} systems" if count.systems else ""
-        lines.append(f"{path}: {count.samples:,} samples{systems}, {count.hours:.2f} h")
+        more = f", {len(count.systems):,} systems" if count.systems else ""
+        more += f", {count.pairs:,} pairs" if count.pairs else ""
+        lines.append(f"{path}: {count.samples:,} samples{more}, {count.hours:.2f} h")
     lines += [f"  left out or odd: {n:,} {kind}" for kind, n in done.problems.items()]
     return lines + [f"  note: {text}" for text in done.notes]

@@ -114,6 +114,7 @@ def _cells(part: dict[str, Any]) -> list[str]:
 @click.option("--corpus", "corpora", multiple=True, help="Only these corpora.")
 @click.option("--split", "splits", multiple=True, help="Only these splits.")
 @click.option("--system", "systems", multiple=True, help="Only these systems.")
+@click.option("--language", "languages", multiple=True, metavar="CODE", help="Only these languages, as en.")
 @click.option("--label", "labels", multiple=True, help="Only with this label (repeat: all of them).")
 @click.option("--where", multiple=True, metavar="LABEL=LOW..HIGH", help="Only with the label in this range.")
 @click.option("--min-duration", "min_duration_s", type=float, help="Seconds.")
@@ -145,13 +146,26 @@ def filter_(
 @click.command()
 @o.manifests
 @o.out_manifest
+@click.option(
+    "--rescale", multiple=True, metavar="LABEL", help="Map LABEL linearly to its usual scale (mos: 1 to 5)."
+)
 @o.relative
 @o.json
-def merge(manifests: tuple[Path, ...], out: Path, relative: bool, as_json: bool) -> None:
-    """Put manifests together; a sample_id that comes twice in one corpus is an error."""
-    from sqa_data.choose import merged
+def merge(
+    manifests: tuple[Path, ...], out: Path, rescale: tuple[str, ...], relative: bool, as_json: bool
+) -> None:
+    """Put manifests together; a sample_id that comes twice in one corpus is an error.
 
-    _write(out, merged(manifests), relative, as_json)
+    Labels that listeners gave on another scale than usual, as 0 to 100, keep it (key "scales"), and
+    training refuses to pool them, unless --rescale maps them.
+
+    \b
+    Example:
+      sqa-cli data merge data/odaq/test/data.jsonl data/tcd-voip/train/data.jsonl --rescale mos --out both.jsonl
+    """
+    from sqa_data.choose import merged, rescaled
+
+    _write(out, rescaled(merged(manifests), rescale), relative, as_json)
 
 
 @click.command()

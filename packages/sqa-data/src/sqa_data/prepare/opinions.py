@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqa_data.corpus import Corpus, Rating, Sample
@@ -14,11 +14,11 @@ ROUNDING = 0.051  # publishers round a MOS to one decimal
 
 
 def utterances(
-    corpus: Corpus, root: Path, parse: Callable[[Path], Iterator[Rating | Sample]]
+    corpus: Corpus, audio: Path, opinions: Iterable[Rating | Sample]
 ) -> Iterator[tuple[Utterance, list[Rating]]]:
-    """Each clip of the corpus once, by split and sample_id; length and rate are still unknown."""
-    base = f"{os.path.abspath(root)}/"  # noqa: PTH100  joined as text a million times
-    for (split, _), rows in grouped(parse(root), key=lambda row: (row.split, row.sample_id)):
+    """Each clip once, by split and sample_id, its audio below a folder; length and rate are still unknown."""
+    base = f"{os.path.abspath(audio)}/"  # noqa: PTH100  joined as text a million times
+    for (split, _), rows in grouped(opinions, key=lambda row: (row.split, row.sample_id)):
         first = rows[0]
         for row in rows:
             if (row.audio, row.system_id) != (first.audio, first.system_id):
@@ -44,6 +44,8 @@ def utterances(
                 split=split,
                 votes=votes,
                 mos_std=std,
+                language=first.language or corpus.language,
+                scales={label: bounds for label, bounds in corpus.scales.items() if label in metrics},
             ),
             ratings,
         )

@@ -39,7 +39,7 @@ def write_next(target: Path, record: Record) -> None:
 def finish(target: Path, before: list[Record], record: Record) -> None:
     """Remove manifests of splits that are no longer made of this source, and make `record` the last one."""
     for split in {split for old in before for split in old["splits"]} - record["splits"].keys():
-        for name in ("data.jsonl", "ratings.jsonl"):
+        for name in ("data.jsonl", "ratings.jsonl", "pairs.jsonl"):
             (target / split / name).unlink(missing_ok=True)
     (target / NEXT).replace(target / RECORD)
 

@@ -3,6 +3,7 @@
 RAW/NAME/                     archives as published, or what they unpack to
 OUT/NAME/SPLIT/data.jsonl     the manifest, sorted by sample_id
 OUT/NAME/SPLIT/ratings.jsonl  one rating a line, where ratings are published
+OUT/NAME/SPLIT/pairs.jsonl    one pair a line, where listeners compared clips
 OUT/NAME/prepared.json        counts and hashes of source and result
 OUT/NAME/problems.jsonl       what did not fit together
 """
@@ -82,6 +83,7 @@ def prepare(
     parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
+    audio = unpack_corpus(get_corpus(corpus.audio_of), raw, jobs=jobs) if corpus.audio_of else root
     source = {str(path.relative_to(root)): fingerprint(path) for path in label_files(corpus, root)}
 
     with lock(target / ".prepare"):
@@ -90,17 +92,16 @@ def prepare(
             require_unedited(target, before)
         with ExitStack() as files:
             writer = Writer(corpus, target, files, relative)
-            _write_manifests(corpus, utterances(corpus, root, parse or corpus.parse), writer, jobs, progress)
+            opinions = writer.without_pairs((parse or corpus.parse)(root))
+            _write_manifests(corpus, utterances(corpus, audio, opinions), writer, jobs, progress)
             writer.finish(partial)
             if not accept_layout and not partial:
                 require_counts(corpus, writer.counts)
             record = writer.record(partial, source)
             write_next(target, record)
         finish(target, before, record)
-    notes = source_notes(corpus, before, source)
-    if labels == "baseline":
-        how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
-        notes.append(f"{corpus.name}: {how}")
+    how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
+    notes = [*source_notes(corpus, before, source), *([f"{corpus.name}: {how}"] * (labels == "baseline"))]
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},

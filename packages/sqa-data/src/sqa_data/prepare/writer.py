@@ -3,9 +3,9 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,9 +13,11 @@ import orjson
 
 from sqa_data.atomic import atomic_write
 from sqa_data.audio import AudioInfo
-from sqa_data.corpus import Corpus, Rating
+from sqa_data.corpus import Corpus, Rating, Sample
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, to_line
+from sqa_data.pairs import Pair
+from sqa_data.pairs import to_line as pair_line
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class SplitCount:
 
     samples: int = 0
     ratings: int = 0
+    pairs: int = 0
     hours: float = 0.0
     systems: set[str] = field(default_factory=set)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)  # of the manifest's lines
@@ -70,10 +73,20 @@ class Writer:
         self.counts: defaultdict[str, SplitCount] = defaultdict(SplitCount)
         self.problems: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
+        self._pairs: list[Pair] = []
+        self._written: set[tuple[str, str]] = set()  # split and sample_id, where there are pairs of them
         self._open: dict[tuple[str, str], BinaryIO] = {}  # by split and name
         self._listed: BinaryIO | None = None
         self._listing = ExitStack()  # ends before the other files do, and also where they are given up
         files.push(self._listing)
+
+    def without_pairs(self, opinions: Iterable[Rating | Sample | Pair]) -> Iterator[Rating | Sample]:
+        """What is said of single clips; pairs are kept until it is known which clips are there."""
+        for opinion in opinions:
+            if isinstance(opinion, Pair):
+                self._pairs.append(opinion)
+            else:
+                yield opinion
 
     def add(self, utterance: Utterance, ratings: Sequence[Rating], audio: AudioInfo | Fault) -> None:
         """Write one clip and its ratings, or say what is wrong with it."""
@@ -90,6 +103,8 @@ class Writer:
         split = utterance.split or ""
         line = to_line(_with_audio(utterance, audio), self.base and f"{self.base}/{split}")
         self._file(split, "data.jsonl").write(line)
+        if self._pairs:
+            self._written.add((split, utterance.sample_id))
         self.counts[split].add(line, audio, utterance.system_id, len(ratings))
         for rating in ratings:
             row = {
@@ -109,8 +124,20 @@ class Writer:
             self._open[split, name] = self.files.enter_context(atomic_write(path))
         return self._open[split, name]
 
+    def _write_pairs(self) -> None:
+        for pair in self._pairs:
+            split = pair.split or ""
+            lost = [side for side in (pair.a, pair.b) if (split, side) not in self._written]
+            if lost:
+                fault = Fault("pair", f"pair of {pair.a} and {pair.b}: no usable clip {', '.join(lost)}")
+                self._problem(fault, Utterance("", lost[0], 0, {}, split=split))
+                continue
+            self._file(split, "pairs.jsonl").write(pair_line(replace(pair, corpus=self.corpus.name)))
+            self.counts[split].pairs += 1
+
     def finish(self, partial: bool) -> None:
         """DataError for problems that `partial` does not allow, or a split that is not there at all."""
+        self._write_pairs()
         lost = [s for s, f in self.corpus.splits.items() if s not in self.counts and not f.optional]
         if not self.counts or (lost and not partial):
             self._examples.setdefault("split", []).append(f"no usable clip of split {', '.join(lost)}")
@@ -142,6 +169,7 @@ class Writer:
                     "hours": round(count.hours, 4),
                     "sha256": count.digest.hexdigest(),
                 }
+                | ({"pairs": count.pairs} if count.pairs else {})
                 for split, count in sorted(self.counts.items())
             },
         }
@@ -151,7 +179,7 @@ class Writer:
         examples = self._examples.setdefault(fault.kind, [])
         if len(examples) < 3:
             path, text = utterance.audio_path, fault.text
-            examples.append(text if path in text else f"{path}: {text}")
+            examples.append(text if not path or path in text else f"{path}: {text}")
         if self._listed is None:
             self._listed = self._listing.enter_context(atomic_write(self.target / "problems.jsonl"))
         row = {"problem": fault.kind, "split": utterance.split, "sample_id": utterance.sample_id}
@@ -172,4 +200,6 @@ def _with_audio(utterance: Utterance, info: AudioInfo) -> Utterance:
         info.sample_rate,
         utterance.votes,
         utterance.mos_std,
+        utterance.language,
+        utterance.scales,
     )

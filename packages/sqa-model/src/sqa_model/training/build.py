@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from functools import partial
 
 import torch
-from sqa_data.labels import RANGES, is_uncertainty
+from sqa_data.labels import is_uncertainty, range_of
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -51,7 +51,7 @@ def _model_config(net: NetConfig) -> ModelConfig:
 
 
 def _head(name: str) -> Head:
-    low, high = (0.0, math.inf) if is_uncertainty(name) else RANGES.get(name, (-math.inf, math.inf))
+    low, high = (0.0, math.inf) if is_uncertainty(name) else range_of(name)
     return Head(name, low if math.isfinite(low) else None, high if math.isfinite(high) else None)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqa_data.labels import RANGES, is_uncertainty
+from sqa_data.labels import is_uncertainty, range_of
 from sqa_data.manifest import Utterance, iter_manifest
 
 from sqa_model.errors import ModelError
@@ -46,8 +46,9 @@ def read_clips(
     """The clips of every manifest that the paths or globs name, each manifest once, in sorted order.
 
     `name` is the config field ("data.train") that errors name; `needed` are the heads that some line must label
-    (default: all). Raises `ModelError` for a pattern without a file, a needed head that no line labels, and (unless
-    `data.out_of_range` says otherwise) labels out of range; `DataError` for an empty manifest and a line that is wrong.
+    (default: all). Raises `ModelError` for a pattern without a file, a needed head that no line labels, labels of
+    another scale than their head's and (unless `data.out_of_range` says otherwise) labels out of range; `DataError`
+    for an empty manifest and a line that is wrong.
     """
     rows: list[Utterance] = []
     corpora: list[str] = []
@@ -55,6 +56,7 @@ def read_clips(
         found = list(iter_manifest(path))
         rows += found
         corpora += [row.corpus or _corpus_of(path) for row in found]
+    _require_scales(rows, corpora, heads, name)
     names = tuple(sorted(set(corpora)))
     number = {corpus: i for i, corpus in enumerate(names)}
     with np.errstate(over="ignore"):  # what is beyond float32 is out of range
@@ -121,11 +123,26 @@ def _check_present(
             )
 
 
+def _require_scales(
+    rows: Sequence[Utterance], corpora: Sequence[str], heads: Sequence[str], name: str
+) -> None:
+    """`ModelError` for a label that listeners gave on another scale than its head has: scales are never pooled."""
+    for row, corpus in zip(rows, corpora, strict=True):
+        for head in row.scales.keys() & set(heads) if row.scales else ():
+            found, expected = range_of(head, row.scales), range_of(head)
+            if found != expected and expected[1] < math.inf:
+                raise ModelError(
+                    f"{name}: {head} of {corpus} is on a scale of {found[0]:g} to {found[1]:g}, the head's is "
+                    f"{expected[0]:g} to {expected[1]:g}; scales are pooled only if you ask: `sqa-cli data merge "
+                    f"--rescale {head}` maps them linearly"
+                )
+
+
 def _in_range(
     labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], out_of_range: str, name: str
 ) -> np.ndarray:
     # no bound of a label is beyond float32, in which it would be infinite
-    bounds = np.array([RANGES.get(head, (-math.inf, math.inf)) for head in heads])
+    bounds = np.array([range_of(head) for head in heads])
     low, high = bounds.clip(-LARGEST, LARGEST).astype(np.float32).T
     outside = (labels < low) | (labels > high)  # NaN compares false
     if not outside.any():

@@ -57,7 +57,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One file as published. A source is an https URL, or `hf://OWNER/REPO/PATH` in a dataset repository."""
+    """One file as published: an archive, or a table that lies beside it.
+
+    A source is an https URL, or `hf://OWNER/REPO/PATH` in a dataset repository (`hf://models/OWNER/REPO/PATH`: of a
+    model). Without any the user fetches it, as `Corpus.manual` says.
+    """
 
     name: str
     sources: tuple[
@@ -74,10 +78,16 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class HubDataset:
-    """A dataset repository whose files of a split carry audio and labels together (parquet)."""
+    """A dataset repository: parquet files that carry audio and labels together, or plain files."""
 
     repo: str
-    splits: dict[str, tuple[str, ...]]  # our split -> the repository's splits, in order
+    splits: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # ours -> its own with parquet, in order
+    # of parquet: where the clips and their names are; those of a column "audio_a" are called ID_a
+    audio: tuple[str, ...] = ("audio",)
+    id: str = "sample_id"
+    files: tuple[str, ...] = ()  # patterns of plain files, which are all brought
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def unpack_corpus(
         raise DataError(f"{folder}: nothing here; run `sqa-cli data download {corpus.name} --raw {raw}`")
     # archives may lie where one can only read; what is unpacked there needs no lock
     with lock(folder / ".unpack") if os.access(folder, os.W_OK) else nullcontext():
-        if corpus.hub:
+        if corpus.hub and corpus.hub.splits:
             return _unpack_hub(corpus, folder, jobs, progress)
         unpacked = folder / "unpacked"
         finish_replace(unpacked)
@@ -41,7 +41,7 @@ def unpack_corpus(
                 f"{unpacked}: made from {before}, but now there is {present}; move it away to unpack afresh"
             )
         root = find_corpus_folder(corpus, folder)
-        if root is None and len(present) == len(archives) and not unpacked.exists():
+        if root is None and archives and len(present) == len(archives) and not unpacked.exists():
             needed = sum(unpacked_size(archive) or 0 for archive in archives)
             require_room(folder, needed, "are to be unpacked")
             unpack(archives, unpacked, nested, progress=progress)
@@ -49,7 +49,7 @@ def unpack_corpus(
         if root is None:
             raise DataError(
                 f"{folder}: the label files of {corpus.name} are not here; expected "
-                f"{', '.join(a.name for a in corpus.archives)} or, unpacked, "
+                f"{', '.join(a.name for a in corpus.archives) or 'its files'} or, unpacked, "
                 f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
             )
         if not unpacked.exists():
@@ -65,7 +65,9 @@ def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
 
     The first folder, at most three levels down, in which every label file of the corpus exists.
     """
-    if corpus.hub:  # parquet files lie in the folder itself or one below, as in the repository
+    if (
+        corpus.hub and corpus.hub.splits
+    ):  # parquet files lie in the folder itself or one below, as in the repository
         return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
     for start in (folder / "unpacked", folder):
         level = [start] if start.is_dir() else []
@@ -87,7 +89,7 @@ def _may_hold(folder: Path) -> bool:
 
 
 def label_files(corpus: Corpus, root: Path) -> list[Path]:
-    if corpus.hub:
+    if corpus.hub and corpus.hub.splits:
         return [p for names in corpus.hub.splits.values() for n in names for p in parquet.parts(root, n)]
     return sorted(path for pattern in corpus.label_files for path in root.glob(pattern))
 
@@ -132,7 +134,10 @@ def _unpack_hub(corpus: Corpus, folder: Path, jobs: int, progress: Progress | No
     needed = sum(path.stat().st_size for path, part in files if not parquet.is_unpacked(path, folder, part))
     require_room(folder, needed, "of audio are to be unpacked")
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        tasks = [pool.submit(parquet.unpack_audio, path, folder, part) for path, part in files]
+        hub = corpus.hub
+        tasks = [
+            pool.submit(parquet.unpack_audio, path, folder, part, hub.audio, hub.id) for path, part in files
+        ]
         try:
             for done, task in enumerate(tasks, start=1):
                 task.result()

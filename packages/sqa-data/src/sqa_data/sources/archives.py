@@ -19,6 +19,7 @@ from sqa_data.sources.records import read_json, write_json
 MAX_RATIO = 200  # expanded to packed size: speech reaches 4, silence and text 50
 MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio allows
 MARKER = ".unpacked.json"  # in an unpacked folder: the archives it was made from, and their sizes
+TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".scp", ".xlsx")  # not packed (.xlsx: not for us)
 JUNK = ("__MACOSX", ".DS_Store", MARKER)
 
 Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes in all or None)
@@ -33,6 +34,8 @@ def unpack(
     max_bytes: int | None = None,
 ) -> None:
     """Unpack one or more .zip, .tar or .tar.gz, and those named in `nested` inside, as the new folder `folder`.
+
+    A table (.csv, .json, .txt, .xlsx ...) that is published beside them goes there too, as it is.
 
     The work goes on in `folder.partial`, renamed when whole; members that an interrupted run on the same archives
     had finished are not written again. Absolute paths, "..", links and devices are refused, as is expansion beyond
@@ -93,7 +96,7 @@ def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | Non
 
 def unpacked_size(archive: Path) -> int | None:
     """Bytes that a zip says it expands to; None for a tar, which does not say."""
-    if not zipfile.is_zipfile(archive):
+    if archive.suffix in TABLES or not zipfile.is_zipfile(archive):
         return None
     with _said_plainly(archive), zipfile.ZipFile(archive) as file:
         return sum(member.file_size for member in file.infolist())
@@ -116,7 +119,9 @@ def _cap(archive: Path) -> int:
 
 
 def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | None) -> None:
-    if zipfile.is_zipfile(archive):
+    if archive.suffix in TABLES:
+        members = _one_member(archive)
+    elif zipfile.is_zipfile(archive):
         members = _zip_members(archive)
     elif tarfile.is_tarfile(archive):
         members = _tar_members(archive)
@@ -142,6 +147,10 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
 
 
 Member = tuple[PurePosixPath, int, Callable[[], IO[bytes]]]  # path, bytes by its header, open
+
+
+def _one_member(table: Path) -> Iterator[Member]:
+    yield PurePosixPath(table.name), table.stat().st_size, partial(table.open, "rb")
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -106,19 +107,23 @@ def wanted_files(
     corpus: Corpus, prefer: str = "original", *, base_url: str | None = None, optional: bool = False
 ) -> list[Wanted]:
     """The files that `download` brings for a corpus."""
+    found = []
     if corpus.hub:
         from sqa_data.sources.hub import hub_files
 
         parts = {
             p for s, ps in corpus.hub.splits.items() if optional or not corpus.splits[s].optional for p in ps
         }
-        files = {path: file for path, file in hub_files(corpus.hub.repo).items() if _is_of(path, parts)}
+        files = {
+            path: file
+            for path, file in hub_files(corpus.hub.repo).items()
+            if _is_of(path, parts) or any(fnmatchcase(path, pattern) for pattern in corpus.hub.files)
+        }
         if not files:
             raise DataError(
-                f"datasets/{corpus.hub.repo}: no parquet files of {', '.join(sorted(parts))} there"
+                f"datasets/{corpus.hub.repo}: no files {', '.join([*sorted(parts), *corpus.hub.files])} there"
             )
-        return [Wanted(corpus, path, (file,), file.size) for path, file in files.items()]
-    found = []
+        found += [Wanted(corpus, path, (file,), file.size) for path, file in files.items()]
     for archive in corpus.archives:
         sources = sorted(archive.sources, key=lambda url: url.startswith(HUB) == (prefer == "original"))
         if base_url:
@@ -170,6 +175,11 @@ def _bring(
             continue
         remember(folder, item.name, found)
         return downloaded(found, fresh=True)
+    if not item.ways:
+        size = f", {item.size:,} bytes" if item.size else ""
+        reasons.append(
+            f"{path}: put the file here{size}; `sqa-cli data show {item.corpus.name}` says where it is"
+        )
     raise DataError("\n  then ".join(reasons))
 
 
@@ -182,8 +192,9 @@ def resolve(way: str | RemoteFile) -> RemoteFile:
     # 0.6 s of imports that only the hub needs
     from sqa_data.sources.hub import hub_file
 
-    owner, name, path = way.removeprefix(HUB).split("/", 2)
-    return hub_file(f"{owner}/{name}", path)
+    plain = way.removeprefix(HUB)
+    owner, name, path = plain.removeprefix("models/").split("/", 2)
+    return hub_file(f"{owner}/{name}", path, "model" if plain.startswith("models/") else "dataset")
 
 
 def _is_of(path: str, parts: set[str]) -> bool:

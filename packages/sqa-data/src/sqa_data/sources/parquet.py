@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -45,6 +45,15 @@ def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac")
     return f"audio/{part}/{'/'.join(names)}{suffix}"
 
 
+def clip_name(row_id: object, column: str) -> str:
+    """The name of the clip in one audio column of a row.
+
+    >>> clip_name("u7", "audio"), clip_name("u7", "audio_b"), clip_name(12, "audioA")
+    ('u7', 'u7_b', '12A')
+    """
+    return f"{row_id}{column.removeprefix('audio')}"
+
+
 _UNSAFE = re.compile(r"[/\\\0:]|^\.").search
 _SUFFIX = re.compile(r"\.\w{2,5}$").search
 
@@ -58,7 +67,7 @@ def suffix_of(path: str | None) -> str:
 def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """Those of `columns` that a parquet file has, and its rows of them; nothing else is read from the disk.
 
-    "audio.path" stands for that field of the audio column.
+    "audio.path" stands for that field of an audio column.
     """
     file = _open(path)
     present = [column for column in columns if column.partition(".")[0] in file.schema_arrow.names]
@@ -66,47 +75,55 @@ def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tu
     def rows() -> Iterator[tuple[Any, ...]]:
         for batch in file.iter_batches(batch_size=8192, columns=present):
             arrays = [
-                batch.column("audio").field("path") if c == "audio.path" else batch.column(c) for c in present
+                batch.column(c.removesuffix(".path")).field("path")
+                if c.endswith(".path")
+                else batch.column(c)
+                for c in present
             ]
             yield from zip(*(array.to_pylist() for array in arrays), strict=True)
 
     return present, rows()
 
 
-def unpack_audio(path: Path, root: Path, part: str) -> int:
+def unpack_audio(
+    path: Path, root: Path, part: str, audio: Sequence[str] = ("audio",), id_column: str = "sample_id"
+) -> int:
     """Write the audio of each row to its `audio_path` below `root`; returns the number of clips written now.
 
-    A clip that is there with the right size is left alone and a finished parquet file is not read again, so a
-    second run after an interruption does only what is left.
+    audio: the columns that hold it; the clips of a column "audio_b" have the row's id and "_b" behind it. A clip that
+    is there with the right size is left alone and a finished parquet file is not read again, so a second run after an
+    interruption does only what is left.
     """
     if is_unpacked(path, root, part):
         return 0
     file = _open(path)
     names = file.schema_arrow.names
-    for needed in ("sample_id", "audio"):
+    for needed in (id_column, *audio):
         if needed not in names:
             raise DataError(f"{path}: no column {needed!r}; found {', '.join(names)}")
-    columns = ["sample_id", "audio", *(["system_id"] if "system_id" in names else [])]
+    columns = [id_column, *audio, *(["system_id"] if "system_id" in names else [])]
     written, folders = 0, set()
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-        samples = batch.column("sample_id").to_pylist()
-        systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(samples)
-        clips, paths = batch.column("audio").field("bytes"), batch.column("audio").field("path").to_pylist()
-        for i, (sample_id, system_id) in enumerate(zip(samples, systems, strict=True)):
-            content = clips[i].as_buffer()
-            if content is None:
-                continue  # a label without audio: `prepare` reports the clip as missing
-            target = f"{root}/{audio_path(part, str(system_id or ''), str(sample_id), suffix_of(paths[i]))}"
-            folder = target.rpartition("/")[0]
-            if folder not in folders:
-                Path(folder).mkdir(parents=True, exist_ok=True)
-                folders.add(folder)
-            try:
-                written += _write_once(target, content)
-            except OSError as error:
-                raise DataError(
-                    f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
-                ) from error
+        ids = batch.column(id_column).to_pylist()
+        systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(ids)
+        for column in audio:
+            clips, paths = (batch.column(column).field(name) for name in ("bytes", "path"))
+            for i, (row_id, system_id, clip) in enumerate(zip(ids, systems, paths.to_pylist(), strict=True)):
+                content = clips[i].as_buffer()
+                if content is None:
+                    continue  # a label without audio: `prepare` reports the clip as missing
+                name = clip_name(row_id, column)
+                target = f"{root}/{audio_path(part, str(system_id or ''), name, suffix_of(clip))}"
+                folder = target.rpartition("/")[0]
+                if folder not in folders:
+                    Path(folder).mkdir(parents=True, exist_ok=True)
+                    folders.add(folder)
+                try:
+                    written += _write_once(target, content)
+                except OSError as error:
+                    raise DataError(
+                        f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
+                    ) from error
     note(_marker(path, root, part), path)
     return written
 
@@ -143,10 +160,10 @@ def _open(path: Any) -> Any:
         raise DataError(f"{path}: not a readable parquet file ({error})") from error
 
 
-def write_without_audio(source: Any, sink: Any) -> None:
+def write_without_audio(source: Any, sink: Any, audio: Sequence[str] = ("audio",)) -> None:
     """Copy a parquet file but for its audio; of a remote `source` only the other columns are then read."""
     import pyarrow.parquet as pq
 
     file = _open(source)
-    columns = [name for name in file.schema_arrow.names if name != "audio"]
+    columns = [name for name in file.schema_arrow.names if name not in audio]
     pq.write_table(file.read(columns=columns), sink)

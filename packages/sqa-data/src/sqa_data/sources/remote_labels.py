@@ -124,7 +124,7 @@ def _members(corpus: Corpus, item: Wanted, file: BinaryIO, folder: Path) -> Iter
     if item.name.endswith(".parquet"):
         target = folder / PurePosixPath(item.name).name
         with atomic_write(target) as sink:
-            write_without_audio(file, sink)
+            write_without_audio(file, sink, corpus.hub.audio if corpus.hub else ())
         yield target
         return
     try:

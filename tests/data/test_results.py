@@ -53,7 +53,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     write_results(path, [row(NAME[:-4], audio_path=NAME)])
     assert json.loads(path.read_text(encoding="utf-8"))["audio_path"] == NAME
     assert read_results(path) == [row(NAME[:-4], audio_path=NAME)]
-    assert kept_results(path, keys(NAME[:-4]), MODEL).keys() == set(keys(NAME[:-4]))
+    assert kept_results(path, keys(NAME[:-4]), MODEL)[0].keys() == set(keys(NAME[:-4]))
     assert write_scp(read_results(path), tmp_path) == [tmp_path / "mos.scp"]
     assert (tmp_path / "mos.scp").read_bytes() == b"\xe4 3.0\n"
 
@@ -88,11 +88,12 @@ def test_rows_of_others(tmp_path: Path) -> None:
 
 def test_what_stands_of_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    assert kept_results(path, keys("a"), MODEL) == {}
+    assert kept_results(path, keys("a"), MODEL) == ({}, True)
     write_results(
         path, [row("a"), row("b"), {"sample_id": "c", "error": "no", "model": MODEL}, row("a", duration=2.0)]
     )
-    kept = kept_results(path, keys("a", "b", "c", "d"), MODEL)
+    kept, is_clean = kept_results(path, keys("a", "b", "c", "d"), MODEL)
+    assert not is_clean
     assert list(kept) == keys("a", "b")
     assert kept[None, None, "a"]["duration"] == 2.0
     with pytest.raises(DataError, match=r"has 2 rows of other clips, such as 'b'; pass another --out"):

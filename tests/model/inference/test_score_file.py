@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqa_data import DataError
 from sqa_data.clip_list import ClipEntry
-from sqa_data.results import read_results, result_line, write_results
+from sqa_data.lines import open_lines
+from sqa_data.results import Row, read_results, result_line, write_results
 from sqa_model import Prediction
 from sqa_model.inference.score_file import make_row, score_to_file
 
@@ -63,6 +64,35 @@ def test_a_resume_that_is_stopped_leaves_one_row_a_clip(tmp_path: Path) -> None:
     assert [row["sample_id"] for row in read_results(path)] == ["a"]
     assert [row["sample_id"] for row in resume(path)] == ["b", "c"]
     assert [row["sample_id"] for row in read_results(path)] == ["a", "b", "c"]
+
+
+def test_a_resume_reads_once_and_writes_anew_only_what_must_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "r.jsonl", []
+    monkeypatch.setattr(
+        "sqa_data.results.open_lines", lambda path: read.append(path) or open_lines(path), raising=True
+    )
+    good = [make_row(clip, Prediction({"mos": 2.0}), "m/float32") for clip in CLIPS]
+
+    def after(*rows: Row, end: bytes = b"") -> tuple[int, bool]:
+        """How often a resume after these rows reads the file, and whether it is another file then."""
+        write_results(path, rows)
+        path.write_bytes(path.read_bytes() + end)
+        read.clear()
+        with path.open("rb"):  # else its number may come again
+            before = path.stat().st_ino
+            resume(path)
+            after = path.stat().st_ino
+        assert [row["sample_id"] for row in read_results(path)] == ["a", "b", "c"]
+        return len(read) - 1, before != after
+
+    assert after(*good) == (1, False)
+    assert after(*good[:2]) == (1, False)
+    assert after(*good[1:]) == (1, True)  # out of order in the end
+    assert after(*good, end=b'{"sample') == (2, True)
+    assert after(good[0], *good) == (2, True)
+    assert after(good[0], make_row(CLIPS[1], Prediction(error="no"), "m/float32")) == (2, True)
 
 
 def test_a_last_row_without_its_end_is_held_to_the_same_rules(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def _to_file(
 
     rows = score_to_file(clips, predictor, out, resume=resume, share=share)
     failed = _show(rows, share.of(clips), (), as_json=as_json)
-    if out.exists():
+    if out.exists() and (scp or share.count > 1):  # of all shares; alone, each error was tried again just now
         finished = read_results(out)
         failed = sum("error" in row for row in finished)
         if scp:

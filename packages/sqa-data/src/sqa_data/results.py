@@ -8,6 +8,7 @@ when it ends, there is one row a clip, in input order. Several processes may sha
 the file (`Share.path`), and the one that finds all parts complete merges them.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Required, TypedDict, cast
@@ -100,12 +101,15 @@ def require_absent(out: Path, share: Share, *, resume: bool = False) -> None:
             raise DataError(f"{path} exists; pass --resume to go on, or another --out")
 
 
-def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
-    """The rows of an earlier run of `model` that stand, by clip: those without an error.
+def kept_results(path: Path, keys: Iterable[Key], model: str) -> tuple[dict[Key, Row], bool]:
+    """The rows of an earlier run of `model` that stand, by clip, and whether the file holds them and nothing else.
+
+    What does not stand: rows with an error, all but the last of a clip, half a row at the end.
 
     Raises `DataError` where `path` has rows of clips that are not among `keys`, or of another model.
     """
-    rows = {key_of(row): row for row in (read_results(path, torn=True) if path.exists() else ())}
+    found = read_results(path, torn=True) if path.exists() else []
+    rows = {key_of(row): row for row in found}
     strangers = rows.keys() - set(keys)
     if strangers:
         name = min(key[-1] for key in strangers)
@@ -119,7 +123,17 @@ def kept_results(path: Path, keys: Iterable[Key], model: str) -> dict[Key, Row]:
         if other.rpartition("/")[0] == model.rpartition("/")[0]:  # the same weights
             remedy = f"go on with --dtype {other.rpartition('/')[2]}, or {remedy}"
         raise DataError(f"{path}: was scored by model {other}, this is {model}; {remedy}")
-    return {key: row for key, row in rows.items() if "error" not in row}
+    kept = {key: row for key, row in rows.items() if "error" not in row}
+    return kept, len(kept) == len(found) and _has_an_end(path)
+
+
+def _has_an_end(path: Path) -> bool:
+    """Whether the last line of a file has its end, so that the next one can be appended."""
+    if not path.exists() or not path.stat().st_size:
+        return True
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def merge_results(out: Path, count: int, keys: Sequence[Key]) -> None:

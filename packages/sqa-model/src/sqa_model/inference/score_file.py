@@ -2,17 +2,16 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from sqa_data.atomic import append_alone
-from sqa_data.clip_list import ClipEntry
+from sqa_data.clip_list import ClipEntry, Key
 from sqa_data.results import (
     Row,
     kept_results,
-    key_of,
     merge_results,
-    read_results,
     require_absent,
     result_line,
     write_results,
@@ -72,24 +71,32 @@ def score_to_file(
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
     keys = [clip.key for clip in ours] if resume else []
-    with append_alone(path) as file:
-        kept = kept_results(path, keys, model)
-        if file.tell():  # errors that are tried again go, and half a row at the end
-            _replace(file, path, kept.values())
-    with append_alone(path) as file:  # the file that stands there now
-        kept = kept_results(path, keys, model)
-        began = file.tell()
+    with _resumed(path, keys, model) as (file, kept):
         todo = [clip for clip in ours if clip.key not in kept]
         for clip, prediction in zip(todo, predictor.stream(todo), strict=True):
             row = make_row(clip, prediction, model)
             file.write(result_line(row))
             file.flush()
+            if resume:
+                kept[clip.key] = row
             yield row
-        if began:  # rows of two runs: in the order of the clips, and without errors that are mended
-            rows = {key_of(row): row for row in read_results(path)}
-            _replace(file, path, (rows[clip.key] for clip in ours))
+        if list(kept) != keys:  # rows of two runs, which are to be in the order of the clips
+            _replace(file, path, (kept[key] for key in keys))
     if share.count > 1:
         merge_results(out, share.count, [clip.key for clip in clips])
+
+
+@contextmanager
+def _resumed(path: Path, keys: Sequence[Key], model: str) -> Iterator[tuple[BinaryIO, dict[Key, Row]]]:
+    """The results file, open for this process alone, and the rows in it, from which all that do not stand are gone."""
+    while True:
+        with append_alone(path) as file:
+            kept, is_clean = kept_results(path, keys, model)
+            if is_clean:
+                yield file, kept
+                return
+            # another file stands there then, so open and look again
+            _replace(file, path, kept.values())
 
 
 def _replace(file: BinaryIO, path: Path, rows: Iterable[Row]) -> None:

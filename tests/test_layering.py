@@ -1,6 +1,10 @@
 """The import rules of the house: which package may import what, read from the source itself."""
 
 import ast
+import itertools
+import re
+import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -40,6 +44,18 @@ def imports(source: str, depth: bool = True) -> list[tuple[int, str]]:
 
 def files(package: str) -> list[Path]:
     return sorted((PACKAGES / package.replace("_", "-") / "src" / package).rglob("*.py"))
+
+
+def test_packages_agree_on_the_versions_of_what_they_share() -> None:
+    asked = defaultdict[str, set[str]](set)
+    for file in PACKAGES.glob("*/pyproject.toml"):
+        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        extras = project.get("optional-dependencies", {})
+        for needed in itertools.chain(project["dependencies"], *extras.values()):
+            name, versions = re.fullmatch(r"([\w.-]+(?:\[[\w,]+\])?)(.*)", needed).groups()  # type: ignore[union-attr]
+            asked[name].add(versions)
+    apart = {name: versions for name, versions in asked.items() if len(versions) > 1}
+    assert not apart
 
 
 @pytest.mark.parametrize("package", sorted(FORBIDDEN))

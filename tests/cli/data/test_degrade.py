@@ -16,11 +16,27 @@ def test_degrade(tmp_path: Path) -> None:
         (tmp_path / "speech" / f"t{talker}").mkdir(parents=True)
         tone = 0.1 * np.sin(np.arange(RATE) * 0.1 * (talker + 1))
         sf.write(tmp_path / "speech" / f"t{talker}" / "a.wav", tone, RATE)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "speech" / "t4").rename(tmp_path / "linked" / "t4")
+    (tmp_path / "speech" / "t4").symlink_to(tmp_path / "linked" / "t4")
+    (tmp_path / "speech" / "notes.txt").touch()
+    (tmp_path / "speech" / ".trash").mkdir()
+    sf.write(tmp_path / "speech" / ".trash" / "gone.wav", np.zeros(RATE), RATE)
     arguments = ("data", "degrade", tmp_path / "speech", "-o", tmp_path / "out")
     arguments += ("--train", 4, "--dev", 2, "--test", 2)
-    assert "train        4 clips" in run(*arguments)
+    output = run(*arguments)
+    assert "train        4 clips" in output
+    # folders are walked as everywhere: linked ones are entered, what is passed over is told
+    assert "speech: passed over: 1 hidden" in output
+    assert "1 not audio" in output
+    talkers = {
+        u.extra["talker"]
+        for s in ("train", "dev", "test")
+        for u in read_manifest(tmp_path / "out" / f"{s}.jsonl")
+    }
+    assert talkers <= {f"t{i}" for i in range(5)}
     assert len(read_manifest(tmp_path / "out" / "train.jsonl")) == 4
-    assert set(json.loads(run(*arguments, "--json"))) == {"train", "dev", "test"}
+    assert set(json.loads(run(*arguments, "--json").splitlines()[-1])) == {"train", "dev", "test"}
     run(*arguments, "--seed", 2, code=1)  # the folder was made from another plan
     assert "unknown degradation ['nope']" in run(
         *("data", "degrade", tmp_path / "speech", "-o", tmp_path / "other", "--held-out", "nope"), code=1

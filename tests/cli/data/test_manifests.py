@@ -70,6 +70,14 @@ def test_import(manifest: Path, tmp_path: Path) -> None:
     assert read_manifest(manifest)[0].metrics["utmos"] == 2.5
 
 
+def test_a_corpus_that_may_only_be_read_is_verified(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("sqa_data.sources.records.remember_verified", refuse)
+    assert "data.jsonl: not noted as verified: Permission denied" in run("data", "verify", manifest)
+
+
 def test_too_few_to_draw_are_told(manifest: Path, tmp_path: Path) -> None:
     output = run("data", "sample", manifest, "-n", 1000, "--out", tmp_path / "drawn.jsonl")
     assert "1,000 were asked for; there are 2" in output

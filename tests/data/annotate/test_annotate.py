@@ -328,6 +328,12 @@ def test_reference_by_folder_and_by_manifest(corpus: Path, tmp_path: Path) -> No
     assert labels(by_folder.out) == expected
     by_manifest = annotate(bare, ["si_sdr"], reference=tmp_path / "refs.jsonl", out=tmp_path / "m.jsonl")
     assert by_manifest.no_reference == 1
+    (clean / "noisy 0.wav").rename(clean / "noisy 0.wave")
+    (clean / "noisy 0.txt").write_text("a note beside a reference is none")
+    assert labels(annotate(bare, ["si_sdr"], reference=clean, out=tmp_path / "n.jsonl").out) == expected
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: no audio found"):
+        annotate(bare, ["si_sdr"], reference=tmp_path / "empty", out=tmp_path / "e.jsonl")
     assert by_manifest.labelled == {"si_sdr": 5}
     with pytest.raises(DataError, match="si_sdr need the clean reference"):
         annotate(bare, ["si_sdr"], out=tmp_path / "n.jsonl")

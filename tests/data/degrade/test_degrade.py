@@ -308,8 +308,13 @@ def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[Plan
 
 
 def test_sources_that_cannot_work(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no speech found"):
+    with pytest.raises(DataError, match="no audio found"):
         read_speech(tmp_path)
+    (tmp_path / "manifest.csv").write_text("path,speaker\nelsewhere/../../a.wav,anna\n")
+    with pytest.raises(DataError, match="has no speech in this folder; expected rows with a speaker"):
+        read_speech(tmp_path)
+    with pytest.raises(DataError, match="has no noise in this folder; expected rows without a speaker"):
+        read_noises(tmp_path)
     with pytest.raises(DataError, match="at least 3"):
         make_plan([CleanSpeech(tmp_path / "a.wav", "only")], {}, SMALL)
     (tmp_path / "manifest.csv").write_text("file,who\n")

@@ -1,5 +1,6 @@
 """`sqa-cli data degrade`: a corpus of degraded speech from clean speech."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import bars, goes_on
+from sqa_cli.terminal import bars, goes_on, show_log
 
 if TYPE_CHECKING:
     from sqa_data.degrade.plan import PlannedClip
@@ -52,6 +53,7 @@ def degrade(
     """
     from sqa_data.degrade.plan import DegradeConfig, make_plan, read_noises, read_speech
 
+    show_log("sqa_data", logging.WARNING)
     if held_out is not None:
         draw["held_out_kinds"] = tuple(kind for kind in held_out.split(",") if kind not in ("", "none"))
     config = DegradeConfig(**draw)

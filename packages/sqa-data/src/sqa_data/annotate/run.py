@@ -18,6 +18,7 @@ from pathlib import Path
 from sqa_data.annotate.log import Key, Result, all_finished, append, appending, read_logs
 from sqa_data.annotate.workers import Task, run
 from sqa_data.atomic import atomic_write
+from sqa_data.clip_list import list_clips
 from sqa_data.errors import DataError
 from sqa_data.labellers import Adapter, adapter_of
 from sqa_data.lines import json_line
@@ -170,7 +171,7 @@ def _references(
         return [None if not path else Path(os.path.normpath(base / str(path))) for path in rows]
     given = Path(given)
     if given.is_dir():
-        files = [path for path in sorted(given.rglob("*")) if path.is_file()]
+        files = [Path(entry.audio_path) for entry in list_clips([given]).entries]
         by_name, by_stem = _grouped((f.name, f) for f in files), _grouped((f.stem, f) for f in files)
         names = [Path(utterance.audio_path) for utterance in utterances]
         found = [by_name.get(path.name) or by_stem.get(path.stem) or [] for path in names]

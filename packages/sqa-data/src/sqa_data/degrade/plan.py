@@ -1,6 +1,7 @@
 """What to make: a whole corpus of chains, drawn with talkers, noises and some kinds kept apart between the splits."""
 
 import functools
+import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from sqa_data.audio import look
+from sqa_data.clip_list import list_clips
 from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, SUPPRESSORS, Step
 from sqa_data.errors import DataError
-from sqa_data.ids import SUFFIXES
 from sqa_data.tables import read_rows
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
     """The speech files of a folder with their talkers.
 
     With a `manifest.csv` (columns `path`, `speaker`; optional `snr_proxy_db`, below `reference_snr_db` a clip
-    is used but not as a reference), its rows under the folder; without, every audio file, the talker being
-    its parent folder.
+    is used but not as a reference), its rows under the folder; without, every audio file as
+    `clip_list` finds them, the talker being its parent folder.
     """
     folder = Path(folder)
     table = _table(folder)
@@ -72,7 +75,7 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
         found = [CleanSpeech(path, who, snr_db >= reference_snr_db) for path, who, snr_db, _ in table if who]
     if not found:
         raise DataError(
-            f"{folder}: no speech found; expected audio files in folders by talker, or manifest.csv"
+            f"{folder}: its manifest.csv has no speech in this folder; expected rows with a speaker"
         )
     return found
 
@@ -89,7 +92,9 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
     else:
         found = {path: label or path.parent.name for path, talker, _, label in table if not talker}
     if not found:
-        raise DataError(f"{folder}: no noise recordings found; expected audio files")
+        raise DataError(
+            f"{folder}: its manifest.csv has no noise in this folder; expected rows without a speaker"
+        )
     return found
 
 
@@ -191,13 +196,13 @@ def _duration_s(path: Path) -> float:
 
 
 def _audio_files(folder: Path) -> list[Path]:
+    """All audio in a folder, sorted; what is passed over there is told in the log."""
     if not folder.is_dir():
         raise DataError(f"{folder}: not a folder")
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    listed = list_clips([folder])
+    if listed.passed_over:
+        logger.warning("%s: %s", folder, listed.passed_over)
+    return [Path(entry.audio_path) for entry in listed.entries]
 
 
 def _table(folder: Path) -> list[tuple[Path, str, float, str]] | None:

@@ -1,11 +1,15 @@
 """`sqa-cli convert`."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from click.testing import CliRunner
+from commands import small_model
 from published import METRICS, SMALL, publish, reference
 from sqa_cli.main import main
-from sqa_model import predict
+from sqa_data.atomic import lock
+from sqa_model import load, predict, save
 
 
 def test_convert(tmp_path: Path, wavs: Path) -> None:
@@ -18,3 +22,15 @@ def test_convert(tmp_path: Path, wavs: Path) -> None:
     result = CliRunner().invoke(main, ["convert", str(wavs), str(tmp_path / "none")])
     assert result.exit_code == 1
     assert "no model in this folder" in result.output
+
+
+def test_two_at_once_leave_a_model_that_is_one_of_both(tmp_path: Path) -> None:
+    one, two, folder = small_model(tmp_path / "1", 1), small_model(tmp_path / "2", 2), tmp_path / "out"
+    with lock(folder / ".convert"):
+        command = [sys.executable, "-m", "sqa_cli", "convert", two, str(folder)]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert other.stderr is not None
+        assert "another process holds this lock; waiting until it is done" in other.stderr.readline()
+        save(load(one), folder)
+    assert other.communicate(timeout=60)[1] == ""
+    assert load(folder).fingerprint() == load(two).fingerprint()

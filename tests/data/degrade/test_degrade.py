@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -305,6 +306,26 @@ def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[Plan
         render(plan[:3], tmp_path, seed=5)
     with pytest.raises(DataError, match="made from another plan"):
         render(plan[:2], tmp_path, seed=6)
+
+
+def test_two_at_once_do_not_mix_their_clips(tmp_path: Path, plan: list[PlannedClip]) -> None:
+    out, code = tmp_path / "out", "import sys, pickle; from sqa_data.degrade.render import render; "
+    code += "render(pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2], seed=6)"
+    said: list[str] = []
+
+    def meanwhile() -> None:
+        command = [sys.executable, "-c", code, pickle.dumps(plan[:2]).hex(), str(out)]
+        said.append(subprocess.run(command, capture_output=True, text=True).stderr.splitlines()[-1])
+
+    manifests = render(plan[:1], out, seed=5, on_clip=meanwhile)
+    assert said[0].endswith(
+        ".degrade: another degrade is writing here; wait for it, or choose another folder"
+    )
+    render(plan[:1], tmp_path / "alone", seed=5)
+    assert manifests["train"].read_bytes() == (tmp_path / "alone" / "train.jsonl").read_bytes()
+    audio = [path.relative_to(out) for path in out.rglob("*.flac")]
+    assert len(audio) == 2
+    assert all((out / name).read_bytes() == (tmp_path / "alone" / name).read_bytes() for name in audio)
 
 
 def test_sources_that_cannot_work(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
       sqa-cli convert model.pt models/mine --dtype float16
       sqa-cli convert runs/five/best upload --push me/five
     """
+    from sqa_data.atomic import lock
     from sqa_model.checkpoint.locate import check_name, push_to_hub
 
     # torch takes seconds to load; a wrong name is told before
@@ -28,7 +29,9 @@ def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
     from sqa_model.checkpoint.ours import load, save
 
     loaded = load(model)
-    save(loaded, folder, dtype=dtype)
-    say(f"{folder}: {', '.join(loaded.config.names)}; model {loaded.fingerprint()}")
-    if push:
-        say(push_to_hub(folder, push))
+    # two files make a model: those of another process must not come between
+    with lock(folder / ".convert"):
+        save(loaded, folder, dtype=dtype)
+        say(f"{folder}: {', '.join(loaded.config.names)}; model {loaded.fingerprint()}")
+        if push:
+            say(push_to_hub(folder, push))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import soundfile as sf
 
-from sqa_data.atomic import atomic_path, atomic_write
+from sqa_data.atomic import atomic_path, atomic_write, lock
 from sqa_data.audio import look
 from sqa_data.degrade.kinds import degrade, read_mono
 from sqa_data.degrade.plan import PlannedClip
@@ -34,12 +34,29 @@ def render(
 ) -> dict[str, Path]:
     """Write every clip (16-bit FLAC, 16 kHz) and its clean reference under `out`, then one manifest a split.
 
-    What is there from an earlier, interrupted run is kept; a folder made from another plan is an error.
-    Returns the manifest of each split. Rows carry `reference_path` (where the source is clean enough) and
-    `degradation`.
+    What is there from an earlier, interrupted run is kept. Returns the manifest of each split. Rows carry
+    `reference_path` (where the source is clean enough) and `degradation`. Raises `DataError` for a folder that was
+    made from another plan, or in which another process is rendering.
     """
     out = Path(out)
-    digest = _digest(clips, seed)
+    with lock(out / ".degrade", "another degrade is writing here; wait for it, or choose another folder"):
+        _claim(out, _digest(clips, seed))
+        rows: list[Utterance] = []
+        one = functools.partial(_render_one, out=str(out.absolute()), seed=seed)
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(jobs, mp_context=spawn) if jobs > 1 else nullcontext() as pool:
+            for row in pool.map(one, clips, chunksize=8) if pool else map(one, clips):
+                rows.append(row)
+                on_clip()
+        manifests = {}
+        for split in dict.fromkeys(clip.split for clip in clips):
+            manifests[split] = out / f"{split}.jsonl"
+            write_manifest(manifests[split], (row for row in rows if row.split == split), relative=True)
+    return manifests
+
+
+def _claim(out: Path, digest: str) -> None:
+    """Make a folder that of a plan; `DataError` if it is that of another one."""
     stamp = out / "plan.sha256"
     if stamp.exists() and stamp.read_text().strip() != digest:
         raise DataError(
@@ -50,17 +67,6 @@ def render(
         (out / folder).mkdir(parents=True, exist_ok=True)
     with atomic_write(stamp) as file:
         file.write(f"{digest}\n".encode())
-    rows: list[Utterance] = []
-    one = functools.partial(_render_one, out=str(out.absolute()), seed=seed)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else nullcontext() as pool:
-        for row in pool.map(one, clips, chunksize=8) if pool else map(one, clips):
-            rows.append(row)
-            on_clip()
-    manifests = {}
-    for split in dict.fromkeys(clip.split for clip in clips):
-        manifests[split] = out / f"{split}.jsonl"
-        write_manifest(manifests[split], (row for row in rows if row.split == split), relative=True)
-    return manifests
 
 
 def _digest(clips: Sequence[PlannedClip], seed: int) -> str:

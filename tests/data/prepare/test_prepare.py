@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 import zipfile
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -25,6 +27,7 @@ from sqa_data.prepare.writer import SplitCount
 from sqa_data.verify import validate
 from tiny_corpora import BUILDERS, Expected, build, tone, zipped
 
+Form = Literal["NFC", "NFD"]
 BY_HAND = ("bc19", "bvcc")  # their audio is not in the archive
 
 
@@ -149,6 +152,33 @@ def test_audio_that_does_not_fit_its_label(content: bytes | None, kind: str, tmp
     assert kept == (["kids-f5-0001", "noisy-xtts-0001"] if kind == "rate" else ["noisy-xtts-0001"])
 
 
+def test_partial_with_no_usable_clip_is_an_error(tmp_path: Path) -> None:
+    prepared("ttsds2", tmp_path)
+    clips = list((tmp_path / "raw" / "ttsds2" / "unpacked").rglob("*.wav"))
+    for clip in clips:
+        clip.unlink()
+    with pytest.raises(DataError, match=r"2 missing, 1 split of 2 clips(?s:.*)no usable clip of split train"):
+        prepare("ttsds2", tmp_path / "raw", tmp_path / "new", partial=True)
+    assert not list((tmp_path / "new").rglob("data.jsonl"))
+
+
+@pytest.mark.parametrize(("in_labels", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_in_another_unicode_form(in_labels: Form, on_disk: Form, tmp_path: Path) -> None:
+    """Archives made on macOS hold decomposed names, labels composed ones: the manifest has those of the disk."""
+    folder = tmp_path / "raw" / "ttsds2"
+    build("ttsds2", folder)
+    with zipfile.ZipFile(folder / "ttsds2.zip") as archive:
+        archive.extractall(folder)
+    (folder / "ttsds2.zip").unlink()
+    labels = folder / "subjective_results.csv"
+    labels.write_text(labels.read_text().replace("kids", unicodedata.normalize(in_labels, "kïds")))
+    named = (folder / "wavs" / "kids").rename(folder / "wavs" / unicodedata.normalize(on_disk, "kïds"))
+    prepare("ttsds2", tmp_path / "raw", tmp_path / "out")
+    found = [u.audio_path for u in read_manifest(tmp_path / "out" / "ttsds2" / "train" / "data.jsonl")]
+    assert str(named / "f5" / "0001.wav") in found
+    assert all(Path(path).is_file() for path in found)
+
+
 def test_unpacked_by_hand_with_the_root_folder_stripped(tmp_path: Path) -> None:
     """As the baseline's scripts leave a corpus."""
     folder = tmp_path / "raw" / "tencent"
@@ -247,7 +277,9 @@ def test_another_archive_than_the_one_unpacked(tmp_path: Path) -> None:
 
 def test_counts_unlike_the_published_ones_are_noted(tmp_path: Path) -> None:
     build("pstn", tmp_path / "pstn")
-    assert "pstn/train: 2 samples; published are 58,709" in prepare("pstn", tmp_path, tmp_path / "out").notes
+    result = prepare("pstn", tmp_path, tmp_path / "out")
+    assert "pstn/train: 2 samples; published are 58,709" in result.notes
+    assert result.counts["train"].hours == pytest.approx(0.2 / 3600, rel=1e-3)
 
 
 def test_relative_paths(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -138,28 +138,30 @@ def _write_manifests(
             paths = [utterance.audio_path for utterance, _ in chunk]
             # by the hundred: handing single files to threads costs more than looking at them
             parts = pool.map(_look_at_all, [paths[i : i + 128] for i in range(0, len(paths), 128)])
-            for (utterance, ratings), audio in zip(chunk, chain.from_iterable(parts), strict=True):
+            for (utterance, ratings), (path, audio) in zip(chunk, chain.from_iterable(parts), strict=True):
+                if path != utterance.audio_path:
+                    utterance = replace(utterance, audio_path=path)
                 writer.add(utterance, ratings, audio)
             if progress:
                 progress(f"{corpus.name}: audio", writer.seen, total or None)
 
 
-def _look_at_all(paths: Sequence[str]) -> list[AudioInfo | Fault]:
+def _look_at_all(paths: Sequence[str]) -> list[tuple[str, AudioInfo | Fault]]:
     return [_look_at(path) for path in paths]
 
 
-def _look_at(path: str) -> AudioInfo | Fault:
-    """What the audio is, or what is wrong with it."""
+def _look_at(path: str) -> tuple[str, AudioInfo | Fault]:
+    """The name that the audio has on the disk, and what it is or what is wrong with it."""
     try:
-        return look(path)
+        return path, look(path)
     except DataError as error:
         if Path(path).exists():
-            return Fault("unreadable" if Path(path).stat().st_size else "empty", str(error))
+            return path, Fault("unreadable" if Path(path).stat().st_size else "empty", str(error))
         for form in ("NFC", "NFD"):  # archives made on macOS hold decomposed names
             other = unicodedata.normalize(form, path)
             if other != path and Path(other).exists():
                 return _look_at(other)
-        return Fault("missing", str(error))
+        return path, Fault("missing", str(error))
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

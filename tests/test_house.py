@@ -27,8 +27,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/tables.py": "data/test_real_labels.py: against pandas, on the label files of real corpora",
     "sqa_data/annotate/log.py": "data/annotate/test_annotate.py: runs that go on from torn, bad and shared logs",
     "sqa_data/annotate/run.py": "data/annotate/test_annotate.py: named after the folder whose verb it is",
-    "sqa_data/annotate/workers.py": "data/annotate/test_annotate.py: workers that crash, in whole runs",
-    "sqa_data/degrade/kinds.py": "data/degrade/test_degrade.py: all kinds by the same rules",
     "sqa_data/degrade/plan.py": "data/degrade/test_degrade.py: what splits share, next to what is rendered of it",
     "sqa_data/degrade/render.py": "data/degrade/test_degrade.py: renders what the tests of plans have planned",
     "sqa_data/degrade/signal.py": "data/degrade/test_degrade.py: by definition, and heard through the kinds made of it",

@@ -1,10 +1,13 @@
 """Whole or not at all, under the umask, and never onto what is no file."""
 
+import itertools
 import os
+import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,50 @@ def test_a_folder_is_replaced_and_a_cut_replacement_completed(tmp_path: Path) ->
     finish_replace(folder)
     finish_replace(folder)
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["best", "best/three"]
+
+
+def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before any renaming, or halfway through any removal, after an earlier kill that left `.best.old`."""
+
+    def replaced(folder: Path, last: int) -> bool:
+        """Replace the folder, and die at step `last`; whether it was done before that."""
+        steps = itertools.count()
+
+        def killing(act: Callable[..., object]) -> Callable[..., object]:
+            def step(path: Path, *arguments: object, **options: object) -> object:
+                if next(steps) == last:
+                    if act is shutil.rmtree:
+                        next(path.glob("*"), tmp_path / "x").unlink(missing_ok=True)
+                    raise KeyboardInterrupt
+                return act(path, *arguments, **options)
+
+            return step
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(Path, "rename", killing(Path.rename))
+            patch.setattr(shutil, "rmtree", killing(shutil.rmtree))
+            with atomic_folder(folder) as new:
+                for name in "ab":
+                    (new / name).write_text("new")
+            return True
+        return False
+
+    for last in itertools.count():
+        folder = tmp_path / str(last) / "best"
+        for where in (folder, folder.with_name(".best.old")):
+            where.mkdir(parents=True)
+            for name in "ab":
+                (where / name).write_text("old")
+        done = replaced(folder, last)
+        finish_replace(folder)
+        found = {path.name: path.read_text() for path in folder.iterdir()}
+        assert found in ({"a": "new", "b": "new"}, *([] if done else [{"a": "old", "b": "old"}]))
+        assert list(folder.parent.iterdir()) == [folder]
+        if done:
+            break
+    assert last > 5
 
 
 def test_a_resumable_folder_keeps_what_it_has(tmp_path: Path) -> None:

@@ -46,6 +46,15 @@ def test_a_line_without_end_is_no_line(tmp_path: Path, monkeypatch: pytest.Monke
         lines(tmp_path / "x", b"1\n12345678\n")
 
 
+def test_lines_may_have_64_mebibytes(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    os.truncate(tmp_path / "x", (64 << 20) + 1)
+    with pytest.raises(DataError, match=r"x:1: a line of over 67,108,864 bytes; expected a text file"):
+        next(open_lines(tmp_path / "x"))
+    os.truncate(tmp_path / "x", 64 << 20)
+    assert next(open_lines(tmp_path / "x"))[0] == 1
+
+
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     """B8: an error at once, where reading would never end."""
     os.mkfifo(tmp_path / "pipe")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqa_data import DataError
+from sqa_data.atomic import append_alone
 from sqa_data.clip_list import Key
 from sqa_data.results import (
     Row,
@@ -13,6 +14,7 @@ from sqa_data.results import (
     key_of,
     merge_results,
     read_results,
+    require_absent,
     result_line,
     write_results,
     write_scp,
@@ -105,6 +107,20 @@ def test_what_stands_of_an_earlier_run(tmp_path: Path) -> None:
         kept_results(path, keys("a", "b", "c"), rounded)
     with pytest.raises(DataError, match=f"was scored by model {MODEL}, this is other; pass another"):
         kept_results(path, keys("a", "b", "c"), "other")
+
+
+def test_what_is_there_is_gone_on_with_or_left_alone(tmp_path: Path) -> None:
+    out, share = tmp_path / "r.jsonl", Share(2, 3)
+    require_absent(out, share)
+    for path in (share.path(out), out):
+        write_results(path, [row("a")])
+        with pytest.raises(DataError, match=f"{path} exists; pass --resume to go on, or another --out"):
+            require_absent(out, share)
+        require_absent(out, Share(1, 3), resume=True)
+        require_absent(out, share, resume=True)
+        with append_alone(path), pytest.raises(DataError, match=f"{path}: another process writes this file"):
+            require_absent(out, share, resume=True)
+        path.unlink()
 
 
 def test_parts_become_one_file_when_all_are_complete(tmp_path: Path) -> None:

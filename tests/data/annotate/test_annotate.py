@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -142,6 +143,21 @@ def test_failing_clips_become_rows(corpus: Path) -> None:
     sf.write(folder / "noisy 4.wav", 0.1 * np.random.default_rng(1).standard_normal(RATE), RATE)
     assert annotate(corpus, ["si_sdr"]).computed == 1
     assert annotate(corpus, ["si_sdr"], retry_errors=True).computed == 3
+    for index in range(1, 4):
+        for name in ("clean0.wav", "noisy 5.wav"):
+            shutil.copy(
+                folder / name, folder / (f"clean{index}.wav" if name[0] == "c" else f"noisy {index}.wav")
+            )
+    assert annotate(corpus, ["si_sdr"]).errors == []
+    assert not Path(f"{summary.out}.errors.jsonl").exists()  # none of an earlier run stays
+
+
+def test_a_reference_whose_name_holds_a_nul_is_a_row(corpus: Path) -> None:
+    rows = read_manifest(corpus)
+    write_manifest(corpus, [replace(rows[0], extra={"reference_path": "a\0.wav"}), *rows[1:]])
+    (error,) = annotate(corpus, ["si_sdr"]).errors
+    assert error["sample_id"] == "u0"
+    assert "a\\x00.wav': cannot read the audio: embedded null byte" in error["error"]
 
 
 def test_a_clip_has_one_error_row(corpus: Path) -> None:
@@ -337,6 +353,18 @@ def test_reference_by_folder_and_by_manifest(corpus: Path, tmp_path: Path) -> No
     assert by_manifest.labelled == {"si_sdr": 5}
     with pytest.raises(DataError, match="si_sdr need the clean reference"):
         annotate(bare, ["si_sdr"], out=tmp_path / "n.jsonl")
+
+
+def test_a_reference_has_the_same_name_or_else_the_same_stem(corpus: Path, tmp_path: Path) -> None:
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    for index, kinds in enumerate((("wav", "flac"), ("flac",))):
+        for kind in kinds:
+            sf.write(clean / f"noisy {index}.{kind}", sf.read(tmp_path / f"clean{index}.wav")[0], RATE)
+    summary = annotate(corpus, ["si_sdr"], reference=clean)
+    assert summary.no_reference == CLIPS - 2
+    found = [row.extra["reference_path"] for row in read_manifest(summary.out)]
+    assert found[:2] == [str(clean / "noisy 0.wav"), str(clean / "noisy 1.flac")]
 
 
 def test_relative_paths_follow_the_output(corpus: Path, tmp_path: Path) -> None:

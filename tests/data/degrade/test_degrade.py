@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,19 @@ def test_suppressors_have_noise_to_suppress(plan: list[PlannedClip]) -> None:
         assert [KINDS[kind][0] for kind in kinds] == sorted(KINDS[kind][0] for kind in kinds)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_chain_has_at_most_its_steps(speech: Path, noises: tuple[Path, ...], most: int) -> None:
+    config = replace(SMALL, train=200, test=100, max_steps=most)
+    longest = 0
+    for clip in make_plan(read_speech(speech), read_noises(noises[0].parent.parent), config):
+        kinds = [step.kind for step in clip.chain]
+        # a suppressor may bring the noise that it suppresses
+        brought = bool(set(kinds) & set(SUPPRESSORS)) and sum(KINDS[kind][0] == 1 for kind in kinds) == 1
+        assert len(kinds) <= most + brought
+        longest = max(longest, len(kinds) - brought)
+    assert longest == most
+
+
 def test_plan_is_the_same_in_every_process(
     speech: Path, noises: tuple[Path, ...], plan: list[PlannedClip]
 ) -> None:
@@ -338,6 +352,8 @@ def test_sources_that_cannot_work(tmp_path: Path) -> None:
         read_noises(tmp_path)
     with pytest.raises(DataError, match="at least 3"):
         make_plan([CleanSpeech(tmp_path / "a.wav", "only")], {}, SMALL)
+    with pytest.raises(DataError, match=r"unknown degradation \['nope'\]; known: reverb"):
+        make_plan([], {}, DegradeConfig(held_out_kinds=("gsm", "nope")))
     (tmp_path / "manifest.csv").write_text("file,who\n")
     with pytest.raises(DataError, match=r"manifest\.csv:1: no column 'path'; found file, who"):
         read_speech(tmp_path)

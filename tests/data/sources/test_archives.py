@@ -82,6 +82,20 @@ def test_bombs(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "x.partial")
 
 
+@pytest.mark.parametrize(("packed", "most"), [(10_240, 1 << 30), (8 << 20, 200 * (8 << 20))])
+def test_a_bomb_is_told_by_its_claim(tmp_path: Path, packed: int, most: int) -> None:
+    """Up to 1 GiB any archive may claim, a larger one 200 times its size; what claims more is not begun."""
+    path = tmp_path / "a.tar"
+    for claimed, said in ((most + 1, rf"expands beyond {most:,} bytes"), (most, "damaged archive")):
+        with tarfile.open(path, "w") as archive:
+            info = tarfile.TarInfo("a")
+            info.size = claimed
+            archive.addfile(info)
+        os.truncate(path, packed)
+        with pytest.raises(DataError, match=said):
+            unpack(path, tmp_path / "x")
+
+
 def test_a_zip_that_lies_about_a_size(tmp_path: Path) -> None:
     zipped(tmp_path / "a.zip", {"a": bytes(100_000)})
     content = (tmp_path / "a.zip").read_bytes()

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from loopback import REVISION, Do, Loopback, serve
 from sqa_data import DataError, download, get_corpus
+from sqa_data.sources.archives import MARKER
+from sqa_data.sources.download import Wanted
 from sqa_data.sources.http import Patience
 from sqa_data.sources.hub import hub_files
 from sqa_data.sources.remote_labels import download_labels
@@ -144,6 +146,48 @@ def test_a_second_run_fetches_nothing_and_check_looks_again(server: Loopback, tm
     get(server, "ttsds2", tmp_path / "raw", no_base=True)  # the size is right, so this is not seen
     with pytest.raises(DataError, match=r"ttsds2\.zip: sha256 is"):
         get(server, "ttsds2", tmp_path / "raw", no_base=True, check=True)
+    archive.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"ttsds2\.zip: sha256 is"):
+        get(server, "ttsds2", tmp_path / "raw", no_base=True)
+    assert server.log == []
+
+
+def test_an_archive_dropped_after_unpacking_is_brought_again_only_for_another(
+    server: Loopback, tmp_path: Path
+) -> None:
+    files = publish(server, "ttsds2", tmp_path / "published", "base")
+    get(server, "ttsds2", tmp_path / "raw")
+    folder, size = tmp_path / "raw" / "ttsds2", len(files["ttsds2.zip"])
+    (folder / "unpacked").mkdir()
+    for unpacked, requests in ((size, 0), (size + 1, 1)):
+        (folder / "ttsds2.zip").unlink(missing_ok=True)
+        (folder / "unpacked" / MARKER).write_text(json.dumps({"ttsds2.zip": unpacked}))
+        server.log.clear()
+        get(server, "ttsds2", tmp_path / "raw")
+        assert len(server.log) == requests
+
+
+def test_ctrl_c_ends_what_is_under_way_and_begins_nothing_more(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: set[str] = set()
+    server.files = {f"/{i}.zip": bytes(1_000_000) for i in range(20)}
+    server.always = Do(slow_s=0.02)
+    corpus = get_corpus("ttsds2")
+    wanted = [Wanted(corpus, path[1:], (server.url + path,)) for path in server.files]
+    monkeypatch.setattr(sys.modules["sqa_data.sources.download"], "wanted_files", lambda *_, **__: wanted)
+
+    def interrupt(name: str, done: int, total: int | None) -> None:
+        begun.add(name)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(["ttsds2"], tmp_path, jobs=2, progress=interrupt)
+    assert len(server.log) < 20
+    folder = tmp_path / "ttsds2"
+    assert not list(folder.glob("*.zip"))
+    assert all(path.stat().st_size < 1_000_000 for path in folder.glob("*.part"))
 
 
 def test_put_there_by_hand(server: Loopback, tmp_path: Path) -> None:

@@ -321,6 +321,19 @@ download_file(RemoteFile(sys.argv[1]), Path(sys.argv[2]), progress=lambda name, 
 """
 
 
+def test_told_to_stop_it_keeps_its_part(server: Loopback, tmp_path: Path) -> None:
+    stop, remote = threading.Event(), RemoteFile(f"{server.url}/a.zip")
+    for busy in (False, True):  # while receiving, and while waiting for a busy server
+        server.script.extend([Do(status=503)] if busy else [])
+        with pytest.raises(KeyboardInterrupt):
+            download_file(remote, tmp_path / "a.zip", progress=lambda *_: stop.set(), stop=stop)
+        assert 0 < (tmp_path / "a.zip.part").stat().st_size < len(CONTENT)
+    part = (tmp_path / "a.zip.part").stat().st_size
+    assert len(server.log) == 2
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip")[1:] == [f"bytes={part}-"] * 2
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_killed_and_run_again(server: Loopback, tmp_path: Path, how: signal.Signals) -> None:
     server.always = Do(slow_s=0.1)

@@ -173,6 +173,7 @@ def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new(
             for name in "ab":
                 (where / name).write_text("old")
         done = replaced(folder, last)
+        assert not folder.exists() or len(list(folder.iterdir())) == 2  # nobody finds half a folder
         finish_replace(folder)
         found = {path.name: path.read_text() for path in folder.iterdir()}
         assert found in ({"a": "new", "b": "new"}, *([] if done else [{"a": "old", "b": "old"}]))

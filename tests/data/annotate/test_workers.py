@@ -29,7 +29,8 @@ def test_a_worker_leaves_ctrl_c_to_its_parent_and_ends_with_it(monkeypatch: pyte
     ended, exited, codes = threading.Event(), threading.Event(), list[int]()
     monkeypatch.setattr(workers, "parent_process", lambda: SimpleNamespace(join=ended.wait))
     monkeypatch.setattr(workers.os, "_exit", lambda code: (codes.append(code), exited.set()))
-    before = signal.getsignal(signal.SIGINT)
+    # whatever this process has inherited: a shell's background jobs ignore Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         workers._start_worker()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

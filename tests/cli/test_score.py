@@ -42,6 +42,24 @@ def test_tables_for_papers(files: dict[str, str], style: str) -> None:
     assert out.startswith({"markdown": "| level", "latex": r"\begin{tabular}"}[style])
 
 
+def test_p1401_in_tables_and_json(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    asked = ["--ref", files["ref"], "--p1401"]
+    out = run("score", *asked, "--pred", files["sharp"], "--mapping", "linear", "--freedom", "1").stdout
+    assert "system, n 12" in out
+    assert "linear, d = 1" in out
+    assert max(map(len, out.splitlines())) <= 80
+    value = json.loads(run("score", *asked, "--pred", files["sharp"], "--json").stdout)["p1401"]
+    assert (value["system"]["mapped"]["d"], value["system"]["n"]) == (4, 12)
+    few = ["--resamples", "20"] if "--resamples" in run("compare", "--help").stdout else []
+    result = run("compare", *asked, files["sharp"], files["biased"], *few)
+    assert "sharp (a), biased (b)" in result.stdout
+    assert "prefer the paired differences" in result.stderr
+    value = json.loads(run("compare", *asked, files["sharp"], files["biased"], *few, "--json").stdout)
+    assert len(value["p1401"]["tests"]) == 16
+    assert run("compare", *asked, files["sharp"], files["biased"], "--unpaired").exit_code == 2
+
+
 def test_standard_input(files: dict[str, str]) -> None:
     text = Path(files["sharp"]).read_text()
     result = run("score", "--ref", files["ref"], "--pred", "-", stdin=text)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
         warmup,
     )
     from sqa_metrics.figures import FIGURES, Figure, all_figures
+    from sqa_metrics.p1401.compare import compare_p1401
+    from sqa_metrics.p1401.figures import p1401_figures
+    from sqa_metrics.p1401.levels import P1401, with_p1401
+    from sqa_metrics.p1401.mapping import fit_mapping
     from sqa_metrics.ranking import Place, dense_rank, rank
     from sqa_metrics.report import Report, by_corpus, evaluate, score
     from sqa_metrics.rows.join import join, pair
@@ -42,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
 
 __all__ = [
     "FIGURES",
+    "P1401",
     "Ceiling",
     "ConstantInputWarning",
     "Coverage",
@@ -58,9 +63,11 @@ __all__ = [
     "by_corpus",
     "ceiling",
     "compare",
+    "compare_p1401",
     "compare_unpaired",
     "dense_rank",
     "evaluate",
+    "fit_mapping",
     "four",
     "holm",
     "intervals",
@@ -70,6 +77,7 @@ __all__ = [
     "ktau_matrix",
     "lcc",
     "mse",
+    "p1401_figures",
     "pair",
     "rank",
     "read_scores",
@@ -78,6 +86,7 @@ __all__ = [
     "srcc",
     "systems_of",
     "warmup",
+    "with_p1401",
     "with_uncertainty",
 ]
 
@@ -85,6 +94,7 @@ __all__ = [
 _MODULES = (
     *("rows.systems", "rows.records", "rows.read", "rows.join"),
     *("agreement", "figures", "report", "uncertainty", "ranking"),
+    *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
 )
 
 

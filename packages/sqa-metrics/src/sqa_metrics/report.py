@@ -21,6 +21,7 @@ from sqa_metrics.tables import Style, figure, render
 if TYPE_CHECKING:
     import numpy as np
 
+    from sqa_metrics.p1401.levels import P1401
     from sqa_metrics.uncertainty import Ceiling, Interval
 
 MIN_SYSTEMS = 2  # a correlation needs two points
@@ -45,6 +46,7 @@ class Report:
     intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
     remarks: tuple[str, ...] = ()  # what was left out in reading the files
+    p1401: "P1401 | None" = None  # by `p1401.levels.with_p1401`; with several corpora in each of theirs
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON types; an undefined figure is None."""
@@ -67,6 +69,8 @@ class Report:
             }
         if self.ceiling:
             result["ceiling"] = {level: ceiling.as_dict() for level, ceiling in self.ceiling.items()}
+        if self.p1401:
+            result["p1401"] = self.p1401.as_dict()
         if self.corpora:
             result["corpora"] = {name: part.as_dict() for name, part in self.corpora.items()}
         return result
@@ -116,12 +120,24 @@ class Report:
             for name, part in self.corpora.items()
             if part.system_absent
         ]
+        if self.p1401:
+            notes += self.p1401.notes()
+        for name, part in self.corpora.items():
+            notes += [
+                f"{name or '(no corpus)'}: {line}" for line in (part.p1401.notes() if part.p1401 else [])
+            ]
         for level, ceiling in (self.ceiling or {}).items():
             notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
         return notes
 
     def table(self, style: Style = "text", width: int | None = None) -> str:
-        """The report as a table, one row a level (and corpus); one row a figure where that is wider than `width`."""
+        """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""
+        parts = [("", self), *((f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items())]
+        telecom = [part.p1401.table(style, width, label) for label, part in parts if part.p1401]
+        return "\n\n".join([self._figures(style, width), *telecom])
+
+    def _figures(self, style: Style, width: int | None) -> str:
+        """The table of figures; one row a figure where it is wider than `width`."""
         labelled = [("all " if self.corpora else "", self)]
         labelled += [(f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items()]
         rows = [row for label, part in labelled for row in part.rows(label)]
@@ -244,6 +260,7 @@ def select(paired: Paired, corpus: int) -> Paired:
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],
         noise=None if paired.noise is None else take(paired.noise),
+        votes=None if paired.votes is None else take(paired.votes),
         notes=(),
         self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
     )

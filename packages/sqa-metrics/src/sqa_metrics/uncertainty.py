@@ -286,6 +286,7 @@ def _on_common_systems(parts: list[Paired]) -> list[Paired]:
                 systems=common,
                 corpus=np.asarray(part.corpus)[rows],
                 noise=None if part.noise is None else np.asarray(part.noise, float)[rows],
+                votes=None if part.votes is None else np.asarray(part.votes, float)[rows],
             )
         )
     return result

@@ -28,6 +28,21 @@ RESAMPLING = [
 ]
 METHOD, STYLE = click.Choice(["bca", "percentile"]), click.Choice(["text", "markdown", "latex"])
 method = functools.partial(option, "--method", type=METHOD, help="Kind of bootstrap interval.")
+P1401 = [
+    option("--p1401", is_flag=True, help="Add the figures of ITU-T P.1401, unmapped and mapped."),
+    option(
+        "--mapping",
+        type=click.Choice(["cubic", "linear", "none"]),
+        default="cubic",
+        help="Mapping of --p1401, rising over the scale.",
+    ),
+    option(
+        "--freedom",
+        metavar="D",
+        type=click.IntRange(0),
+        help="d in the n - d of --p1401.  [default: 4 cubic, 2 linear, 0 none]",
+    ),
+]
 OUTPUT = [
     option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
     option("--format", "style", type=STYLE, default="text", help="Kind of table."),

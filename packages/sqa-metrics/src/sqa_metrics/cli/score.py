@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import named, print_notes, read
-from sqa_metrics.cli.options import INPUT, OUTPUT, RESAMPLING, ExampleCommand, method, with_options
+from sqa_metrics.cli.options import INPUT, OUTPUT, P1401, RESAMPLING, ExampleCommand, method, with_options
 from sqa_metrics.terminal import say, say_json, width
 
 
@@ -14,7 +14,7 @@ from sqa_metrics.terminal import say, say_json, width
 @click.option(
     "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
 )
-@with_options(*RESAMPLING, method(default="bca"), *OUTPUT)
+@with_options(*RESAMPLING, method(default="bca"), *P1401, *OUTPUT)
 def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
@@ -27,6 +27,7 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --ci --json
       sqa-metrics score --ref ref.csv --pred mos.scp --utt2sys utt2sys
+      sqa-metrics score --ref ratings.csv --pred pred.jsonl --p1401 --mapping linear
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
     """
     paired = read(named((pred,)), options)
@@ -38,6 +39,10 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
         from sqa_metrics.report import evaluate
 
         result = evaluate(paired)
+    if options["p1401"]:
+        from sqa_metrics.p1401.levels import with_p1401
+
+        result = with_p1401(result, paired, mapping=options["mapping"], d=options["freedom"])
     notes = result.notes()
     if ci and paired.noise is not None and result.ceiling is None:
         notes.append("no ceiling: some rows of the reference lack votes or mos_std")

@@ -55,7 +55,8 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         return None
     corpora, corpus = _names(ref, CORPUS)
     ref_systems, systems, system, self_named = _systems_of(ref, corpora, corpus, keep, preds, rows)
-    noise = ref.numbers[keep, 2] ** 2 / ref.numbers[keep, 1]
+    votes = ref.numbers[keep, 1]
+    noise = ref.numbers[keep, 2] ** 2 / votes
     kept = ref.numbers[keep, 0]
     kept_preds = [pred.numbers[row[keep], 0] for pred, row in zip(preds, rows, strict=True)]
     spans = [(float(values.min()), float(values.max())) for values in (kept, *kept_preds)]
@@ -72,6 +73,7 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         ref_utterances=np.bincount(corpus).tolist(),
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=noise if np.isfinite(noise).any() else None,
+        votes=votes if np.isfinite(ref.numbers[:, 1]).any() else None,
         self_named=self_named,
         notes=tuple(filter(None, scales)),
     )

@@ -106,6 +106,7 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
         ref_utterances=[ref_corpus.count(name) for name in corpora],
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
+        votes=None if ref.votes is None else [ref.votes[i] for i in keep],
         self_named=self_named,
         notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *filter(None, scales)),
     )

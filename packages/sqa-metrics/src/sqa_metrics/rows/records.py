@@ -47,8 +47,8 @@ class Paired:
 
     `ref` and each of `preds` hold n values; `system[i]` indexes `systems` (sorted) and is -1 for an utterance of a
     corpus without systems (see `rows.systems`); `corpus[i]` indexes `corpora` (all of the reference's, sorted).
-    `noise[i]` is the variance of the i-th reference MOS as the mean of its ratings (std^2 / votes), NaN where the
-    reference does not say. Plain lists for small inputs, NumPy arrays for large ones.
+    `noise[i]` is the variance of the i-th reference MOS as the mean of its ratings (std^2 / votes), `votes[i]` how many
+    these are; NaN where the reference does not say. Plain lists for small inputs, NumPy arrays for large ones.
     """
 
     names: list[str]  # one a prediction
@@ -62,6 +62,7 @@ class Paired:
     ref_utterances: list[int]  # a corpus: utterances in the whole reference, scored or not
     ref_systems: list[int]  # a corpus: systems likewise
     noise: Any | None = None  # (n,)
+    votes: Any | None = None  # (n,)
     self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
     notes: tuple[str, ...] = ()  # what was left out in reading the files
 

@@ -1,0 +1,1 @@
+"""ITU-T P.1401 (01/2020): how telecommunication reports judge a predictor, one or two of them."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.p1401.levels import P1401, with_p1401
     from sqa_metrics.p1401.mapping import fit_mapping
     from sqa_metrics.ranking import Place, dense_rank, rank
+    from sqa_metrics.ratings import ListeningTest, Ratings, listening_test, ratings_of, read_ratings
     from sqa_metrics.report import Report, by_corpus, evaluate, score
     from sqa_metrics.rows.join import join, pair
     from sqa_metrics.rows.read import read_scores, read_utt2sys
@@ -53,10 +54,12 @@ __all__ = [
     "Difference",
     "Figure",
     "Interval",
+    "ListeningTest",
     "MetricsError",
     "OmittedWarning",
     "Paired",
     "Place",
+    "Ratings",
     "Report",
     "Scores",
     "all_figures",
@@ -76,10 +79,13 @@ __all__ = [
     "ktau_many",
     "ktau_matrix",
     "lcc",
+    "listening_test",
     "mse",
     "p1401_figures",
     "pair",
     "rank",
+    "ratings_of",
+    "read_ratings",
     "read_scores",
     "read_utt2sys",
     "score",
@@ -95,6 +101,7 @@ _MODULES = (
     *("rows.systems", "rows.records", "rows.read", "rows.join"),
     *("agreement", "figures", "report", "uncertainty", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
+    "ratings",
 )
 
 

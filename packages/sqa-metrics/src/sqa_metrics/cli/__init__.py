@@ -8,6 +8,7 @@ COMMANDS = {
     "score": ("sqa_metrics.cli.score:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics.cli.compare:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics.cli.rank:rank", "Rank predictors as the challenge does."),
+    "ratings": ("sqa_metrics.cli.ratings:ratings", "Judge a listening test from its single ratings."),
     "warmup": ("sqa_metrics.cli.warmup:warmup", "Compile the kernels for large inputs, once."),
 }
 

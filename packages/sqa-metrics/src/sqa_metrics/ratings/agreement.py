@@ -1,0 +1,83 @@
+"""How far raters agree: Krippendorff's alpha and the intraclass correlations.
+
+Alpha is 1 - observed / expected disagreement (Krippendorff 2011, "Computing Krippendorff's alpha-reliability"), over
+clips with two votes or more; incomplete designs are no trouble. Its ordinal metric is the squared difference of
+mid-ranks, so ordinal alpha is interval alpha of the mid-ranks. The ICC are those of Shrout & Fleiss 1979 and McGraw &
+Wong 1996: one-way (1) where raters differ between clips, two-way for agreement (A) or consistency (C) where all rate
+all; of one vote (1) and of the mean of k. Negative values stand.
+"""
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from sqa_metrics.ratings.votes import ROUNDING, Floats, Votes
+
+ICC = ("1,1", "1,k", "A,1", "A,k", "C,1", "C,k")
+
+
+def alpha(votes: Votes, metric: Literal["interval", "ordinal"] = "interval") -> float:
+    """Krippendorff's alpha; NaN if no clip has two votes or all these votes are the same.
+
+    >>> rows = [[1, 3, 4, 5], [2, 3, 5, 5], [1, 2, 3, 4]]
+    >>> round(alpha(Votes.of_matrix(rows)), 6), round(alpha(Votes.of_matrix(rows), "ordinal"), 3)
+    (0.767606, 0.765)
+    """
+    votes = votes.keep(votes.of_clip[votes.clip] > 1)
+    if not len(votes) or np.ptp(votes.score) < ROUNDING:
+        return math.nan
+    if metric == "ordinal":
+        votes = votes.scored(_mid_ranks(votes.score))
+    around = votes.score - votes.score.mean()
+    expected = float(around @ around) / (len(votes) - 1)
+    heard = votes.of_clip > 1
+    observed = float(votes.of_clip[heard] @ votes.variance[heard]) / len(votes)
+    return 1 - observed / expected
+
+
+def icc(votes: Votes) -> dict[str, float]:
+    """Each of `ICC`; two-way ones are NaN unless every rater rated every clip, all where nothing varies.
+
+    With unequal votes a clip, k is their harmonic mean.
+
+    >>> rows = [[9, 6, 8, 7, 10, 6], [2, 1, 4, 1, 5, 2], [5, 3, 6, 2, 6, 4], [8, 2, 8, 6, 9, 7]]
+    >>> {kind: round(value, 6) for kind, value in icc(Votes.of_matrix(rows)).items()}
+    {'1,1': 0.165742, '1,k': 0.442797, 'A,1': 0.289764, 'A,k': 0.620051, 'C,1': 0.714841, 'C,k': 0.909316}
+    """
+    result = dict.fromkeys(ICC, math.nan)
+    size = votes.of_clip[votes.of_clip > 0]
+    clips, n = len(size), len(votes)
+    if clips < 2 or n == clips or np.ptp(votes.score) < ROUNDING:
+        return result
+    grand = float(votes.score.mean())
+    heard = votes.of_clip > 0
+    between = float(size @ (votes.mos[heard] - grand) ** 2) / (clips - 1)
+    within = float(votes.off @ votes.off) / (n - clips)
+    k0 = (n - float(size @ size) / n) / (clips - 1)
+    k = clips / float(np.sum(1 / size))
+    one = _ratio(between - within, between + (k0 - 1) * within)
+    result["1,1"], result["1,k"] = one, _ratio(k * one, 1 + (k - 1) * one)
+    raters = int(np.count_nonzero(votes.of_rater))
+    if raters > 1 and n == clips * raters:
+        means = votes.per_rater(votes.score)[votes.of_rater > 0] / clips
+        of_raters = clips * float(np.sum((means - grand) ** 2)) / (raters - 1)
+        rest = (within * (n - clips) - of_raters * (raters - 1)) / ((clips - 1) * (raters - 1))
+        # what rounding leaves of raters who differ by a constant
+        rest = rest if rest > 1e-12 * (between + within) else 0.0
+        bias = (of_raters - rest) / clips
+        result["A,1"] = _ratio(between - rest, between + (raters - 1) * rest + raters * bias)
+        result["A,k"] = _ratio(between - rest, between + bias)
+        result["C,1"] = _ratio(between - rest, between + (raters - 1) * rest)
+        result["C,k"] = _ratio(between - rest, between)
+    return result
+
+
+def _ratio(above: float, below: float) -> float:
+    return above / below if below > 0 else math.nan
+
+
+def _mid_ranks(scores: Floats) -> Floats:
+    """Mean rank of each score among all, ties sharing theirs."""
+    _, which, count = np.unique(scores, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[which]

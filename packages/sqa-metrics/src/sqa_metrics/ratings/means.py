@@ -1,0 +1,96 @@
+"""MOS with Student intervals: of a clip over its votes, of a system over its clips and raters.
+
+A clip: mean +- t(V - 1) s / sqrt(V) (ITU-T P.1401 clause 7.4). A system's MOS is the mean of its clips' MOS, as in
+`score`. Its votes share clips and raters, so an interval that counts them as independent, which reports print, is too
+narrow: beside it stands one whose variance is clustered by clip and by rater (Cameron, Gelbach & Miller 2011, "Robust
+inference with multiway clustering"), with as many degrees of freedom as the smaller of the two has clusters, less
+one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sqa_metrics.distributions import normal_quantile, t_quantile
+from sqa_metrics.ratings.votes import Codes, Floats, Votes, counted, divide, summed
+
+
+@dataclass(frozen=True, eq=False)
+class Means:
+    """MOS of k clips or systems; NaN where there are no votes, or too few for a spread."""
+
+    votes: Floats  # (k,)
+    mos: Floats
+    std: Floats  # of the votes, n - 1
+    half: Floats  # half the interval, the votes being independent
+    clips: Floats | None = None  # systems only: clips with votes
+    half_clustered: Floats | None = None  # systems only: half the interval that knows what the votes share
+
+    @staticmethod
+    def of_clips(votes: Votes, level: float = 0.95) -> "Means":
+        """MOS of each clip.
+
+        >>> found = Means.of_clips(Votes.of_matrix([[1, 4], [2, 4], [3, 4]]))
+        >>> found.mos.tolist(), found.half.round(3).tolist()
+        ([2.0, 4.0], [2.484, 0.0])
+        """
+        std = np.sqrt(votes.variance)
+        return Means(votes.of_clip, votes.mos, std, half_width(std, votes.of_clip, level))
+
+    @staticmethod
+    def of_systems(votes: Votes, system: Codes, n_systems: int, level: float = 0.95) -> "Means":
+        """MOS of each system, `system` (n_clips,) being -1 for a clip without one."""
+        votes = votes.keep(system[votes.clip] >= 0)
+        owner = system[votes.clip]
+        heard = (votes.of_clip > 0) & (system >= 0)
+        clips = counted(system[heard], n_systems)
+        mos = divide(counted(system[heard], n_systems, votes.mos[heard]), clips)
+        n = counted(owner, n_systems)
+        around = votes.score - divide(counted(owner, n_systems, votes.score), n)[owner]
+        std = np.sqrt(divide(counted(owner, n_systems, around**2), n - 1))
+        # each vote's share in the deviation of its system's mean
+        pull = (votes.score - mos[owner]) / (votes.of_clip[votes.clip] * clips[owner])
+        both = owner * votes.n_raters + votes.rater
+        raters, of_raters = summed(both, pull, n_systems * votes.n_raters)
+        by_clip = _clustered(system[heard], votes.per_clip(pull)[heard], n_systems)
+        by_rater = _clustered(raters // max(votes.n_raters, 1), of_raters, n_systems)
+        by_vote = _clustered(owner, pull, n_systems)
+        # of one clip, the interval is over raters alone, and the other way round
+        variance = np.fmax(np.fmax(by_clip[0], by_rater[0]), by_clip[0] + by_rater[0] - by_vote[0])
+        clusters = np.where(by_clip[1] < 2, by_rater[1], np.where(by_rater[1] < 2, by_clip[1], 0))
+        clusters = np.where(clusters == 0, np.minimum(by_clip[1], by_rater[1]), clusters)
+        half_clustered = half_width(np.sqrt(variance * clusters), clusters, level)
+        return Means(n, mos, std, half_width(std, n, level), clips, half_clustered)
+
+
+def half_width(std: Floats, n: Floats, level: float = 0.95) -> Floats:
+    """Half of Student's interval of means of `n` values with deviation `std`; NaN below two values."""
+    sizes = np.flatnonzero(np.bincount(n.astype(np.int64)))
+    t = np.full(sizes.max(initial=0) + 1, np.nan)
+    t[sizes] = [student(k - 1, level) if k > 1 else np.nan for k in sizes.tolist()]
+    half: Floats = t[n.astype(np.int64)] * std / np.sqrt(np.maximum(n, 1))
+    return half
+
+
+def student(df: int, level: float) -> float:
+    """Student's t of a two-sided interval; from 300 degrees of freedom on by its series, to 1e-10 as quick as exact.
+
+    The series is Cornish and Fisher's about the normal quantile (Abramowitz & Stegun 1964, 26.7.5).
+    """
+    if df < 300:
+        return t_quantile((1 + level) / 2, df)
+    z = normal_quantile((1 + level) / 2)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / df ** (k + 1) for k, term in enumerate(terms))
+
+
+def _clustered(owner: Codes, together: Floats, n_systems: int) -> tuple[Floats, Floats]:
+    """Variance of each system's mean from the summed pulls of its clusters, and their number."""
+    count = counted(owner, n_systems)
+    return divide(counted(owner, n_systems, together**2) * count, count - 1), count

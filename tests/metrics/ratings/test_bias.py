@@ -1,0 +1,105 @@
+"""Biases: the worked numbers of P.913 and P.910 Annex E, least squares on incomplete designs, groups."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sqa_metrics.ratings.bias import additive, annex_e, groups
+from sqa_metrics.ratings.votes import Votes
+
+ROWS = ["12334455", "12233445", "23344555", "11324354", "31252435"]
+
+
+def votes_of(rows: list[str]) -> Votes:
+    return Votes.of_matrix([[int(vote) for vote in row] for row in rows])
+
+
+def incomplete(seed: int, raters: int = 9, clips: int = 14, heard: float = 0.4) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    table = rng.integers(1, 6, (raters, clips)).astype(float)
+    table[rng.random(table.shape) > heard] = np.nan
+    return table
+
+
+def test_p913_in_one_step() -> None:
+    found = additive(votes_of(["1345", "2355", "1234"]))
+    assert found.mos == pytest.approx([4 / 3, 8 / 3, 4, 14 / 3])
+    assert found.bias == pytest.approx([0.083333, 0.583333, -0.666667], abs=1e-6)
+    assert found.std == pytest.approx([0.381881, 0.25, 0.381881, 0.25], abs=1e-6)
+    assert (found.groups, found.converged) == (1, True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_incomplete_designs_are_least_squares(seed: int) -> None:
+    votes = Votes.of_matrix(incomplete(seed))
+    found = additive(votes)
+    assert found.converged
+    rows = np.arange(len(votes))
+    design = np.zeros((len(votes), votes.n_clips + votes.n_raters))
+    design[rows, votes.clip] = design[rows, votes.n_clips + votes.rater] = 1
+    best = design @ np.linalg.lstsq(design, votes.score, rcond=None)[0]
+    assert found.mos[votes.clip] + found.bias[votes.rater] == pytest.approx(best, abs=1e-6)
+    assert np.nanmean(found.bias) == pytest.approx(0, abs=1e-9)
+
+
+def test_annex_e_as_written_degenerates() -> None:
+    found = annex_e(votes_of(ROWS), floor=0)
+    assert found.mos == pytest.approx([1.375, 2.375, 2.375, 3.375, 3.375, 4.375, 4.375, 4.375], abs=1e-4)
+    assert found.inconsistency == pytest.approx([0.5, 0.3307, 0, 0.866, 1.199], abs=1e-4)
+    assert found.floored == 0
+
+
+def test_annex_e_with_a_floor() -> None:
+    found = annex_e(votes_of(ROWS))
+    expected = [1.262592, 2.175280, 2.455886, 3.223268, 3.439890, 4.191276, 4.439890, 4.811917]
+    assert found.mos == pytest.approx(expected, abs=1e-6)
+    assert found.floored == 2
+    assert found.inconsistency is not None
+    assert found.inconsistency.min() == 0.25
+
+
+def test_annex_e_finds_bias_and_inconsistency() -> None:
+    rng = np.random.default_rng(0)
+    clips, bias, v = rng.uniform(1, 5, 200), rng.normal(0, 0.5, 12), rng.uniform(0.4, 1.2, 12)
+    votes = Votes.of_matrix(clips + bias[:, None] + v[:, None] * rng.normal(size=(12, 200)))
+    found = annex_e(votes)
+    assert found.bias == pytest.approx(bias - bias.mean(), abs=0.2)
+    assert found.inconsistency == pytest.approx(v, abs=0.15)
+    errors = [np.mean((mos - bias.mean() - clips) ** 2) for mos in (found.mos, votes.mos)]
+    assert errors[0] < 0.9 * errors[1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_are_the_connected_components(seed: int) -> None:
+    table = incomplete(seed, raters=20, clips=25, heard=0.05)
+    votes = Votes.of_matrix(table)
+    of_rater, of_clip = groups(votes)
+    edges = coo_matrix((np.ones(len(votes)), (votes.rater, 20 + votes.clip)), (45, 45))
+    _, label = connected_components(edges, directed=False)
+    there = ~np.isnan(table)
+    used = np.append(there.any(1), there.any(0))
+    found = np.append(of_rater, of_clip)
+    assert (found[~used] == -1).all()
+    pairs = set(zip(found[used].tolist(), label[used].tolist(), strict=True))
+    assert len(pairs) == len(set(found[used].tolist())) == len(set(label[used].tolist()))
+    assert additive(votes).groups == len(pairs)
+
+
+def test_a_long_chain_is_one_group() -> None:
+    # each rater shares one clip with the next
+    n = 300
+    table = np.full((n, n + 1), np.nan)
+    table[np.arange(n), np.arange(n)] = table[np.arange(n), np.arange(n) + 1] = 3
+    assert additive(Votes.of_matrix(table)).groups == 1
+
+
+def test_raters_with_disjoint_clips_keep_their_levels() -> None:
+    nan = math.nan
+    found = additive(
+        Votes.of_matrix([[1, 3, nan, nan], [2, 4, nan, nan], [nan, nan, 5, 3], [nan, nan, 4, 2]])
+    )
+    assert found.groups == 2
+    assert found.mos == pytest.approx([1.5, 3.5, 4.5, 2.5])
+    assert found.bias == pytest.approx([-0.5, 0.5, 0.5, -0.5])

@@ -38,6 +38,7 @@ class Loopback:
     script: deque[Do] = field(default_factory=deque)
     always: Do = field(default_factory=Do)
     log: list[tuple[str, str | None, int]] = field(default_factory=list)  # (path, Range, status)
+    headers: list[dict[str, str]] = field(default_factory=list)  # of the requests for files
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)  # datasets of the hub
     models: dict[str, dict[str, bytes]] = field(default_factory=dict)  # models of the hub
     etag: bool = True
@@ -106,6 +107,7 @@ def serve() -> Iterator[Loopback]:
             if do.status is not None:
                 status, body = do.status, b""
             world.log.append((path, asked, status))
+            world.headers.append({name.lower(): value for name, value in self.headers.items()})
             body += do.extra
             headers |= {"Transfer-Encoding": "chunked"} if do.chunked else {"Content-Length": str(len(body))}
             headers |= dict(do.headers)

@@ -145,12 +145,12 @@ def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new(
 
     def replaced(folder: Path, last: int) -> bool:
         """Replace the folder, and die at step `last`; whether it was done before that."""
-        steps = itertools.count()
+        steps, remove = itertools.count(), shutil.rmtree
 
         def killing(act: Callable[..., object]) -> Callable[..., object]:
             def step(path: Path, *arguments: object, **options: object) -> object:
                 if next(steps) == last:
-                    if act is shutil.rmtree:
+                    if act is remove:
                         next(path.glob("*"), tmp_path / "x").unlink(missing_ok=True)
                     raise KeyboardInterrupt
                 return act(path, *arguments, **options)
@@ -159,7 +159,7 @@ def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new(
 
         with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
             patch.setattr(Path, "rename", killing(Path.rename))
-            patch.setattr(shutil, "rmtree", killing(shutil.rmtree))
+            patch.setattr(shutil, "rmtree", killing(remove))
             with atomic_folder(folder) as new:
                 for name in "ab":
                     (new / name).write_text("new")

@@ -151,6 +151,7 @@ def test_the_clips_of_pairs_are_listed_once(tree: Path) -> None:
 
 
 def test_list_paths_are_relative_to_the_list_or_to_here(tree: Path) -> None:
+    touch(tree / "x.wav")  # the one beside the list comes first
     (tree / "b/wav.scp").write_text(
         "one x.wav\ntwo a/z.mp3\nthree a b/ü.wav\nfour gone.wav\n", encoding="utf-8"
     )

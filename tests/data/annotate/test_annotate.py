@@ -197,6 +197,21 @@ def length(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     return adapter
 
 
+def test_of_a_metrics_labels_those_that_are_missing_are_added(
+    corpus: Path, length: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Adapter(("length", "twice"), "fake:length", "sqa-data")
+    fake = sys.modules["sqa_data.labellers.fake"]
+    monkeypatch.setattr(fake, "length", lambda *_: lambda clip: {"length": 1.0, "twice": 2.0})
+    for label in both.labels:
+        monkeypatch.setitem(LABELS, label, both)
+    rows = read_manifest(corpus)
+    write_manifest(corpus, [replace(rows[0], metrics={"length": 9.0}), *rows[1:]])
+    found = labels(annotate(corpus, ["length", "twice"]).out)
+    assert found["u0"] == {"length": 9.0, "twice": 2.0}
+    assert found["u1"] == {"mos": 3.0, "length": 1.0, "twice": 2.0}
+
+
 def test_under_torchrun_each_process_has_its_gpu(
     corpus: Path, length: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

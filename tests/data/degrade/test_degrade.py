@@ -258,13 +258,13 @@ def test_tables_of_speech_and_noise(tmp_path: Path) -> None:
     """The table may lie above the folder; rows of other folders are left out; noise is what has no speaker."""
     (tmp_path / "manifest.csv").write_text(
         "path,speaker,snr_proxy_db,label,language\n"
-        "speech/a.wav,anna,29.9,,de\nspeech/b.wav,ben,,,fi\nother/c.wav,carl,50,,de\n"
+        "speech/a.wav,anna,29.9,,de\nspeech/b.wav,ben,,,fi\nother/c.wav,carl,50,,de\nspeech/d.wav,dora,30,,\n"
         "noise/rain.wav,,,weather,\nnoise/talk.wav,,,,fi\nnoise/hall/x.wav,,,,\n"
     )
     for folder in ("speech", "noise/hall", "other"):
         (tmp_path / folder).mkdir(parents=True)
     found = [(x.path.name, x.talker, x.is_reference) for x in read_speech(tmp_path / "speech")]
-    assert found == [("a.wav", "anna", False), ("b.wav", "ben", True)]
+    assert found == [("a.wav", "anna", False), ("b.wav", "ben", True), ("d.wav", "dora", True)]
     labels = {path.name: label for path, label in read_noises(tmp_path / "noise").items()}
     assert labels == {"rain.wav": "weather", "talk.wav": "fi", "x.wav": "hall"}
     (tmp_path / "other" / "manifest.csv").write_text("path,speaker,snr_proxy_db\nc.wav,carl,loud\n")
@@ -312,6 +312,35 @@ def test_render_rows_and_reference(tmp_path: Path, plan: list[PlannedClip]) -> N
         assert row.sample_rate == RATE
         assert [s["kind"] for s in row.extra["degradation"]] == [s.kind for s in clip.chain]
         assert sf.info(tmp_path / row.extra["reference_path"]).duration == row.duration
+
+
+def test_audio_follows_from_place_seed_and_name(tmp_path: Path, speech: Path) -> None:
+    source = CleanSpeech(speech / "talker0" / "t0-0.wav", "talker0", is_reference=False)
+    first = PlannedClip("train-0", "train", source, 0.0, 0.5, (Step("coloured-noise", 1.0),))
+    clips = [first, replace(first, sample_id="train-1"), replace(first, sample_id="train-2", start=0.3)]
+    (manifest,) = render(clips, tmp_path / "a", seed=5).values()
+    render(clips, tmp_path / "b", seed=6)
+    audio, reference = (
+        [(tmp_path / where / kind / f"train-{i}.flac").read_bytes() for where in "ab" for i in range(3)]
+        for kind in ("audio", "reference")
+    )
+    assert len(set(audio)) == 6
+    assert reference[0] == reference[1] == reference[3] != reference[2]
+    assert all("reference_path" not in row.extra for row in read_manifest(manifest))
+    (tmp_path / "a" / "reference" / "train-0.flac").unlink()
+    render(clips, tmp_path / "a", seed=5)
+    assert (tmp_path / "a" / "reference" / "train-0.flac").read_bytes() == reference[0]
+    with pytest.raises(DataError, match="made from another plan"):
+        render([replace(clip, noises=(Path("x.wav"),)) for clip in clips], tmp_path / "a", seed=5)
+
+
+def test_an_excerpt_is_faded_by_5_ms_and_no_more(tmp_path: Path) -> None:
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+    sf.write(tmp_path / "x.wav", tone, RATE, subtype="FLOAT")
+    excerpt, heard = clean_excerpt(str(tmp_path / "x.wav"), 0.25, 0.5), tone[4000:12000]
+    gain = excerpt[80:-80] @ heard[80:-80] / (heard[80:-80] @ heard[80:-80])
+    np.testing.assert_allclose(excerpt[80:-80], gain * heard[80:-80], atol=1e-5)
+    assert np.abs(excerpt[:40]).max() < 0.6 * gain * 0.1
 
 
 def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[PlannedClip]) -> None:

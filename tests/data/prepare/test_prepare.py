@@ -22,7 +22,7 @@ from sqa_data import DataError, get_corpus, list_corpora, read_manifest
 from sqa_data.pairs import Pair, iter_pairs, to_line
 from sqa_data.prepare import prepare
 from sqa_data.prepare.run import require_counts as held_to_counts  # as it is outside the tests
-from sqa_data.prepare.unpack import unpack_corpus
+from sqa_data.prepare.unpack import find_corpus_folder, unpack_corpus
 from sqa_data.prepare.writer import SplitCount
 from sqa_data.verify import validate
 from tiny_corpora import BUILDERS, Expected, build, tone, zipped
@@ -191,6 +191,17 @@ def test_unpacked_by_hand_with_the_root_folder_stripped(tmp_path: Path) -> None:
     prepare("tencent", tmp_path / "raw", tmp_path / "out")
     found = read_manifest(tmp_path / "out" / "tencent" / "train" / "data.jsonl")
     assert {u.sample_id for u in found} == set(expected["train"])
+
+
+@pytest.mark.parametrize(
+    ("place", "found"), [("a/b/c", True), ("a/b/c/d", False), ("a.partial", False), ("labels", False)]
+)
+def test_unpacked_by_hand_up_to_three_folders_down(place: str, found: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "pstn"
+    (folder / place).mkdir(parents=True)
+    (folder / place / "pstn_train.csv").touch()
+    root = find_corpus_folder(get_corpus("pstn"), folder)
+    assert root == (folder / place if found else None)
 
 
 def test_unpacked_by_hand_but_for_the_archive_inside(tmp_path: Path) -> None:

@@ -190,6 +190,17 @@ def test_ctrl_c_ends_what_is_under_way_and_begins_nothing_more(
     assert all(path.stat().st_size < 1_000_000 for path in folder.glob("*.part"))
 
 
+def test_a_hubs_new_file_is_not_taken_for_the_one_of_the_first_download(
+    server: Loopback, tmp_path: Path
+) -> None:
+    publish(server, "ttsds2", tmp_path / "published", "hub")
+    get(server, "ttsds2", tmp_path / "raw", no_base=True)
+    (tmp_path / "raw" / "ttsds2" / "ttsds2.zip").unlink()
+    server.repos[MIRROR]["ttsds2.zip"] += b"new"
+    with pytest.raises(DataError, match=r"ttsds2\.zip: sha256 is"):
+        get(server, "ttsds2", tmp_path / "raw", no_base=True)
+
+
 def test_put_there_by_hand(server: Loopback, tmp_path: Path) -> None:
     build("pstn", tmp_path / "raw" / "pstn")
     assert get(server, "pstn", tmp_path / "raw") == ["train.zip"]
@@ -216,9 +227,14 @@ def test_licences_are_accepted_once(server: Loopback, tmp_path: Path) -> None:
 
 
 def test_room_first(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 10**9))
-    with pytest.raises(DataError, match="15,945,499,507 bytes are to come, but only 1,000,000,000 are free"):
-        get(server, "nisqa", tmp_path / "raw")
+    size, part = 15_945_499_507, tmp_path / "raw" / "nisqa" / "NISQA_Corpus.zip.part"
+    part.parent.mkdir(parents=True)
+    for here, free in ((0, 10**9), (0, size + (64 << 20) - 1), (10**9, 1)):  # 64 MiB stay free
+        part.touch()
+        os.truncate(part, here)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: shutil._ntuple_diskusage(10, 9, free))
+        with pytest.raises(DataError, match=f"{size - here:,} bytes are to come, but only {free:,} are free"):
+            get(server, "nisqa", tmp_path / "raw")
     assert server.log == []
 
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Do, Loopback, serve
 from sqa_data import DataError
-from sqa_data.sources.answers import PartState, RemoteFile, judge
+from sqa_data.sources.answers import PartState, RemoteFile, judge, retry_after
 from sqa_data.sources.http import ChecksumError, Patience, download_file
 
 CONTENT = os.urandom(300_000)
@@ -295,8 +296,6 @@ def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.Monke
 def test_too_little_room_is_seen_before_the_first_byte(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(DataError, match=r"300,000 bytes of a\.zip are still to come, but only 1 are free"):
         get(server, tmp_path)
@@ -319,6 +318,40 @@ from pathlib import Path
 from sqa_data.sources.answers import RemoteFile; from sqa_data.sources.http import download_file
 download_file(RemoteFile(sys.argv[1]), Path(sys.argv[2]), progress=lambda name, done, total: print(done, flush=True))
 """
+
+
+def test_what_the_server_is_told(server: Loopback, tmp_path: Path) -> None:
+    server.script.append(Do(cut=100_000))
+    assert get(server, tmp_path, headers={"Authorization": "Bearer x"}) == CONTENT
+    first, second = server.headers
+    for headers in (first, second):
+        assert (headers["authorization"], headers["accept-encoding"]) == ("Bearer x", "identity")
+    assert "if-range" not in first
+    assert second["if-range"] == f'"{hashlib.md5(CONTENT).hexdigest()}"'
+
+
+@pytest.mark.parametrize(
+    ("etag", "told"), [('"strong"', '"strong"'), ('W/"weak"', "a date"), (None, "a date")]
+)
+def test_only_a_strong_etag_says_that_bytes_are_the_same(etag: str | None, told: str) -> None:
+    assert PartState("u", etag=etag, last_modified="a date").validator == told
+
+
+def test_a_date_gone_by_is_no_time_to_wait() -> None:
+    assert retry_after("Fri, 31 Dec 1999 23:59:59 GMT") == 0
+
+
+def test_room_is_needed_for_the_rest_alone(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:-1000])
+    (tmp_path / "a.zip.part.json").write_text(json.dumps({"url": f"{server.url}/a.zip", "size": 300_000}))
+    for free in (999, 1000):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: shutil._ntuple_diskusage(10, 9, free))
+        if free < 1000:
+            with pytest.raises(DataError, match=r"1,000 bytes of a\.zip are still to come, but only 999"):
+                get(server, tmp_path)
+    assert get(server, tmp_path) == CONTENT
 
 
 def test_told_to_stop_it_keeps_its_part(server: Loopback, tmp_path: Path) -> None:

@@ -230,10 +230,9 @@ def test_a_codec_is_in_time_and_takes_what_it_says(
 
 
 def test_what_is_over_full_scale_goes_through_a_codec_whole() -> None:
-    x = syllables() * 30
-    y, _ = signal.encode(x, "OGG", "VORBIS", 0.0)
-    assert np.abs(x).max() > 2
-    assert power_db(y - x) < power_db(x) - 12
+    x = 2.5 * np.sin(np.arange(RATE) * 0.3)
+    y, _ = signal.encode(x, "WAV", "ULAW", rate=8000)
+    assert power_db(y - x) < power_db(x) - 20
 
 
 def test_speech_by_telephone_codecs() -> None:

@@ -23,7 +23,7 @@ def read(*patterns: str, heads: tuple[str, ...] = ("mos",), **options: str) -> C
     return read_clips(patterns, heads, DataConfig(**options), name="data.train")  # type: ignore[arg-type]
 
 
-def test_globs_and_paths_each_manifest_once(tmp_path: Path) -> None:
+def test_globs_and_paths_each_manifest_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = manifest(tmp_path / "bvcc" / "train" / "data.jsonl", {"metrics": {"mos": 4}})
     manifest(tmp_path / "nisqa" / "train" / "data.jsonl", {"metrics": {"mos": 2}, "corpus": "NISQA"})
     clips = read(one, f"{tmp_path}/*/train/data.jsonl")
@@ -33,6 +33,8 @@ def test_globs_and_paths_each_manifest_once(tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(one)
     assert len(read(one, str(tmp_path / "link.jsonl"))) == 1
     assert [clips.corpora[i] for i in clips.corpus] == ["bvcc", "NISQA"]
+    monkeypatch.chdir(Path(one).parent)
+    assert read("data.jsonl").corpora == ("bvcc",)  # also where the path names no folder
 
 
 def test_missing_null_and_nan_labels_are_all_masked(tmp_path: Path) -> None:
@@ -53,7 +55,8 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
         tmp_path / "m.jsonl", {"metrics": {"mos": 5.5}}, {"metrics": {"mos": 4}}, {"metrics": {"mos": 0}}
     )
     with pytest.raises(
-        ModelError, match=r"data\.train: 2 labels out of range(?s:.*)/a\.wav: mos is 5\.5, expected 1 to 5"
+        ModelError,
+        match=r"data\.train: 2 labels out of range(?s:.*)/a\.wav: mos is 5\.5, expected 1 to 5\n.*mos is 0",
     ):
         read(path)
     assert np.isnan(read(path, out_of_range="mask").labels[:, 0]).tolist() == [True, False, True]

@@ -120,7 +120,7 @@ def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
             """One of several processes, whose peers have nothing to say here."""
 
             def gather(self, thing: object) -> list:
-                return [thing]
+                return [thing, ([], [], ["/of another.wav: gone"])]
 
         def score(chosen: list[int], items: list[float]) -> torch.Tensor:
             asked.extend(chosen)
@@ -130,7 +130,7 @@ def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
         scores, missing = predictions(
             score, float, table, 2, BatchConfig(40), Lone(rank, processes, torch.device("cpu")), workers=2
         )
-        assert missing == []
+        assert missing == ["/of another.wav: gone"]
         mine = np.isfinite(scores[:, 0])
         merged[mine] = scores[mine]
     assert sorted(asked) == list(range(60))
@@ -159,7 +159,7 @@ def test_unreadable_clips_are_reported_and_strange_scores_stop() -> None:
     assert np.isnan(scores).any(1).nonzero()[0].tolist() == [4]
     with pytest.raises(ModelError, match=r"wav: the model's score is not a number"):
         predictions(
-            lambda _, items: torch.full((len(items), 2), math.nan),
+            lambda _, items: torch.tensor([[1.0, math.nan]] * len(items)),
             float,
             table,
             2,

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,6 +52,49 @@ def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
     assert "INFO one" in text
     assert "WARNING two" in text
     assert "three" not in text
+
+
+def test_an_earlier_log_is_gone_on_with_and_a_line_is_there_at_once(
+    tmp_path: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "sqa_model.training")
+    for update, word in enumerate(("one", "two"), start=1):
+        made = Journal(tmp_path, config, update - 1)
+        log.info(word)
+        made.record(update, {"loss": 1.0})
+        assert (tmp_path / "metrics.jsonl").read_text().count("\n") == update
+        made.close()
+    assert [line.split()[-1] for line in (tmp_path / "log.txt").read_text().splitlines()] == ["one", "two"]
+
+
+def test_every_number_is_a_point_of_its_update(
+    tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[object, ...]] = []
+
+    class Board:
+        """Stands for TensorBoard's writer."""
+
+        def __init__(self, folder: str, purge_step: int) -> None:
+            told.append((folder, purge_step))
+
+        def add_scalar(self, name: str, value: float, update: int) -> None:
+            told.append((name, value, update))
+
+        def close(self) -> None:
+            told.append(("closed",))
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
+    made = Journal(tmp_path, replace(config, run=replace(config.run, tensorboard=True)), 6)
+    made.record(7, {"loss": 0.5, "epoch": 2, "dev": {"a": {"mos": {"mse": 0.25, "srcc": None}}}})
+    made.close()
+    assert told == [
+        (str(tmp_path), 7),  # points that a killed run wrote after update 6 are dropped
+        ("loss", 0.5, 7),
+        ("epoch", 2.0, 7),
+        ("dev/a/mos/mse", 0.25, 7),
+        ("closed",),
+    ]
 
 
 def test_other_processes_say_nothing(tmp_path: Path, config: TrainConfig) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from sqa_model import load
 from sqa_model.errors import ModelError
 from sqa_model.network.model import MosModel
+from sqa_model.training import state
 from sqa_model.training.build import build_model
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import TrainConfig
@@ -229,6 +230,55 @@ def test_a_frozen_backbone_is_in_evaluation_mode_and_the_rest_trains() -> None:
     made.frozen = False
     update(made, ClipReader(made.config, table(), made.model, 0.7), step_with, 2)
     assert made.model.backbone.training
+
+
+class Twins(Processes):
+    """Two processes, of which the other one has the same clips."""
+
+    def sum(self, values: Tensor) -> Tensor:
+        return values.mul_(2)
+
+    def gather(self, thing: object) -> list:
+        return [thing, [f"other {name}" for name in thing]]  # type: ignore[attr-defined]
+
+
+def test_processes_add_up_what_they_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, reader = learner(config())
+    one = update(alone, reader, batches([0, 1], [2, 3]))
+    made, reader = learner(config())
+    made.group, seeds = Twins(1, 2, torch.device("cpu")), list[tuple[int, ...]]()
+    monkeypatch.setattr(state, "_seed", lambda *numbers: seeds.append(numbers) or 1)
+    both = update(made, reader, batches([0, 1], [2, 3]))
+    assert (both.loss, both.grad_norm) == pytest.approx((one.loss, one.grad_norm), rel=1e-5)
+    assert seeds == [
+        (made.config.seed, 1, place) for place in (1, 3)
+    ]  # dealt in turn: 0 and 2 are the other's
+    batch = batches([1])
+    batch[0].items[0][:] = math.nan
+    with pytest.raises(ModelError, match=r"without a finite prediction: b, other b\. The"):
+        update(made, reader, batch, 2)
+
+
+def test_a_gradient_that_is_no_number_changes_nothing() -> None:
+    made, reader = learner(config())
+    before = {name: p.detach().clone() for name, p in made.trainable.items()}
+    made.model.metrics.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(ModelError, match=r"update 1 \(epoch 0\): the gradient norm is (inf|nan)\. The last"):
+        update(made, reader, batches([0, 1]))
+    assert all(torch.equal(before[name], p) for name, p in made.trainable.items())
+    assert made.state.update == 0
+
+
+def test_the_scale_of_fp16_is_gone_on_with(tmp_path: Path) -> None:
+    made, _ = learner(config("precision=fp16"))
+    for p in made.trainable.values():
+        made.optimizer.state[p] = {kind: torch.zeros(1) for kind in ("step", "exp_avg", "exp_avg_sq")}
+    made.state.update = 1
+    made.scaler.load_state_dict(made.scaler.state_dict() | {"scale": 8.0})
+    made.save(tmp_path)
+    again, _ = learner(config("precision=fp16"))
+    again.resume(tmp_path)
+    assert again.scaler.get_scale() == 8.0
 
 
 def test_no_number_changes_nothing_and_is_named() -> None:

@@ -22,7 +22,7 @@ LONGER: dict[str, str] = {
 # every file in it is found and tested by itself, so that adding one takes no line here
 TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/corpora": "cli/data/test_prepare.py: every corpus from a server to a verified manifest",
-    "sqa_data/corpus.py": "cli/data/test_corpora.py: facts are looked at through `sqa-cli data list` and `info`",
+    "sqa_data/corpus.py": "cli/data/test_catalogue.py: facts are looked at through `sqa-cli data list` and `info`",
     "sqa_data/errors.py": "classes without code",
     "sqa_data/tables.py": "data/test_real_labels.py: against pandas, on the label files of real corpora",
     "sqa_data/annotate/log.py": "data/annotate/test_annotate.py: runs that go on from torn, bad and shared logs",
@@ -30,6 +30,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/degrade/plan.py": "data/degrade/test_degrade.py: what splits share, next to what is rendered of it",
     "sqa_data/degrade/render.py": "data/degrade/test_degrade.py: renders what the tests of plans have planned",
     "sqa_data/degrade/signal.py": "data/degrade/test_degrade.py: by definition, and heard through the kinds made of it",
+    "sqa_cli/data/corpora.py": "cli/data/test_prepare.py: every corpus from a server to its manifests",
     "sqa_data/labellers/from_package.py": "data/labellers/test_labellers.py: the packages on the same file",
     "sqa_data/labellers/intrusive.py": "data/labellers/test_labellers.py: the packages on the same pair",
     "sqa_data/labellers/signals.py": "data/labellers/test_labellers.py: channels, rates, silence",

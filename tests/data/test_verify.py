@@ -2,12 +2,13 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from sqa_data import DataError, validate
+from sqa_data import DataError, Utterance, get_corpus, validate, write_manifest
 
 
 def clip(path: Path, seed: int, rate: int = 16000, frames: int = 1600) -> Path:
@@ -160,4 +161,21 @@ def test_one_bad_row_is_one_finding(tmp_path: Path) -> None:
         ("3", "schema"),
         ("4", "schema"),
         ("5", "missing"),
+    ]
+
+
+def test_corpora_that_hold_each_others_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = replace(get_corpus("nisqa"), contains=("bvcc",))
+    known = (holder, get_corpus("bvcc"))
+    monkeypatch.setattr("sqa_data.corpus.list_corpora", lambda: known)
+    for corpus, split in (("nisqa", "train"), ("bvcc", "test"), ("bvcc", "train")):
+        clip = Utterance(str(tmp_path / "a.wav"), "a", 1.0, {"mos": 3.0}, corpus=corpus, split=split)
+        write_manifest(tmp_path / f"{corpus}-{split}.jsonl", [clip])
+    found = validate([tmp_path / "nisqa-train.jsonl", tmp_path / "bvcc-test.jsonl"], decode=False)
+    assert found.counts["overlap"] == 1
+    assert not validate([tmp_path / "bvcc-train.jsonl", tmp_path / "bvcc-test.jsonl"], decode=False).counts[
+        "overlap"
+    ]
+    assert not validate([tmp_path / "nisqa-train.jsonl", tmp_path / "bvcc-train.jsonl"], decode=False).counts[
+        "overlap"
     ]

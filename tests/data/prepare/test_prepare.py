@@ -545,7 +545,7 @@ def compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *pairs: Pair) -> P
         get_corpus("pstn"),
         parse=lambda root: iter([*pairs[:1], *clips, *pairs[1:]]),
         scales={"mos": (0, 100)},
-        language="en",
+        languages=("en",),
     )
     monkeypatch.setattr(run, "get_corpus", lambda name: asked)
     return tmp_path / "raw"

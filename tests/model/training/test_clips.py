@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqa_data.errors import DataError
 from sqa_model.errors import ModelError
-from sqa_model.training.clips import Clips, count_shared, read_clips
+from sqa_model.training.clips import Clips, read_clips
 from sqa_model.training.config import DataConfig
 
 
@@ -84,16 +84,6 @@ def test_a_label_beyond_float32_is_out_of_range_and_not_infinite(tmp_path: Path)
     with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)sdr is 1e\+300, expected -3\.4"):
         read(path, heads=("sdr",))
     assert np.isfinite(read(path, heads=("sdr",), out_of_range="clip").labels).all()
-
-
-def test_files_that_two_sets_share_are_counted_by_whatever_path(tmp_path: Path) -> None:
-    (tmp_path / "wavs").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "wavs")
-    names = [{"audio_path": f"wavs/{name}.wav", "sample_id": name} for name in "abc"]
-    train = read(manifest(tmp_path / "train.jsonl", *[row | {"metrics": {"mos": 3}} for row in names]))
-    rows = [{"audio_path": f"link/{name}.wav", "sample_id": name, "metrics": {"mos": 3}} for name in "bcd"]
-    assert count_shared(train, read(manifest(tmp_path / "dev.jsonl", *rows))) == 2
-    assert count_shared(train, read(manifest(tmp_path / "other.jsonl", rows[2]))) == 0
 
 
 def test_empty_absent_and_unlabelled(tmp_path: Path) -> None:

@@ -184,13 +184,19 @@ def test_stopped_before_the_first_update_it_starts_again(
     assert same(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_development_set_that_is_trained_on_is_told(
+def test_a_development_set_that_is_trained_on_is_refused_unless_allowed(
     configure: Configure, corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(configure("epochs=1"), tmp_path / "run")
     assert "trained on too" not in caplog.text
     (tmp_path / "link").symlink_to(corpus / "train")
-    train(configure("epochs=1", f"data.dev={tmp_path}/link/data.jsonl"), tmp_path / "same")
+    same_clips = ("epochs=1", f"data.dev={tmp_path}/link/data.jsonl")
+    with pytest.raises(
+        ModelError, match=r"30 of the 30 clips for development are trained on too.*data\.leaks=allow"
+    ):
+        train(configure(*same_clips), tmp_path / "same")
+    assert not (tmp_path / "same").exists()
+    assert train(configure(*same_clips, "data.leaks=allow"), tmp_path / "same").finished
     assert "30 of the 30 clips for development are trained on too" in caplog.text
 
 

@@ -3,12 +3,14 @@
 Each module of `sqa_data.corpora` holds one `CORPUS` and its `parse`; dropping a file there is all it takes to add one.
 """
 
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from sqa_data.errors import DataError
 from sqa_data.pairs import Pair
@@ -111,6 +113,10 @@ APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", as
 MIRROR = "hf://urgent-challenge/urgent26_track2_sqa/"  # of many archives, as a source that ends in "/"
 
 
+FLAC = 0.65  # of the size of 16-bit samples, for speech
+Use = Literal["training", "development", "evaluation"]
+
+
 @dataclass(frozen=True, slots=True)
 class Corpus:
     """All that is known of a corpus before its files are seen."""
@@ -130,12 +136,12 @@ class Corpus:
     parse_as_baseline: Callable[[Path], Iterator[Rating | Sample | Pair]] | None = None
     method: str = "ACR"  # how listeners were asked: ACR, CCR, P.835, MUSHRA, preference ...
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of labels that are not 1 to 5
-    language: str | None = None  # ISO 639-1, of all clips; None: several, or none known
+    languages: tuple[str, ...] = ()  # ISO 639-1; empty: not known. If it is one, it is every clip's
     audio_of: str | None = None  # the corpus whose audio these labels lie over; paths are below its folder
     contains: tuple[str, ...] = ()  # corpora some of whose clips are in this one
     layout: str = "the 2026 baseline's script, which reads it"  # where the layout of the label files was seen
     assumed: bool = False  # whether that leaves doubts, so that `prepare` stops at the first surprise
-    role: str = "training"  # or "development": what the URGENT 2026 task uses it for
+    use: tuple[Use, ...] = ("training",)  # what the URGENT 2026 task, or else its publisher, takes it for
     hub: HubDataset | None = None
     manual: str = ""  # what only the user can do, step by step
     wavs: int | None = None  # audio files when complete, where a part must be fetched by hand
@@ -145,9 +151,68 @@ class Corpus:
             object.__setattr__(self, "label_files", tuple(self.parse.files))
 
     @property
+    def size(self) -> tuple[int | None, bool]:
+        """Bytes to download and whether that is exact; else as of 16-bit audio so long, in FLAC on the hub."""
+        if self.archives and not self.hub and all(archive.size for archive in self.archives):
+            return sum(archive.size or 0 for archive in self.archives), True
+        usual = [split for split in self.splits.values() if not split.optional and split.samples]
+        known = [split for split in usual if split.hours]
+        if not known:
+            return None, False
+        hours_a_clip = sum(split.hours or 0 for split in known) / sum(split.samples or 0 for split in known)
+        rate = sum(self.sample_rates) / len(self.sample_rates) if self.sample_rates else 16000
+        seconds = 3600 * hours_a_clip * sum(split.samples or 0 for split in usual)
+        return round(seconds * rate * 2 * (FLAC if self.hub else 1)), False
+
+    @property
     def downloadable(self) -> bool:
         """Whether `download` alone brings everything."""
         return not self.manual
+
+
+# name -> (what it is, its corpora)
+SETS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "urgent2026": (
+        "URGENT 2026 challenge, track 2: training, development and evaluation",
+        (
+            *(
+                "bc19",
+                "bvcc",
+                "chime-7-udase-eval",
+                "nisqa",
+                "pstn",
+                "somos",
+                "tcd-voip",
+                "tencent",
+                "tmhint-qi",
+            ),
+            *("ttsds2", "urgent2024-sqa", "urgent2025-sqa"),
+        ),
+    ),
+}
+
+
+def expanded(names: Iterable[str]) -> list[str]:
+    """The names with each set of `SETS` replaced by its corpora, each once.
+
+    >>> expanded(["bvcc", "urgent2026"])[:2]
+    ['bvcc', 'bc19']
+    """
+    found = (corpus for name in names for corpus in (SETS[name][1] if name in SETS else (name,)))
+    return list(dict.fromkeys(found))
+
+
+def related(a: str, b: str) -> bool:
+    """Whether one of two corpora holds clips of the other, or has its audio, by what their publishers say.
+
+    >>> related("bvcc", "bvcc"), related("bvcc", "somos")
+    (True, False)
+    """
+    if a == b:
+        return True
+    known = {corpus.name: corpus for corpus in list_corpora()}
+    sides = [(known[x], y) for x, y in ((a, b), (b, a)) if x in known]
+    return any(y in (*x.contains, x.audio_of) for x, y in sides)
 
 
 @cache
@@ -173,4 +238,7 @@ def get_corpus(name: str) -> Corpus:
     for corpus in list_corpora():
         if corpus.name == wanted:
             return corpus
-    raise DataError(f"no corpus {name!r}; known: {', '.join(c.name for c in list_corpora())}")
+    known = [corpus.name for corpus in list_corpora()]
+    close = difflib.get_close_matches(wanted, known, n=1)
+    remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    raise DataError(f"no corpus {name!r}; {remedy}")

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
-from sqa_data.corpus import list_corpora
+from sqa_data.corpus import list_corpora, related
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
 from sqa_data.labels import in_range, range_of
@@ -38,6 +38,7 @@ ERRORS = {
     "duration": "the audio is longer or shorter",
     "rate": "the audio has another sampling rate",
     "shared": "the same audio in training and in evaluation",
+    "overlap": "training and evaluation from corpora that hold each other's clips",
     "pair": "a pair that is none, or of a clip that the manifest lacks",
 }
 WARNINGS = {
@@ -113,6 +114,7 @@ def validate(
                 if progress:
                     progress(path.name, result.samples, None)
             _check_pairs(path, ids, result)
+    _check_overlap(counts, result)
     known = {corpus.name: corpus for corpus in list_corpora()}
     for (name, split), (count, path) in counts.items():
         for note in count_notes(known[name], {split: count}) if name in known else ():
@@ -155,6 +157,15 @@ def _check_pairs(manifest: Path, ids: dict[int, str], result: Verification) -> N
                 result.add("pair", f"{path}:{number}", f"no clip {' and no '.join(lost)} in {manifest.name}")
     except DataError as error:
         result.add("pair", str(path), str(error))
+
+
+def _check_overlap(counts: Mapping[tuple[str, str], tuple[SplitCount, Path]], result: Verification) -> None:
+    """Corpora whose publishers say that one holds clips of the other; the same corpus has its own splits."""
+    for (a, split), (_, manifest) in counts.items():
+        for (b, other), (_, evaluation) in counts.items():
+            if split == "train" != other and a != b and related(a, b):
+                text = f"{a} holds clips of {b}, or the other way round, which {evaluation} evaluates on"
+                result.add("overlap", str(manifest), text)
 
 
 Looked = AudioInfo | tuple[AudioInfo, str] | str

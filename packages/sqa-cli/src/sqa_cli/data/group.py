@@ -5,8 +5,8 @@ from sqa_metrics.cli.group import CONTEXT, LazyGroup
 
 # name -> (module:attribute, one line for --help), as in `sqa_cli.main`
 COMMANDS = {
-    "list": ("sqa_cli.data.corpora:list_", "The corpora, and what is here of them."),
-    "show": ("sqa_cli.data.corpora:show", "One corpus: details, licence, citation, manual steps."),
+    "list": ("sqa_cli.data.catalogue:list_", "The corpora, and what is here of them."),
+    "show": ("sqa_cli.data.catalogue:show", "One corpus: details, licence, citation, manual steps."),
     "download": ("sqa_cli.data.corpora:download", "Bring the archives of corpora."),
     "prepare": ("sqa_cli.data.corpora:prepare", "Make manifests of them."),
     "verify": ("sqa_cli.data.manifests:verify", "Check manifests, their audio, and leaks between them."),

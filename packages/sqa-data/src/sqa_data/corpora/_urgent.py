@@ -15,7 +15,7 @@ from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
 from sqa_data.sources.parquet import audio_path, parts, read_columns, suffix_of
 
-PLAIN = ("sample_id", "system_id", "audio.path", "raw_ratings", "mos")
+PLAIN = ("sample_id", "system_id", "audio.path", "raw_ratings", "language", "mos")
 
 
 def parser(splits: dict[str, tuple[str, ...]]) -> Callable[[Path], Iterator[Sample]]:
@@ -35,7 +35,9 @@ def _read(path: Path, split: str, part: str) -> Iterator[Sample]:
     at = {name: index for index, name in enumerate(names)}
     labels = [(name, index) for name, index in at.items() if name in RANGES]
     for line, row in enumerate(rows, start=1):
-        sample_id, system_id, clip, given = (row[at[name]] if name in at else None for name in PLAIN[:4])
+        sample_id, system_id, clip, given, language = (
+            row[at[name]] if name in at else None for name in PLAIN[:5]
+        )
         if not sample_id:
             raise DataError(f"{path}: row {line}: no sample_id")
         yield Sample(
@@ -46,6 +48,7 @@ def _read(path: Path, split: str, part: str) -> Iterator[Sample]:
             # null and NaN: not computed for this clip
             metrics={name: float(v) for name, index in labels if (v := row[index]) is not None and v == v},
             ratings=tuple(_ratings(given, path, line)) if given else (),
+            language=str(language) if language else None,
         )
 
 

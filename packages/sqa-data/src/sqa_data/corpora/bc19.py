@@ -8,6 +8,7 @@ CORPUS = Corpus(
     title="Blizzard Challenge 2019 (VoiceMOS Challenge 2022, out-of-domain track)",
     splits={"train": Split(136, 21, 0.32), "dev": Split(136), "test": Split(540)},
     sample_rates=(16000,),
+    languages=("zh",),
     licence=BLIZZARD,
     archives=(Archive("ood.tar.gz", ("https://zenodo.org/records/6572573/files/",)),),
     links=("https://zenodo.org/records/6572573",),

@@ -8,6 +8,7 @@ CORPUS = Corpus(
     title="BVCC (VoiceMOS Challenge 2022, main track)",
     splits={"train": Split(4974, 175, 5.56), "dev": Split(1066, 181), "test": Split(1066, 187)},
     sample_rates=(16000,),
+    languages=("en",),
     licence=BLIZZARD,
     archives=(
         Archive(

@@ -56,6 +56,8 @@ CORPUS = Corpus(
     title="CHiME-7 UDASE evaluation (listening test)",
     splits={"test": Split(640, 5, 0.84)},
     sample_rates=(16000,),
+    languages=("en",),
+    method="P.835",
     licence=CC_BY_SA,
     archives=(
         Archive(
@@ -71,5 +73,5 @@ CORPUS = Corpus(
     parse_as_baseline=parse_as_baseline,
     layout="two public scripts that read the label file",
     assumed=True,
-    role="development",
+    use=("development",),
 )

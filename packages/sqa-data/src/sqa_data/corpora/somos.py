@@ -21,6 +21,7 @@ CORPUS = Corpus(
     title="SOMOS (split 1, clean ratings)",
     splits={"train": Split(14100, 181, 18.32), "dev": Split(3000), "test": Split(3000)},
     sample_rates=(24000,),
+    languages=("en",),
     licence=CC_BY_NC_SA,
     archives=(
         Archive(

@@ -92,6 +92,7 @@ CORPUS = Corpus(
     title="TCD-VoIP",
     splits={"train": Split(384, 96, 0.87, "CHOP 24, NOISE 24, ECHO 20, CLIP 14, COMPSPKR 14 conditions")},
     sample_rates=(48000,),
+    languages=("en",),
     licence=CC_BY_NC_SA,
     archives=(Archive("TCD-VOIP.zip", (MIRROR,)),),
     links=(

@@ -28,10 +28,12 @@ CORPUS = Corpus(
     title="Tencent Corpus (ConferencingSpeech 2022)",
     splits={"train": Split(11563, None, 23.51, "8,366 without + 3,197 with reverberation")},
     sample_rates=(16000,),
+    languages=("zh",),
     licence=APACHE,
     archives=(Archive("TencentCorpus.zip", (MIRROR,)),),
     links=("https://share.weiyun.com/B4IS0l3z",),
     citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality assessment "
     "challenge for online conferencing applications, Interspeech 2022",
+    layout="its label files, counted",
     parse=parse,
 )

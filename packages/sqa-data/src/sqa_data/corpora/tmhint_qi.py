@@ -28,6 +28,7 @@ CORPUS = Corpus(
         "test": Split(None, note="sources disagree: 1,978 to 2,297 samples"),
     },
     sample_rates=(16000,),
+    languages=("zh",),
     licence=MIT,
     archives=(
         Archive(

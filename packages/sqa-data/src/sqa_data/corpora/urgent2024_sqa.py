@@ -19,6 +19,7 @@ CORPUS = Corpus(
         "blind_test": Split(None, note="shares its noisy recordings with the test split", optional=True),
     },
     sample_rates=(8000, 16000, 22050, 24000, 32000, 44100, 48000),
+    languages=("en",),
     licence=CC_BY_NC_SA,
     archives=(),
     links=("https://huggingface.co/datasets/urgent-challenge/urgent2024-sqa",),
@@ -26,6 +27,6 @@ CORPUS = Corpus(
     "assessment, 2025; W. Zhang et al., URGENT challenge, Interspeech 2024",
     label_files=("*.parquet",),
     parse=parser(SPLITS),
-    role="training, evaluation",
+    use=("training", "evaluation"),
     hub=HubDataset("urgent-challenge/urgent2024-sqa", SPLITS),
 )

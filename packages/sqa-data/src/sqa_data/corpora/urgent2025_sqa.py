@@ -20,6 +20,7 @@ CORPUS = Corpus(
         ),
     },
     sample_rates=(8000, 16000, 22050, 24000, 32000, 44100, 48000),
+    languages=("de", "en", "ja", "zh"),
     licence=CC_BY_NC_SA,
     archives=(),
     links=("https://huggingface.co/datasets/urgent-challenge/urgent2025-sqa",),

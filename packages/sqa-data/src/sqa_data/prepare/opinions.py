@@ -44,7 +44,7 @@ def utterances(
                 split=split,
                 votes=votes,
                 mos_std=std,
-                language=first.language or corpus.language,
+                language=first.language or (corpus.languages[0] if len(corpus.languages) == 1 else None),
                 scales={label: bounds for label, bounds in corpus.scales.items() if label in metrics},
             ),
             ratings,

@@ -150,7 +150,7 @@ Member = tuple[PurePosixPath, int, Callable[[], IO[bytes]]]  # path, bytes by it
 
 
 def _one_member(table: Path) -> Iterator[Member]:
-    yield PurePosixPath(table.name), table.stat().st_size, partial(table.open, "rb")
+    yield PurePosixPath(table.name), table.stat().st_size, lambda: table.open("rb")
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:

@@ -1,6 +1,5 @@
 """From manifests to a table of clips with their labels, by column."""
 
-import functools
 import glob
 import math
 import os
@@ -72,17 +71,6 @@ def read_clips(
         seconds=np.array([row.duration for row in rows], dtype=np.float64),
         labels=_in_range(labels, heads, rows, data.out_of_range, name),
     )
-
-
-def count_shared(train: Clips, dev: Clips) -> int:
-    """How many files of `dev` are in `train` too, by whatever path: what is measured on them is no forecast."""
-    folder = functools.cache(os.path.realpath)
-
-    def file(path: str) -> tuple[str, str]:
-        head, tail = os.path.split(path)
-        return folder(head), tail
-
-    return len({file(path) for path in dev.paths}.intersection(map(file, train.paths)))
 
 
 def find_manifests(patterns: Sequence[str], name: str) -> list[str]:

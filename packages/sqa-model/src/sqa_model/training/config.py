@@ -73,6 +73,8 @@ class DataConfig(Section):
         a feature cache); development clips are never cut.
     out_of_range: a label outside its head's range stops the run ("error"), is ignored ("mask") or is moved to the
         nearest bound ("clip").
+    leaks: clips of `dev` that are among those of `train`, or of a corpus that holds them, stop the run ("error") or
+        are told ("allow").
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
         later epochs skip the backbone; none: computed anew each time.
@@ -85,6 +87,7 @@ class DataConfig(Section):
     balance: bool = False
     max_seconds: float = above_0(30.0)
     out_of_range: Literal["error", "mask", "clip"] = "error"
+    leaks: Literal["error", "allow"] = "error"
     max_unreadable: int = at_least(0, 10)
     cache: str | None = None
 

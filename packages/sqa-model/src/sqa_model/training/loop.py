@@ -18,10 +18,11 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
 from sqa_model.training.build import build_model
-from sqa_model.training.clips import count_shared, read_clips
+from sqa_model.training.clips import read_clips
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
 from sqa_model.training.journal import Journal, Pace, log
+from sqa_model.training.leaks import refuse_leaks
 from sqa_model.training.plan import Crop, Plan, Work
 from sqa_model.training.processes import Processes, processes, stop_signals
 from sqa_model.training.source import ClipReader, MicroBatch, check_unreadable
@@ -168,6 +169,8 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         clips = read_clips(config.data.train, heads, config.data, name="data.train")
         # only the head that chooses needs labels there
         dev = read_clips(config.data.dev, heads, config.data, name="data.dev", needed=[head])
+        # a run that has begun goes on
+        refuse_leaks(clips, dev, "allow" if (folder / "last").exists() else config.data.leaks)
         plan = Plan(config, clips, group)
         learner = Learner(model, clips, config, group)
         problem = ""
@@ -212,12 +215,6 @@ def _log_start(learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipR
         *(plan.total, learner.state.update),
         *(sum(p.numel() for p in some) / 1e6 for some in (learner.trainable.values(), parameters)),
     )
-    if shared := count_shared(clips, dev_audio.clips):
-        log.warning(
-            "%d of the %d clips for development are trained on too: their figures say nothing about other speech; "
-            "give data.dev clips of its own",
-            *(shared, len(dev_audio.clips)),
-        )
     if audio.cache and dev_audio.cache:
         log.info(
             "features of %d + %d clips cached, %.1f GB when complete, in %s",

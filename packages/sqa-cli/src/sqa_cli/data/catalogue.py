@@ -1,0 +1,184 @@
+"""`sqa-cli data list` and `data show`: which corpora there are, and all that is known of one."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sqa_cli import options as o
+from sqa_cli.terminal import entry, say, say_json, table
+
+if TYPE_CHECKING:
+    from sqa_data import Corpus
+    from sqa_data.corpus import Split
+
+FARTHEST = ("", "part", "downloaded", "unpacked", "prepared", "verified")  # what may be here, see `here`
+
+
+@click.command("list")
+@o.raw
+@o.out_folder
+@click.option(
+    "--use", type=click.Choice(["training", "development", "evaluation"]), help="Only those for this."
+)
+@click.option("--scale", "method", metavar="KIND", help="Only those rated so: ACR, CCR, P.835, MUSHRA ...")
+@click.option("--language", metavar="CODE", help="Only those with speech of this language, as en.")
+@click.option(
+    "--licence", type=click.Choice(["free", "accept"]), help="Only those that need no consent, or do."
+)
+@o.json
+def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None:
+    """The corpora by their use, and what is here of them.
+
+    \b
+    size    to download; ~ where only the length of the audio is published
+    terms   "accept": the licence forbids what you may plan, so you are asked
+    here    part, downloaded, unpacked, prepared or verified, of the farthest split;
+            "by hand": part of it must be fetched by you, see `data show NAME`
+
+    \b
+    Examples:
+      sqa-cli data list --language en --licence free
+      sqa-cli data list --scale MUSHRA --json
+    """
+    from sqa_data import list_corpora
+    from sqa_data.corpus import SETS
+    from sqa_data.sources.records import here
+
+    corpora = [corpus for corpus in list_corpora() if _holds(corpus, **conditions)]
+    states = {corpus.name: here(corpus, raw, out) for corpus in corpora}
+    if as_json:
+        say_json([_record(c, split, state) for c in corpora for split, state in states[c.name].items()])
+        return
+    groups: dict[str, list[list[str]]] = {}
+    for corpus in sorted(corpora, key=lambda c: (c.use[0] != "training", c.use, c.method != "ACR", c.method)):
+        rows = groups.setdefault(f"for {' and '.join(corpus.use)}, {corpus.method}", [])
+        rows.append(_row(corpus, states[corpus.name].values()))
+    header = ["corpus", "samples", "hours", "language", "size", "terms", "here"]
+    # one table, so that the groups stand below each other
+    lines = iter(table(header, [row for rows in groups.values() for row in rows], right="samples hours size"))
+    say(next(lines))
+    for title, rows in groups.items():
+        say("", f"{title}:", *(next(lines) for _ in rows))
+    if not any(conditions.values()):
+        say("")
+        for name, (about, names) in SETS.items():
+            say(*entry("set", f"{name} ({len(names)} corpora): {about}"))
+
+
+def _holds(
+    corpus: "Corpus", use: str | None, method: str | None, language: str | None, licence: str | None
+) -> bool:
+    return (
+        (not use or use in corpus.use)
+        and (not method or method.upper() == corpus.method.upper())
+        and (not language or language.lower() in corpus.languages)
+        and (not licence or (licence == "free") == (not corpus.licence.ask))
+    )
+
+
+def _row(corpus: "Corpus", states: Iterable[str]) -> list[str]:
+    """One corpus in the table: all its usual splits together."""
+    usual = [split for split in corpus.splits.values() if not split.optional]
+    samples = [split.samples for split in usual if split.samples]
+    hours = [split.hours for split in usual if split.hours]
+    size, exact = corpus.size
+    state = max(states, key=FARTHEST.index)
+    languages = (
+        " ".join(corpus.languages) if len(corpus.languages) < 4 else f"{len(corpus.languages)} of them"
+    )
+    return [
+        corpus.name,
+        o.count(sum(samples) or None) or "?",
+        o.number(sum(hours) or None, 1) or "?",
+        languages or "?",
+        (("" if exact else "~") + o.size(size)) if size else "?",
+        "accept" if corpus.licence.ask else "free",
+        state or ("by hand" if corpus.manual else ""),
+    ]
+
+
+def _record(corpus: "Corpus", split: str, state: str) -> dict[str, object]:
+    """One split of a corpus, for programs."""
+    facts = corpus.splits[split]
+    size, exact = corpus.size
+    return {
+        "corpus": corpus.name,
+        "split": split,
+        "samples": facts.samples,
+        "systems": facts.systems,
+        "hours": facts.hours,
+        "sample_rates": corpus.sample_rates,
+        "languages": corpus.languages,
+        "scale": corpus.method,
+        "licence": corpus.licence.name,
+        "accept": corpus.licence.ask,
+        "size": size,
+        "size_is_exact": exact,
+        "by_hand": bool(corpus.manual),
+        "use": corpus.use,
+        "note": facts.note,
+        "here": state,
+        "links": corpus.links,
+    }
+
+
+def _sizes(facts: "Split") -> list[str]:
+    """The columns samples, systems and hours of a split; "?" is what nobody published."""
+    found = [o.count(facts.samples), o.count(facts.systems), o.number(facts.hours)]
+    return [value or "?" for value in found]
+
+
+@click.command()
+@click.argument("name")
+@o.raw
+@o.json
+def show(name: str, raw: Path, as_json: bool) -> None:
+    """Details, licence, citation, sources and manual steps of one corpus."""
+    from sqa_data import get_corpus
+    from sqa_data.prepare.unpack import manual_steps
+
+    corpus = get_corpus(name)
+    steps = manual_steps(corpus, raw)
+    if as_json:
+        facts = asdict(corpus) | {"manual": steps}
+        del facts["parse"], facts["parse_as_baseline"]
+        say_json(facts)
+        return
+    splits = [[split, *_sizes(facts), facts.note] for split, facts in corpus.splits.items()]
+    say(*entry("corpus", f"{corpus.name}: {corpus.title} ({' and '.join(corpus.use)})"), "")
+    say(*table(["split", "samples", "systems", "hours", ""], splits, right="samples systems hours"), "")
+    say(*_facts(corpus))
+    if steps:
+        say("", *steps.split("\n"))
+
+
+def _facts(corpus: "Corpus") -> list[str]:
+    """Lines on rates, licence, archives, links and the paper of a corpus."""
+    licence = corpus.licence
+    lines = entry("rate", f"{o.kilohertz(corpus.sample_rates)} kHz" if corpus.sample_rates else "?")
+    lines += entry("language", ", ".join(corpus.languages) or "?")
+    lines += entry("rated", _rated(corpus))
+    if related := [name for name in (corpus.audio_of, *corpus.contains) if name]:
+        lines += entry("holds", f"clips of {', '.join(related)}")
+    lines += entry("licence", f"{licence.name}: {licence.note}" if licence.note else licence.name)
+    lines += entry("", licence.url)
+    lines += entry("layout", f"{'assumed after' if corpus.assumed else 'seen in'} {corpus.layout}")
+    for archive in corpus.archives:
+        known = [o.size(archive.size), archive.checksum or "checksum of first use"]
+        lines += entry("archive", f"{archive.name}  ({', '.join(filter(None, known))})")
+        for source in archive.sources:
+            lines += entry("", str(source))
+    if corpus.hub:
+        lines += entry("dataset", f"https://huggingface.co/datasets/{corpus.hub.repo}  (parquet)")
+    for link in corpus.links:
+        lines += entry("link", link)
+    return lines + entry("cite", corpus.citation)
+
+
+def _rated(corpus: "Corpus") -> str:
+    """How listeners were asked, and the scales that are not 1 to 5."""
+    scales = [f"{label} {low:g} to {high:g}" for label, (low, high) in corpus.scales.items()]
+    return f"{corpus.method} ({', '.join(scales)})" if scales else corpus.method

@@ -1,0 +1,61 @@
+"""`sqa-cli data list` and `data show`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import run
+from sqa_data import list_corpora
+from sqa_data.corpus import SETS, expanded
+
+
+def test_the_list_is_grouped_by_use_and_fits(tmp_path: Path) -> None:
+    output = run("data", "list", "--raw", tmp_path, "--out", tmp_path)
+    assert max(map(len, output.splitlines())) <= 80
+    _, *blocks, sets = output.split("\n\n")
+    groups = {block.splitlines()[0]: block.splitlines()[1:] for block in blocks}
+    assert [row.split()[0] for row in groups["for development, P.835:"]] == ["chime-7-udase-eval"]
+    rows = {row.split()[0]: row.split() for group in groups.values() for row in group}
+    assert rows["somos"][1:] == ["20,100", "18.3", "en", "4.0", "GB", "accept"]
+    assert rows["bvcc"][-2:] == ["by", "hand"]
+    assert rows["urgent2024-sqa"][1:3] == ["244,900", "443.1"]
+    assert "urgent2026 (12 corpora)" in sets
+    assert all("~" in " ".join(row) for name, row in rows.items() if name not in ("somos", "nisqa"))
+
+
+@pytest.mark.parametrize(
+    ("options", "in_it", "not_in_it"),
+    [
+        (["--language", "zh"], "tencent", "somos"),
+        (["--scale", "p.835"], "chime-7-udase-eval", "bvcc"),
+        (["--licence", "free"], "ttsds2", "nisqa"),
+        (["--licence", "accept"], "nisqa", "ttsds2"),
+        (["--use", "evaluation"], "urgent2024-sqa", "chime-7-udase-eval"),
+    ],
+)
+def test_the_list_is_filtered(options: list[str], in_it: str, not_in_it: str) -> None:
+    names = {row["corpus"] for row in json.loads(run("data", "list", "--json", *options))}
+    assert in_it in names
+    assert not_in_it not in names
+
+
+def test_a_set_is_its_corpora() -> None:
+    assert all(
+        name in {corpus.name for corpus in list_corpora()} for _, names in SETS.values() for name in names
+    )
+    assert expanded(["bvcc", "urgent2026"]) == ["bvcc", *(n for n in SETS["urgent2026"][1] if n != "bvcc")]
+
+
+def test_show_for_people() -> None:
+    shown = run("data", "show", "bvcc", "--raw", "corpora")
+    for text in (
+        "main.tar.gz",
+        "md5:fc880c2a208c3285a47bd9a64f34eb11",
+        "02_gather.py",
+        "Blizzard",
+        "corpora/bvcc",
+    ):
+        assert text in shown
+    assert "ood.tar.gz" in run("data", "show", "BC19")
+    assert json.loads(run("data", "show", "somos", "--json"))["archives"][0]["size"] == 3971669902
+    assert "no corpus 'nope'" in run("data", "show", "nope", code=1)

@@ -43,6 +43,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/sources/parquet.py": "data/prepare/test_prepare.py: corpora in parquet, whole and cut",
     "sqa_data/sources/records.py": "data/sources/test_download.py: what the second of two downloads knows",
     "sqa_data/sources/remote_labels.py": "data/sources/test_download.py: labels only, of servers that cut",
+    "sqa_metrics/cli/calibrate.py": "cli/test_calibrate.py: by both programs, and what `predict` makes of it",
     "sqa_metrics/cli/compare.py": "cli/test_score.py: the same commands, by both programs",
     "sqa_metrics/cli/group.py": "cli/test_main.py: the table of sqa-cli",
     "sqa_metrics/cli/inputs.py": "cli/test_score.py: names, pipes and notes of files",

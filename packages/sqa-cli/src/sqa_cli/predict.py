@@ -16,14 +16,27 @@ if TYPE_CHECKING:
     from sqa_data.clip_list import ClipEntry
     from sqa_data.results import Row
     from sqa_data.shares import Share
+    from sqa_metrics.calibration.record import Calibration
 
 # columns kept for the name of a clip, which ends its line
 NAME_WIDTH = 8
 
 
+def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) -> "Calibration | None":
+    from sqa_metrics.calibration.record import read_calibration
+
+    return None if value is None else read_calibration(value)
+
+
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
 @click.option("--model", help="Folder, file or Hub id of a model; without it, the one in the package.")
+@click.option(
+    "--calibration",
+    metavar="FILE",
+    callback=_calibration,
+    help="Add mos_cal, mos_low, mos_high by a file of `calibrate`.",
+)
 @click.option("--out", type=o.FILE, help="Append rows to this JSONL file.")
 @click.option("--resume", is_flag=True, help="Go on with --out; rows with an error are tried again.")
 @click.option("--scp", is_flag=True, help="Also write METRIC.scp files beside --out.")
@@ -46,6 +59,7 @@ NAME_WIDTH = 8
 def predict(
     inputs: tuple[str, ...],
     model: str | None,
+    calibration: "Calibration | None",
     out: Path | None,
     resume: bool,
     scp: bool,
@@ -88,12 +102,14 @@ def predict(
     from sqa_model.inference.predictor import Predictor
 
     predictor = Predictor(model, **options)
+    names = _names(predictor, calibration)
     try:
         if out is not None:
-            failed = _to_file(clips, predictor, out, resume=resume, share=share, as_json=as_json, scp=scp)
+            how: dict[str, Any] = {"resume": resume, "share": share, "calibration": calibration}
+            failed = _to_file(clips, predictor, out, as_json=as_json, scp=scp, **how)
         else:
-            rows = _rows(clips, predictor, audio)
-            failed = _show(rows, clips, () if as_json else predictor.names, as_json=as_json)
+            rows = _rows(clips, predictor, audio, calibration)
+            failed = _show(rows, clips, () if as_json else names, as_json=as_json)
     except KeyboardInterrupt:
         hint = f"; the rows so far are in {share.path(out)}, --resume goes on" if out is not None else ""
         raise click.ClickException(f"interrupted{hint}") from None
@@ -127,13 +143,33 @@ def _from_stdin() -> "tuple[bytes | None, list[ClipEntry]]":
     return None, clips
 
 
-def _rows(clips: "Sequence[ClipEntry]", predictor: Any, audio: bytes | None) -> "Iterator[Row]":
+def _names(predictor: Any, calibration: "Calibration | None") -> Sequence[str]:
+    """What there is of a clip: the model's scores, and those of a calibration, which is held to the model."""
+    names: Sequence[str] = predictor.names
+    if calibration is None:
+        return names
+    if calibration.metric not in names:
+        raise click.ClickException(
+            f"the calibration is of {calibration.metric!r}, and the model gives {', '.join(names)}"
+        )
+    if calibration.model is None or calibration.model.partition("/")[0] != predictor.fingerprint:
+        made_for = f"model {calibration.model}" if calibration.model else "a model that it does not name"
+        note(
+            f"warning: the calibration was made for {made_for}, this is {predictor.fingerprint}; "
+            "for another model its interval promises nothing"
+        )
+    return [*names, *calibration.OUTPUTS]
+
+
+def _rows(
+    clips: "Sequence[ClipEntry]", predictor: Any, audio: bytes | None, calibration: "Calibration | None"
+) -> "Iterator[Row]":
     """The rows of clips that go to no file."""
     from sqa_model.inference.score_file import make_row
 
     sources: Iterable[Any] = clips if audio is None else [io.BytesIO(audio)]
     name = f"{predictor.fingerprint}/{predictor.dtype}"
-    return (make_row(c, p, name) for c, p in zip(clips, predictor.stream(sources), strict=True))
+    return (make_row(c, p, name, calibration) for c, p in zip(clips, predictor.stream(sources), strict=True))
 
 
 def _to_file(
@@ -141,18 +177,18 @@ def _to_file(
     predictor: Any,
     out: Path,
     *,
-    resume: bool,
-    share: "Share",
     as_json: bool,
     scp: bool,
+    **how: Any,
 ) -> int:
     """Score into a results file; returns how many of its rows have an error, those of earlier runs too."""
     from sqa_data.results import read_results, write_scp
     from sqa_model.inference.score_file import score_to_file
 
-    rows = score_to_file(clips, predictor, out, resume=resume, share=share)
-    failed = _show(rows, share.of(clips), (), as_json=as_json)
-    if out.exists() and (scp or share.count > 1):  # of all shares; alone, each error was tried again just now
+    rows = score_to_file(clips, predictor, out, **how)
+    failed = _show(rows, how["share"].of(clips), (), as_json=as_json)
+    # of all shares; alone, each error was tried again just now
+    if out.exists() and (scp or how["share"].count > 1):
         finished = read_results(out)
         failed = sum("error" in row for row in finished)
         if scp:
@@ -200,7 +236,8 @@ def _table_head(names: Sequence[str]) -> Sequence[str]:
 
 def _table_line(metrics: dict[str, float], names: Sequence[str], clip: str) -> None:
     """One row: figures first, so that the longest name of a clip puts nothing out of line."""
-    say("  ".join([*(f"{metrics[name]:{_cell(name)}.3f}" for name in names), clip]))
+    cells = (f"{metrics[name]:.3f}" if name in metrics else "-" for name in names)
+    say("  ".join([*(f"{cell:>{_cell(name)}}" for cell, name in zip(cells, names, strict=True)), clip]))
 
 
 def _cell(name: str) -> int:

@@ -46,6 +46,7 @@ class Row(TypedDict, total=False):
     audio_path: str
     duration: float  # seconds
     model: str  # which weights, and in which precision
+    calibration: str  # which map gave mos_cal, mos_low and mos_high, if one was applied
     windows: int  # pieces that the model looked at, if more than one: a long clip
     warnings: list[str]
     timeline: list[Span]
@@ -101,12 +102,14 @@ def require_absent(out: Path, share: Share, *, resume: bool = False) -> None:
             raise DataError(f"{path} exists; pass --resume to go on, or another --out")
 
 
-def kept_results(path: Path, keys: Iterable[Key], model: str) -> tuple[dict[Key, Row], bool]:
+def kept_results(
+    path: Path, keys: Iterable[Key], model: str, calibration: str | None = None
+) -> tuple[dict[Key, Row], bool]:
     """The rows of an earlier run of `model` that stand, by clip, and whether the file holds them and nothing else.
 
     What does not stand: rows with an error, all but the last of a clip, half a row at the end.
 
-    Raises `DataError` where `path` has rows of clips that are not among `keys`, or of another model.
+    Raises `DataError` where `path` has rows of clips that are not among `keys`, of another model or calibration.
     """
     found = read_results(path, torn=True) if path.exists() else []
     rows = {key_of(row): row for row in found}
@@ -124,6 +127,8 @@ def kept_results(path: Path, keys: Iterable[Key], model: str) -> tuple[dict[Key,
             remedy = f"go on with --dtype {other.rpartition('/')[2]}, or {remedy}"
         raise DataError(f"{path}: was scored by model {other}, this is {model}; {remedy}")
     kept = {key: row for key, row in rows.items() if "error" not in row}
+    if {row.get("calibration") for row in kept.values()} - {calibration}:
+        raise DataError(f"{path}: has rows of another calibration, or of none; pass another --out")
     return kept, len(kept) == len(found) and _has_an_end(path)
 
 

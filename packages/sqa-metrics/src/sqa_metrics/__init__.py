@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
         srcc,
         warmup,
     )
+    from sqa_metrics.calibration.fit import calibrate
+    from sqa_metrics.calibration.record import Calibration, read_calibration, write_calibration
     from sqa_metrics.figures import FIGURES, Figure, all_figures
     from sqa_metrics.p1401.compare import compare_p1401
     from sqa_metrics.p1401.figures import p1401_figures
@@ -48,6 +50,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
 __all__ = [
     "FIGURES",
     "P1401",
+    "Calibration",
     "Ceiling",
     "ConstantInputWarning",
     "Coverage",
@@ -64,6 +67,7 @@ __all__ = [
     "Scores",
     "all_figures",
     "by_corpus",
+    "calibrate",
     "ceiling",
     "compare",
     "compare_p1401",
@@ -85,6 +89,7 @@ __all__ = [
     "pair",
     "rank",
     "ratings_of",
+    "read_calibration",
     "read_ratings",
     "read_scores",
     "read_utt2sys",
@@ -94,11 +99,12 @@ __all__ = [
     "warmup",
     "with_p1401",
     "with_uncertainty",
+    "write_calibration",
 ]
 
 # Where the public names are, the cheapest first.
 _MODULES = (
-    *("rows.systems", "rows.records", "rows.read", "rows.join"),
+    *("rows.systems", "rows.records", "rows.read", "rows.join", "calibration.record", "calibration.fit"),
     *("agreement", "figures", "report", "uncertainty", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     "ratings",

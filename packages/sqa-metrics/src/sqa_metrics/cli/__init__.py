@@ -9,6 +9,7 @@ COMMANDS = {
     "compare": ("sqa_metrics.cli.compare:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics.cli.rank:rank", "Rank predictors as the challenge does."),
     "ratings": ("sqa_metrics.cli.ratings:ratings", "Judge a listening test from its single ratings."),
+    "calibrate": ("sqa_metrics.cli.calibrate:calibrate", "Map a model's scores to your own listeners' MOS."),
     "warmup": ("sqa_metrics.cli.warmup:warmup", "Compile the kernels for large inputs, once."),
 }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqa_metrics.rows.records import Paired
 
 
-def read(preds: dict[str, str], options: dict[str, Any]) -> "Paired":
+def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
     from sqa_metrics.rows.join import pair
     from sqa_metrics.rows.read import read_utt2sys
 

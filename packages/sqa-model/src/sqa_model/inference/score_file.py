@@ -1,10 +1,10 @@
 """Score clips into a file of results (`sqa_data.results`): what was scored before is kept, the rest is appended."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from sqa_data.atomic import append_alone
 from sqa_data.clip_list import ClipEntry, Key
@@ -22,7 +22,20 @@ if TYPE_CHECKING:
     from sqa_model.inference.predictor import Prediction, Predictor
 
 
-def make_row(clip: ClipEntry, prediction: "Prediction", model: str) -> Row:
+class Calibrates(Protocol):
+    """What adds scores to those of a model, such as `sqa_metrics.calibration.record.Calibration`."""
+
+    @property
+    def name(self) -> str:
+        """Told in each row, so that a file holds rows of one calibration."""
+
+    def outputs(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The scores that are added to those of one clip."""
+
+
+def make_row(
+    clip: ClipEntry, prediction: "Prediction", model: str, calibration: Calibrates | None = None
+) -> Row:
     """The row of one clip."""
     row: Row = {"sample_id": clip.sample_id}
     if clip.system_id is not None:
@@ -30,12 +43,15 @@ def make_row(clip: ClipEntry, prediction: "Prediction", model: str) -> Row:
     if clip.corpus is not None:
         row["corpus"] = clip.corpus
     if prediction.error is None:
-        row["metrics"] = prediction.metrics
+        added = calibration.outputs(prediction.metrics) if calibration else {}
+        row["metrics"] = prediction.metrics | added
     else:
         row["error"] = prediction.error
     row["audio_path"] = clip.audio_path
     row["duration"] = round(prediction.duration_s, 4)
     row["model"] = model
+    if calibration:
+        row["calibration"] = calibration.name
     if prediction.windows > 1:
         row["windows"] = prediction.windows
     if prediction.warnings:
@@ -54,6 +70,7 @@ def score_to_file(
     *,
     resume: bool = False,
     share: Share | None = None,
+    calibration: Calibrates | None = None,
 ) -> Iterator[Row]:
     """Score clips into a results file, yielding each new row after it is written.
 
@@ -61,9 +78,10 @@ def score_to_file(
         clips: all clips, also those of other shares.
         out: the file; with shares, where the merged rows will lie.
         resume: go on with a file that is there; its rows with an error are tried again.
+        calibration: adds its scores to each row.
 
-    Raises: DataError where the file is there and `resume` is not set, or its rows are of other clips or another
-    model.
+    Raises: DataError where the file is there and `resume` is not set, or its rows are of other clips, another
+    model or another calibration.
     """
     share = share or Share()
     ours, path, model = share.of(clips), share.path(out), f"{predictor.fingerprint}/{predictor.dtype}"
@@ -71,10 +89,11 @@ def score_to_file(
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
     keys = [clip.key for clip in ours] if resume else []
-    with _resumed(path, keys, model) as (file, kept):
+    applied = calibration.name if calibration else None
+    with _resumed(path, keys, model, applied) as (file, kept):
         todo = [clip for clip in ours if clip.key not in kept]
         for clip, prediction in zip(todo, predictor.stream(todo), strict=True):
-            row = make_row(clip, prediction, model)
+            row = make_row(clip, prediction, model, calibration)
             file.write(result_line(row))
             file.flush()
             if resume:
@@ -87,11 +106,13 @@ def score_to_file(
 
 
 @contextmanager
-def _resumed(path: Path, keys: Sequence[Key], model: str) -> Iterator[tuple[BinaryIO, dict[Key, Row]]]:
+def _resumed(
+    path: Path, keys: Sequence[Key], model: str, calibration: str | None
+) -> Iterator[tuple[BinaryIO, dict[Key, Row]]]:
     """The results file, open for this process alone, and the rows in it, from which all that do not stand are gone."""
     while True:
         with append_alone(path) as file:
-            kept, is_clean = kept_results(path, keys, model)
+            kept, is_clean = kept_results(path, keys, model, calibration)
             if is_clean:
                 yield file, kept
                 return

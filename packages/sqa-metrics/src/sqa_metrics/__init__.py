@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.p1401.figures import p1401_figures
     from sqa_metrics.p1401.levels import P1401, with_p1401
     from sqa_metrics.p1401.mapping import fit_mapping
+    from sqa_metrics.plan import Spread, systems_for_predictors, votes_for_difference, votes_for_interval
     from sqa_metrics.ranking import Place, dense_rank, rank
     from sqa_metrics.ratings import ListeningTest, Ratings, listening_test, ratings_of, read_ratings
     from sqa_metrics.report import Report, by_corpus, evaluate, score
@@ -65,6 +66,7 @@ __all__ = [
     "Ratings",
     "Report",
     "Scores",
+    "Spread",
     "all_figures",
     "by_corpus",
     "calibrate",
@@ -95,7 +97,10 @@ __all__ = [
     "read_utt2sys",
     "score",
     "srcc",
+    "systems_for_predictors",
     "systems_of",
+    "votes_for_difference",
+    "votes_for_interval",
     "warmup",
     "with_p1401",
     "with_uncertainty",
@@ -107,7 +112,7 @@ _MODULES = (
     *("rows.systems", "rows.records", "rows.read", "rows.join", "calibration.record", "calibration.fit"),
     *("agreement", "figures", "report", "uncertainty", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
-    "ratings",
+    *("ratings", "plan"),
 )
 
 

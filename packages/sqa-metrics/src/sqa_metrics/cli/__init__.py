@@ -8,6 +8,7 @@ COMMANDS = {
     "score": ("sqa_metrics.cli.score:score", "Measure predictions against listeners."),
     "compare": ("sqa_metrics.cli.compare:compare", "Test whether predictors differ, with intervals."),
     "rank": ("sqa_metrics.cli.rank:rank", "Rank predictors as the challenge does."),
+    "plan": ("sqa_metrics.cli.plan:plan", "Plan a listening test: votes, clips, systems."),
     "ratings": ("sqa_metrics.cli.ratings:ratings", "Judge a listening test from its single ratings."),
     "calibrate": ("sqa_metrics.cli.calibrate:calibrate", "Map a model's scores to your own listeners' MOS."),
     "warmup": ("sqa_metrics.cli.warmup:warmup", "Compile the kernels for large inputs, once."),

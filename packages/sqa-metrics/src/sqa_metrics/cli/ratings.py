@@ -13,20 +13,36 @@ if TYPE_CHECKING:
     from sqa_metrics.ratings import ListeningTest
 
 
-class Scale(click.ParamType[tuple[float, float]]):
-    name = "low,high"
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers, parted by commas."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+    name = "numbers"
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         try:
-            low, high = map(float, value.split(","))
-        except (AttributeError, ValueError):
-            self.fail(f"{value!r}; expected two numbers, such as 1,5", param, ctx)
-        return low, high
+            numbers = tuple(map(float, str(value).split(",")))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self.count:
+            self.fail(
+                f"{value!r}; expected {self.count} numbers, such as {','.join('12345'[: self.count])}",
+                param,
+                ctx,
+            )
+        return numbers
 
 
 READING = [
     option("--metric", default="mos", help="Column of the scores, where there are several."),
-    option("--scale", type=Scale(), help="Lowest and highest score that could be given, if unusual."),
+    option(
+        "--scale",
+        type=Numbers(2),
+        metavar="LOW,HIGH",
+        help="Lowest and highest score that could be given, if unusual.",
+    ),
     option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a file that names no systems."),
     option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
 ]

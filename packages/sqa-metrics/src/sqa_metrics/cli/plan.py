@@ -1,0 +1,114 @@
+"""The command `plan`."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.ratings import READING, Numbers
+from sqa_metrics.terminal import note, say, say_json, width
+
+if TYPE_CHECKING:
+    from sqa_metrics.plan import Spread
+
+
+@click.command(cls=ExampleCommand, short_help="Plan a listening test: votes, clips, systems.")
+@click.argument("pilot", required=False)
+@with_options(
+    option("--half-width", type=float, help="Wanted: a MOS within plus or minus this much."),
+    option("--difference", type=float, help="Wanted: two systems this far apart told apart."),
+    option("--predictors", type=Numbers(3), metavar="R1,R2,R12", help="Wanted: two predictors told apart, of these "
+           "correlations with listeners and this one with each other."),
+    option("--sd", type=float, help="Standard deviation of the votes of a clip, without a pilot."),
+    option("--a", type=float, help="Or the SOS parameter, with --mos (the scale's middle) and --scale."),
+    option("--mos", type=float, help="MOS at which the test is planned."),
+    option("--rater-share", type=float, default=0.0, help="Share of that variance that is raters' bias."),
+    option("--clip-sd", type=float, default=0.0, help="Deviation of a system's clips around its MOS."),
+    option("--fresh-raters", is_flag=True, help="Each vote is another rater's; else each rater hears all."),
+    option("--power", type=click.FloatRange(0.05, 0.999), default=0.8, help="Chance to find a difference."),
+    *READING,
+    *OUTPUT,
+)  # fmt: skip
+def plan(pilot: str | None, **options: Any) -> None:
+    """Plan a listening test: how many votes, clips or systems it needs.
+
+    What varies comes from PILOT, single ratings as for `ratings`, or from --sd or --a. One of
+    --half-width, --difference and --predictors says what is wanted.
+
+    \b
+    Examples:
+      sqa-metrics plan pilot.csv --half-width 0.2
+      sqa-metrics plan --a 0.25 --mos 3.5 --difference 0.3 --rater-share 0.2
+      sqa-metrics plan --predictors 0.90,0.85,0.85
+    """
+    if sum(options[name] is not None for name in ("half_width", "difference", "predictors")) != 1:
+        raise click.UsageError("one of --half-width, --difference and --predictors says what is wanted")
+    from sqa_metrics.plan import systems_for_predictors
+
+    level, power = options["level"], options["power"]
+    if options["predictors"] is not None:
+        systems = systems_for_predictors(*options["predictors"], power=power, level=level)
+        if options["as_json"]:
+            say_json({"systems": systems, "power": power, "level": level}, indent=2)
+        else:
+            say(f"{systems} systems, all scored by both predictors, tell these apart with power {power:g}")
+        return
+    _votes(_spread(pilot, options), options)
+
+
+def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
+    from sqa_metrics.plan import Spread
+    from sqa_metrics.rows.read import read_utt2sys
+
+    given = [name for name in ("sd", "a") if options[name] is not None]
+    if len(given) + (pilot is not None) != 1:
+        raise click.UsageError("one of PILOT, --sd and --a says how votes vary")
+    more = {name: options[name] for name in ("rater_share", "clip_sd")}
+    if pilot is None:
+        if given == ["sd"]:
+            return Spread.of_sd(options["sd"], **more)
+        return Spread.of_sos(options["a"], options["mos"], options["scale"] or (1.0, 5.0), **more)
+    if any(more.values()):
+        raise click.UsageError("--rater-share and --clip-sd go with --sd or --a; a pilot shows both itself")
+    from sqa_metrics.ratings import read_ratings
+
+    systems = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    return Spread.of_pilot(read_ratings(pilot, options["metric"], scale=options["scale"], utt2sys=systems))
+
+
+def _votes(spread: "Spread", options: dict[str, Any]) -> None:
+    from sqa_metrics.plan import Design, designs, votes_for_difference, votes_for_interval
+    from sqa_metrics.tables import render
+
+    level, power, fresh = options["level"], options["power"], options["fresh_raters"]
+
+    def votes_for(clips: int) -> int | None:
+        if options["half_width"] is not None:
+            return votes_for_interval(
+                spread, options["half_width"], clips=clips, level=level, fresh_raters=fresh
+            )
+        return votes_for_difference(
+            spread, options["difference"], clips=clips, power=power, level=level, fresh_raters=fresh
+        )
+
+    found = [Design(1, votes_for(1)), *designs(votes_for)]
+    if options["as_json"]:
+        rows = [{"clips": d.clips, "votes_per_clip": d.votes, "votes": d.total} for d in found]
+        wanted = {k: options[k] for k in ("half_width", "difference") if options[k] is not None}
+        say_json(
+            wanted | {"level": level, "power": power, "variance": vars(spread), "designs": rows}, indent=2
+        )
+        return
+    table = [[str(d.clips), *("-" if v is None else str(v) for v in (d.votes, d.total))] for d in found]
+    say(
+        render(["clips a system", "votes a clip", "votes a system"], table, options["style"], width()),
+        keep="\n",
+    )
+    who = "each vote is another rater's" if fresh else "each rater hears all clips"
+    note(
+        f"note: standard deviations: {spread.rest**0.5:.3f} of a vote within a rater, {spread.rater**0.5:.3f} of "
+        f"raters, {spread.clip**0.5:.3f} of a system's clips; {who}"
+    )
+    note("note: one clip stands for itself: what is found holds for it, and not for its system")
+    if any(d.votes is None for d in found):
+        note("note: - where no number of votes is enough: more clips (or raters) are needed")

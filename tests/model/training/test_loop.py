@@ -149,6 +149,8 @@ def test_a_killed_run_ends_with_the_same_bits(configure: Configure, tmp_path: Pa
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(configure: Configure, tmp_path: Path) -> None:
+    # whatever this process has inherited: a shell's background jobs ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config = configure("run.save_minutes=60")
     train(config, tmp_path / "whole")
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ import soundfile
 import torch
 from sqa_model.errors import ModelError
 from sqa_model.network.model import Features, MosModel
+from sqa_model.training import loop
 from sqa_model.training.build import build_model
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
@@ -146,6 +148,21 @@ def test_a_killed_run_ends_with_the_same_bits(configure: Configure, tmp_path: Pa
     assert whole == killed
     best = [(tmp_path / name / "best" / "model.safetensors").read_bytes() for name in ("whole", "killed")]
     assert best[0] == best[1]
+
+
+def test_a_run_is_saved_every_so_many_minutes(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, saved = [time.monotonic()], list[int]()
+    state = tmp_path / "run" / "last" / "training.json"
+
+    def watch(at: Progress) -> None:
+        clock[0] += 40  # seconds an update
+        saved.append(json.loads(state.read_text())["update"] if state.exists() else 0)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    train(configure("run.save_minutes=1", "epochs=1", "eval.every=none"), tmp_path / "run", watch=watch)
+    assert saved[:4] == [0, 0, 2, 2]
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(configure: Configure, tmp_path: Path) -> None:

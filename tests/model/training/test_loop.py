@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sqa_model import load
 from sqa_model.errors import ModelError
 from sqa_model.network.model import Features, MosModel
 from sqa_model.training import loop
@@ -357,6 +358,20 @@ def test_recomputing_activations_changes_nothing(configure: Configure, tmp_path:
     train(configure(*options, "run.checkpointing=true", base=TINY_WAVLM), tmp_path / "recomputed")
     one, other = weights(tmp_path / "kept"), weights(tmp_path / "recomputed")
     assert all(torch.allclose(one[name], other[name], atol=1e-6) for name in one)
+
+
+def test_development_clips_are_heard_to_their_ends(
+    configure: Configure, corpus: Path, tmp_path: Path
+) -> None:
+    """However short the pieces are that training cuts: the figures are those of the whole clips."""
+    result = train(configure("epochs=1"), tmp_path / "run")
+    model, errors = load(tmp_path / "run" / "best").eval(), list[float]()
+    for row in map(json.loads, (corpus / "dev" / "data.jsonl").read_text().splitlines()):
+        if row["corpus"] == "a" and "mos" in row["metrics"]:
+            wave = torch.from_numpy(soundfile.read(corpus / "dev" / row["audio_path"], dtype="float32")[0])
+            with torch.no_grad():
+                errors.append(float(model([wave])[0, 0]) - row["metrics"]["mos"])
+    assert result.best["a"]["mos"]["utterance_mse"] == pytest.approx(np.mean(np.square(errors)), rel=1e-4)
 
 
 def test_early_stop(configure: Configure, tmp_path: Path) -> None:

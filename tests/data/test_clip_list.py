@@ -195,7 +195,7 @@ DEEP = '{"audio_path": "a", "x": ' + "[" * 100_000 + "]" * 100_000 + "}"
         ("m.jsonl", '{"audio_path": "\\ud800.wav"}', r"m.jsonl:1: a lone surrogate, \\ud800"),
         ("m.jsonl", '{"audio_paths": ["a"]}', r"m.jsonl:1: audio_paths is \['a'\]; expected two"),
         ("m.jsonl", DEEP, "m.jsonl:1: nested too deeply"),
-        ("m.jsonl", "", "no audio found"),
+        ("m.jsonl", "", "m.jsonl: no clip; expected one a line: the file was cut"),
         (
             "m.jsonl",
             '{"audio_path": "a", "sample_id": "s"}\n{"audio_path": "b", "sample_id": "s"}',

@@ -105,6 +105,8 @@ def list_clips(arguments: Sequence[str | os.PathLike[str]]) -> ClipList:
     for given in arguments:
         argument = os.fspath(given)
         found = list(_expand(argument, passed_over))
+        if not found and os.path.isfile(argument):  # noqa: PTH113
+            raise DataError(f"{argument}: no clip; expected one a line: the file was cut, or is another one")
         if not found:
             said = f" ({passed_over})" if passed_over else ""
             raise DataError(

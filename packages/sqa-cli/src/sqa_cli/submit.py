@@ -32,8 +32,8 @@ def submit(
 ) -> None:
     """Write the challenge's submission from the RESULTS of `sqa-cli predict`.
 
-    Refuses, and writes nothing, if a row is doubled, failed or not finite, and with --expected or --count if one is
-    missing or extra.
+    Refuses, and writes nothing, if a row is doubled, failed, not finite or has a blank in its name, and with
+    --expected or --count if one is missing or extra.
 
     \b
     Examples:

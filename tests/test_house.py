@@ -56,6 +56,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/errors.py": "a class without code",
     "sqa_metrics/tables.py": "cli/test_score.py: as it is printed; its layouts are doctests",
     "sqa_metrics/kernels/arrays.py": "metrics/kernels/test_rank.py: NumPy's way against the plain definition",
+    "sqa_metrics/kernels/checksum.py": "metrics/rows/test_fingerprint.py: the compiled half, against zlib",
     "sqa_metrics/kernels/compiled.py": "metrics/kernels/test_choose.py: loaded, cached, damaged and missing",
     "sqa_metrics/kernels/hashing.py": "metrics/rows/test_columns.py: ids of the compiled road, against the plain one",
     "sqa_metrics/kernels/inversions.py": "metrics/kernels/test_rank.py: counted by it and by the definition",

@@ -1,6 +1,7 @@
 """`score`, `compare`, `rank` at the terminal: from both programs, for people and for programs, and without torch."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,38 @@ def files(root: Path) -> dict[str, str]:
 def test_score_prints_a_table(files: dict[str, str]) -> None:
     result = run("score", "--ref", files["ref"], "--pred", files["sharp"])
     assert result.exit_code == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["level", "utterance", "system"]
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["level", "utterance", "system"]
+    assert lines[3] == ""
+    assert re.fullmatch(r"sqa\|v:[\d.]+\|.*\|cov:240/240\|sys:12\|ci:none\|ref:[0-9a-f]{8}", lines[4])
+
+
+@pytest.mark.parametrize("command", ["score", "compare", "rank"])
+def test_a_quoted_signature_is_verified(command: str, files: dict[str, str]) -> None:
+    preds = ["--pred", files["sharp"]] if command == "score" else [files["sharp"], files["blunt"]]
+    arguments = [command, "--ref", files["ref"], *preds]
+    own = run(*arguments).stdout.splitlines()[-1]
+    assert run(*arguments, "--verify-signature", own).exit_code == 0
+    assert run(*arguments, "--verify-signature", own, "--json").exit_code == 0
+    result = run(*arguments, "--verify-signature", own.replace("sys:12", "sys:11"))
+    assert result.exit_code == 1
+    told = "Error: the signature differs: sys 12 here, 11 quoted (other systems)"
+    assert result.stderr.splitlines()[-1] == told
+    assert own in result.stdout
+    assert json.loads(run(*arguments, "--json").stdout).get("signature", own) == own
+
+
+def test_signatures_that_differ_are_one_a_predictor(files: dict[str, str], tmp_path: Path) -> None:
+    half = tmp_path / "half.jsonl"
+    half.write_text("".join(Path(files["sharp"]).read_text().splitlines(keepends=True)[:120]))
+    out = run("compare", "--ref", files["ref"], files["blunt"], str(half), "--unpaired").stdout.splitlines()
+    assert [line.split()[0] for line in out[-2:]] == ["blunt", "half"]
+
+
+def test_alignment_is_told_and_signed(files: dict[str, str]) -> None:
+    result = run("score", "--ref", files["ref"], "--pred", files["biased"], "--align", "offset")
+    assert "|align:offset|" in result.stdout
+    assert "each corpus has lost its mean (--align offset)" in result.stderr
 
 
 def test_score_json(files: dict[str, str]) -> None:
@@ -48,7 +80,7 @@ def test_p1401_in_tables_and_json(files: dict[str, str], monkeypatch: pytest.Mon
     out = run("score", *asked, "--pred", files["sharp"], "--mapping", "linear", "--freedom", "1").stdout
     assert "system, n 12" in out
     assert "linear, d = 1" in out
-    assert max(map(len, out.splitlines())) <= 80
+    assert max(len(line) for line in out.splitlines() if not line.startswith("sqa|")) <= 80
     value = json.loads(run("score", *asked, "--pred", files["sharp"], "--json").stdout)["p1401"]
     assert (value["system"]["mapped"]["d"], value["system"]["n"]) == (4, 12)
     few = ["--resamples", "20"] if "--resamples" in run("compare", "--help").stdout else []

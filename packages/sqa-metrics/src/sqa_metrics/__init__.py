@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqa_metrics.errors import MetricsError
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at run time
     from sqa_metrics.agreement import (
         ConstantInputWarning,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
         srcc,
         warmup,
     )
+    from sqa_metrics.alignment import align
     from sqa_metrics.calibration.fit import calibrate
     from sqa_metrics.calibration.record import Calibration, read_calibration, write_calibration
     from sqa_metrics.figures import FIGURES, Figure, all_figures
@@ -36,6 +39,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.rows.read import read_scores, read_utt2sys
     from sqa_metrics.rows.records import Coverage, Paired, Scores
     from sqa_metrics.rows.systems import systems_of
+    from sqa_metrics.signature import verify_signature
     from sqa_metrics.uncertainty import (
         Ceiling,
         Difference,
@@ -67,6 +71,7 @@ __all__ = [
     "Report",
     "Scores",
     "Spread",
+    "align",
     "all_figures",
     "by_corpus",
     "calibrate",
@@ -99,6 +104,7 @@ __all__ = [
     "srcc",
     "systems_for_predictors",
     "systems_of",
+    "verify_signature",
     "votes_for_difference",
     "votes_for_interval",
     "warmup",
@@ -113,6 +119,7 @@ _MODULES = (
     *("agreement", "figures", "report", "uncertainty", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     *("ratings", "plan"),
+    *("alignment", "signature"),
 )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sqa_metrics.p1401.levels import P1401
+    from sqa_metrics.rows.fingerprint import Origin
     from sqa_metrics.uncertainty import Ceiling, Interval
 
 MIN_SYSTEMS = 2  # a correlation needs two points
@@ -46,7 +47,17 @@ class Report:
     intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
     remarks: tuple[str, ...] = ()  # what was left out in reading the files
+    origin: "Origin | None" = None  # of the reference, for `signature`; None for one of several corpora
+    align: str = ""  # how corpora were moved to one level, if they were
+    recipe: str = ""  # how the intervals were made, for `signature`
     p1401: "P1401 | None" = None  # by `p1401.levels.with_p1401`; with several corpora in each of theirs
+
+    @property
+    def signature(self) -> str:
+        """One line that says under which conditions the figures hold, to be quoted beside them."""
+        from sqa_metrics.signature import signature
+
+        return signature(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON types; an undefined figure is None."""
@@ -62,6 +73,8 @@ class Report:
         found = self.coverage._asdict()
         result["coverage"] = {k: found.pop(k) for k in ("n_ref", "n_pred")}
         result["coverage"] |= {"n_scored": self.n_utterances} | found
+        if self.origin:
+            result["signature"] = self.signature
         if self.intervals:
             result["intervals"] = {
                 level: {metric: interval.as_list() for metric, interval in by_metric.items()}
@@ -262,6 +275,7 @@ def select(paired: Paired, corpus: int) -> Paired:
         noise=None if paired.noise is None else take(paired.noise),
         votes=None if paired.votes is None else take(paired.votes),
         notes=(),
+        origin=None,
         self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
     )
 
@@ -306,6 +320,8 @@ def _one(paired: Paired, predictor: int) -> Report:
         n_ref_utterances=sum(paired.ref_utterances),
         n_ref_systems=max(sum(paired.ref_systems), n_systems),
         remarks=paired.notes,
+        origin=paired.origin,
+        align=paired.align,
     )
 
 

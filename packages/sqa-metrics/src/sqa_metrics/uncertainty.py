@@ -174,7 +174,10 @@ def with_uncertainty(
     """
     found = intervals(paired, n_resamples=n_resamples, seed=seed, level=level, method=method)
     top = ceiling(paired)
-    return [replace(evaluate(paired, k), intervals=i, ceiling=top) for k, i in enumerate(found)]
+    recipe = f"{method}-n{n_resamples}-s{seed}-{100 * level:g}"
+    return [
+        replace(evaluate(paired, k), intervals=i, ceiling=top, recipe=recipe) for k, i in enumerate(found)
+    ]
 
 
 def compare(

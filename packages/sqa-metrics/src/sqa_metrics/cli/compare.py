@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqa_metrics.cli.inputs import named, notes_of, once, print_notes, read
-from sqa_metrics.cli.options import INPUT, OUTPUT, P1401, RESAMPLING, ExampleCommand, method, with_options
+from sqa_metrics.cli.inputs import finish, named, notes_of, once, read
+from sqa_metrics.cli.options import (
+    CONDITIONS,
+    INPUT,
+    OUTPUT,
+    P1401,
+    RESAMPLING,
+    ExampleCommand,
+    method,
+    with_options,
+)
 from sqa_metrics.terminal import say, say_json, width
 
 if TYPE_CHECKING:
@@ -18,7 +27,7 @@ if TYPE_CHECKING:
 @click.command(cls=ExampleCommand, short_help="Test whether predictors differ, with intervals.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
-@with_options(*INPUT, *RESAMPLING, method(default="percentile"), *P1401, *OUTPUT)
+@with_options(*INPUT, *RESAMPLING, method(default="percentile"), *P1401, *CONDITIONS, *OUTPUT)
 def compare(
     preds: tuple[str, ...],
     unpaired: bool,
@@ -61,7 +70,7 @@ def compare(
         result: dict[str, Any] = {"ref": options["ref"], "predictors": [r.as_dict() for r in reports]}
         result["differences"] = [d.as_dict() for d in differences]
         say_json(result | ({"p1401": telecom.as_dict()} if telecom else {}), indent=2)
-        print_notes([line for line in notes_of(reports) if line in reports[0].remarks])
+        finish(reports, [line for line in notes_of(reports) if line in reports[0].remarks], options)
         return
     for r in reports:
         say(f"{r.name}\n{r.table(options['style'], width())}\n", keep="\n")
@@ -76,7 +85,7 @@ def compare(
     if 2 * pairs / (resamples + 1) > 1 - level:
         needed = math.ceil(4 * pairs / (1 - level))
         notes.append(f"with {pairs} pairs no p (Holm) can be small; take --resamples {needed} or more")
-    print_notes(notes)
+    finish(reports, notes, options)
 
 
 def _by_p1401(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from sqa_metrics.terminal import note
+from sqa_metrics.terminal import note, say
 
 if TYPE_CHECKING:
     from sqa_metrics.report import Report
@@ -21,7 +21,7 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
     if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
         raise click.UsageError("standard input (-) can be only one of the files")
     utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
-    return pair(
+    paired = pair(
         options["ref"],
         dict(preds),
         ref_metric=options["ref_metric"],
@@ -29,6 +29,11 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
         utt2sys=utt2sys,
         allow_missing=options["allow_missing"],
     )
+    if options.get("align", "none") == "none":
+        return paired
+    from sqa_metrics.alignment import align
+
+    return align(paired, options["align"])
 
 
 def named(preds: tuple[str, ...]) -> dict[str, str]:
@@ -71,6 +76,24 @@ def notes_of(reports: "list[Report]") -> list[str]:
         for line in theirs
         if line not in common
     ]
+
+
+def finish(reports: "list[Report]", notes: list[str], options: dict[str, Any], recipe: str = "") -> None:
+    """Below the tables: the signature, one a predictor where they differ, and notes; then --verify-signature.
+
+    `recipe` is that of what stands beside reports without intervals. MetricsError where the signature differs.
+    """
+    from sqa_metrics.signature import line, signature, verify_signature
+
+    found = {r.name: signature(r, recipe) for r in reports}
+    one = len(set(found.values())) == 1
+    if not options["as_json"]:
+        lines = [line(text if one else f"{name} {text}", options["style"]) for name, text in found.items()]
+        say("", *lines[: 1 if one else None], keep="\n")
+    print_notes(notes)
+    if options["quoted"]:
+        for own in dict.fromkeys(found.values()):
+            verify_signature(own, options["quoted"])
 
 
 def print_notes(notes: list[str]) -> None:

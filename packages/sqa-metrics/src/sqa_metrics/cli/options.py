@@ -43,6 +43,15 @@ P1401 = [
         help="d in the n - d of --p1401.  [default: 4 cubic, 2 linear, 0 none]",
     ),
 ]
+CONDITIONS = [
+    option(
+        "--align",
+        type=click.Choice(["none", "offset", "affine"]),
+        default="none",
+        help="Take the mean of each corpus out, or its slope too: agreement inside corpora alone.",
+    ),
+    option("--verify-signature", "quoted", metavar="SIG", help="Exit with 1 if the signature is not SIG."),
+]
 OUTPUT = [
     option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
     option("--format", "style", type=STYLE, default="text", help="Kind of table."),

@@ -4,8 +4,17 @@ from typing import Any
 
 import click
 
-from sqa_metrics.cli.inputs import named, print_notes, read
-from sqa_metrics.cli.options import INPUT, OUTPUT, P1401, RESAMPLING, ExampleCommand, method, with_options
+from sqa_metrics.cli.inputs import finish, named, read
+from sqa_metrics.cli.options import (
+    CONDITIONS,
+    INPUT,
+    OUTPUT,
+    P1401,
+    RESAMPLING,
+    ExampleCommand,
+    method,
+    with_options,
+)
 from sqa_metrics.terminal import say, say_json, width
 
 
@@ -14,7 +23,7 @@ from sqa_metrics.terminal import say, say_json, width
 @click.option(
     "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
 )
-@with_options(*RESAMPLING, method(default="bca"), *P1401, *OUTPUT)
+@with_options(*RESAMPLING, method(default="bca"), *P1401, *CONDITIONS, *OUTPUT)
 def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
@@ -51,4 +60,4 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
         notes = list(paired.notes)
     else:
         say(result.table(options["style"], width()), keep="\n")
-    print_notes(notes)
+    finish([result], notes, options)

@@ -13,8 +13,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from sqa_metrics.kernels.checksum import TABLES, squares
 from sqa_metrics.kernels.hashing import group, join
 from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, SYSTEM, scan
+from sqa_metrics.rows.fingerprint import DIGITS, Origin
+from sqa_metrics.rows.fingerprint import LARGEST as LARGEST_CODED
 from sqa_metrics.rows.formats import LARGEST
 from sqa_metrics.rows.join import note_of_scale
 from sqa_metrics.rows.records import Coverage, Paired
@@ -74,9 +77,16 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=noise if np.isfinite(noise).any() else None,
         votes=votes if np.isfinite(ref.numbers[:, 1]).any() else None,
+        origin=_origin(ref, keep, ref_metric),
         self_named=self_named,
         notes=tuple(filter(None, scales)),
     )
+
+
+def _origin(ref: _Columns, keep: np.ndarray, metric: str) -> Origin:
+    numbers = np.rint(np.clip(ref.numbers[:, 0] * DIGITS, -LARGEST_CODED, LARGEST_CODED)).astype("<i8")
+    found = squares(ref.data, ref.spans, numbers.view(np.uint8).reshape(-1, 8), TABLES)
+    return Origin(metric, int(found.sum()), int(found[keep].sum()))
 
 
 def _systems_of(

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.kernels import choose
+from sqa_metrics.rows.fingerprint import MODULUS, Origin, fingerprint
 from sqa_metrics.rows.formats import LISTENER_COLUMNS
 from sqa_metrics.rows.ids import clip_id
 from sqa_metrics.rows.read import content_of, name_of, parse
@@ -107,6 +108,7 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
         votes=None if ref.votes is None else [ref.votes[i] for i in keep],
+        origin=_origin(ref, keep),
         self_named=self_named,
         notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *filter(None, scales)),
     )
@@ -237,6 +239,11 @@ def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[
     systems = sorted({pair for pair in pairs if pair[1]})
     number = {pair: k for k, pair in enumerate(systems)}
     return [number.get(pair, -1) for pair in pairs], systems
+
+
+def _origin(ref: Scores, keep: list[int]) -> Origin:
+    squares = fingerprint(ref.sample_id, ref.system_id, ref.corpus, ref.value)
+    return Origin(ref.metric, sum(squares) % MODULUS, sum(squares[i] for i in keep) % MODULUS)
 
 
 def _noise(ref: Scores, keep: list[int]) -> list[float] | None:

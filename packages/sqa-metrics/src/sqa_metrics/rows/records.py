@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
+from sqa_metrics.rows.fingerprint import Origin
+
 Role: TypeAlias = Literal["ref", "pred"]
 Source: TypeAlias = str | Path | BinaryIO
 
@@ -63,6 +65,8 @@ class Paired:
     ref_systems: list[int]  # a corpus: systems likewise
     noise: Any | None = None  # (n,)
     votes: Any | None = None  # (n,)
+    origin: Origin | None = None  # of the reference, for signatures
+    align: str = ""  # how corpora were moved to one level, if they were
     self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
     notes: tuple[str, ...] = ()  # what was left out in reading the files
 

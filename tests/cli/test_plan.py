@@ -33,7 +33,7 @@ def test_from_assumed_spreads() -> None:
     assert "standard deviations: 1.000 of a vote within a rater" in result.stderr
     same = json.loads(run("--a", "0.25", "--half-width", "0.2", "--json").stdout)
     assert same["designs"][0] == {"clips": 1, "votes_per_clip": 99, "votes": 99}
-    found = json.loads(run("--a", "0.25", "--scale", "0,100", "--half-width", "5", "--json").stdout)
+    found = json.loads(run("--a", "0.25", "--scale", "0..100", "--half-width", "5", "--json").stdout)
     assert found["designs"] == same["designs"]
 
 

@@ -66,7 +66,7 @@ class Spread:
 
         from sqa_metrics.ratings.bias import additive
         from sqa_metrics.ratings.components import Components
-        from sqa_metrics.ratings.votes import counted, divide
+        from sqa_metrics.ratings.votes import counted, divide, dot
 
         votes = ratings.votes
         fit = additive(votes)
@@ -88,9 +88,7 @@ class Spread:
         free = len(mos) - np.count_nonzero(size)
         # the scatter of the clips' MOS less what the votes' own scatter leaves in them
         inside = (
-            float(off @ off) / free - found.rest * float(np.mean(1 / votes.of_clip[heard]))
-            if free > 0
-            else 0.0
+            dot(off, off) / free - found.rest * float(np.mean(1 / votes.of_clip[heard])) if free > 0 else 0.0
         )
         return Spread(found.rest, found.rater, max(inside, 0.0))
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @with_options(
     option("--half-width", type=float, help="Wanted: a MOS within plus or minus this much."),
     option("--difference", type=float, help="Wanted: two systems this far apart told apart."),
-    option("--predictors", type=Numbers(3), metavar="R1,R2,R12", help="Wanted: two predictors told apart, of these "
-           "correlations with listeners and this one with each other."),
+    option("--predictors", type=Numbers(3, ","), metavar="R1,R2,R12", help="Wanted: two predictors told apart, of "
+           "these correlations with listeners and this one with each other."),
     option("--sd", type=float, help="Standard deviation of the votes of a clip, without a pilot."),
     option("--a", type=float, help="Or the SOS parameter, with --mos (the scale's middle) and --scale."),
     option("--mos", type=float, help="MOS at which the test is planned."),

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
-    """So many numbers, parted by commas."""
+    """So many numbers, parted as shown."""
 
     name = "numbers"
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, mark: str) -> None:
+        self.count, self.mark = count, mark
 
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         try:
-            numbers = tuple(map(float, str(value).split(",")))
+            numbers = tuple(map(float, str(value).split(self.mark)))
         except ValueError:
             numbers = ()
         if len(numbers) != self.count:
             self.fail(
-                f"{value!r}; expected {self.count} numbers, such as {','.join('12345'[: self.count])}",
+                f"{value!r}; expected {self.count} numbers, such as {self.mark.join('123'[: self.count])}",
                 param,
                 ctx,
             )
@@ -39,8 +39,8 @@ READING = [
     option("--metric", default="mos", help="Column of the scores, where there are several."),
     option(
         "--scale",
-        type=Numbers(2),
-        metavar="LOW,HIGH",
+        type=Numbers(2, ".."),
+        metavar="LOW..HIGH",
         help="Lowest and highest score that could be given, if unusual.",
     ),
     option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a file that names no systems."),

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from sqa_metrics.ratings.votes import ROUNDING, Floats, Votes
+from sqa_metrics.ratings.votes import ROUNDING, Floats, Votes, dot
 
 ICC = ("1,1", "1,k", "A,1", "A,k", "C,1", "C,k")
 
@@ -30,9 +30,9 @@ def alpha(votes: Votes, metric: Literal["interval", "ordinal"] = "interval") -> 
     if metric == "ordinal":
         votes = votes.scored(_mid_ranks(votes.score))
     around = votes.score - votes.score.mean()
-    expected = float(around @ around) / (len(votes) - 1)
+    expected = dot(around, around) / (len(votes) - 1)
     heard = votes.of_clip > 1
-    observed = float(votes.of_clip[heard] @ votes.variance[heard]) / len(votes)
+    observed = dot(votes.of_clip[heard], votes.variance[heard]) / len(votes)
     return 1 - observed / expected
 
 
@@ -52,9 +52,9 @@ def icc(votes: Votes) -> dict[str, float]:
         return result
     grand = float(votes.score.mean())
     heard = votes.of_clip > 0
-    between = float(size @ (votes.mos[heard] - grand) ** 2) / (clips - 1)
-    within = float(votes.off @ votes.off) / (n - clips)
-    k0 = (n - float(size @ size) / n) / (clips - 1)
+    between = dot(size, (votes.mos[heard] - grand) ** 2) / (clips - 1)
+    within = dot(votes.off, votes.off) / (n - clips)
+    k0 = (n - dot(size, size) / n) / (clips - 1)
     k = clips / float(np.sum(1 / size))
     one = _ratio(between - within, between + (k0 - 1) * within)
     result["1,1"], result["1,k"] = one, _ratio(k * one, 1 + (k - 1) * one)

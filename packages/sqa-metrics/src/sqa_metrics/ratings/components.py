@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sqa_metrics.ratings.bias import Model
-from sqa_metrics.ratings.votes import Codes, Floats, Votes, summed
+from sqa_metrics.ratings.votes import Codes, Floats, Votes, counted, dot, summed
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Components:
         if free <= 0:
             return Components(math.nan, math.nan, math.nan)
         rest = votes.score - fit.mos[votes.clip] - fit.bias[votes.rater]
-        full = float(rest @ rest)
+        full = dot(rest, rest)
         noise = full / float(free)
-        by_clip = float(votes.off @ votes.off)
+        by_clip = dot(votes.off, votes.off)
         own = votes.score - (votes.per_rater(votes.score) / np.maximum(votes.of_rater, 1))[votes.rater]
-        by_rater = float(own @ own)
+        by_rater = dot(own, own)
         rater = (by_clip - full - (raters - fit.groups) * noise) / (n - clips)
         clip = (by_rater - full - (clips - fit.groups) * noise) / (n - raters) if n > raters else math.nan
         return Components(max(float(clip), 0.0), max(float(rater), 0.0), noise)
@@ -80,9 +80,9 @@ def _ceiling(mos: Floats, item: Codes, votes: Votes, share: Floats, parts: Compo
     """Of items whose means weigh each vote by `share`; the noise that all items have in common is no noise to LCC."""
     items = len(mos)
     pairs, together = summed(item * votes.n_raters + votes.rater, share, items * votes.n_raters)
-    error = parts.rest * float(share @ share) + parts.rater * float(together @ together)
-    common = np.bincount(pairs % votes.n_raters, together, votes.n_raters)
-    shared = parts.rest * float(share @ share) + parts.rater * float(common @ common)
+    error = parts.rest * dot(share, share) + parts.rater * dot(together, together)
+    common = counted(pairs % votes.n_raters, votes.n_raters, together)
+    shared = parts.rest * dot(share, share) + parts.rater * dot(common, common)
     noise = (error - shared / items) / (items - 1) if items > 1 else math.nan
     variance = float(mos.var(ddof=1)) if items > 1 else 0.0
     reliability = 1 - noise / variance if variance > 0 else -1.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sqa_metrics.ratings.votes import Floats
+from sqa_metrics.ratings.votes import Floats, dot
 
 
 def sos(mos: Floats, variance: Floats, scale: tuple[float, float] = (1.0, 5.0)) -> float:
@@ -20,8 +20,8 @@ def sos(mos: Floats, variance: Floats, scale: tuple[float, float] = (1.0, 5.0)) 
     """
     known = ~np.isnan(variance)
     room = (mos[known] - scale[0]) * (scale[1] - mos[known])
-    square = float(room @ room)
-    return float(room @ variance[known]) / square if square > 0 else math.nan
+    square = dot(room, room)
+    return dot(room, variance[known]) / square if square > 0 else math.nan
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,11 @@ def summed(code: Codes, values: Floats, above: int) -> tuple[Codes, Floats]:
     return present, counted(code, above, values)[present]
 
 
+def dot(one: Floats, other: Floats) -> float:
+    """Sum of products, without the threads of BLAS, which wait for each other where other programs run."""
+    return float(np.sum(one * other))
+
+
 def divide(above: Floats, below: Floats) -> Floats:
     """Ratio of two arrays; NaN where `below` is not above zero."""
     ratio: Floats = np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

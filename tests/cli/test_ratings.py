@@ -88,7 +88,7 @@ def test_out_is_a_reference_for_score(file: str, tmp_path: Path) -> None:
         (["--out", "/nowhere/mos.jsonl"], 1, "/nowhere"),
         (["--estimate", "unbiased"], 2, "--out says where"),
         (["--out", "x", "--estimate", "unbiased", "--without-flagged"], 2, "leave --estimate out"),
-        (["--scale", "5"], 2, "expected 2 numbers, such as 1..2"),
+        (["--scale", "5"], 1, "scale is '5'; expected LOW..HIGH such as 1..5"),
         (["--scale", "1..4"], 1, "scores from 1 to 5; expected 1..4"),
     ],
 )

@@ -183,6 +183,63 @@ def test_errors_are_one_message_and_no_traceback(
     assert "system11/utt237" in result.stderr
 
 
+@pytest.fixture
+def sig(tmp_path: Path) -> dict[str, str]:
+    texts = {
+        "ref": "file,SIG,BAK\nx/a.wav,1,9\nx/b.wav,2,9\nx/c.wav,4,9\n",
+        "pred": "sample_id,SIG\na,12.5\nb,37.5\nc,62.5\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    return {name: str(tmp_path / f"{name}.csv") for name in texts}
+
+
+def test_columns_and_scales_by_name(sig: dict[str, str]) -> None:
+    asked = [
+        "score",
+        "--ref",
+        sig["ref"],
+        "--pred",
+        sig["pred"],
+        "--columns",
+        "mos=SIG,ref:sample_id=file",
+        "--json",
+    ]
+    apart = run(*asked)
+    assert json.loads(apart.stdout)["utterance"] == {
+        "mse": None,
+        "lcc": pytest.approx(0.982, abs=1e-3),
+        "srcc": 1,
+        "ktau": 1,
+    }
+    assert "note: other scales? the reference holds 1 to 4, pred 12.5 to 62.5;" in apart.stderr
+    mapped = run(*asked, "--scale", "ref:1..5,pred:0..100")
+    assert json.loads(mapped.stdout)["utterance"]["mse"] == pytest.approx((0.5**2 + 0.5**2 + 0.5**2) / 3)
+    assert mapped.stderr == "note: pred: mapped from 0..100 to the reference's 1..5\n"
+
+
+@pytest.mark.parametrize(
+    ("odd", "code", "message"),
+    [
+        (["--columns", "mos"], 2, "found 'mos', expected WHAT=NAME, each once"),
+        (
+            ["--columns", "mos=SIG", "--columns", "mos=BAK"],
+            2,
+            "found 'mos=BAK', expected WHAT=NAME, each once",
+        ),
+        (["--columns", "mos=SIGG"], 1, "no metric 'mos' and no column 'SIGG'; found SIG, BAK"),
+        (["--columns", "sig=SIG"], 1, "columns: 'sig' is no column that is looked for"),
+        (["--scale", "one"], 1, "scale is 'one'; expected LOW..HIGH such as 1..5"),
+        ([], 1, "ref.csv: no metric 'mos'; found SIG, BAK (choose with --columns mos=NAME"),
+    ],
+)
+def test_wrong_columns_and_scales(sig: dict[str, str], odd: list[str], code: int, message: str) -> None:
+    named = ["--columns", "mos=SIG"] if "--scale" in odd else []
+    result = run("score", "--ref", sig["ref"], "--pred", sig["pred"], *named, *odd)
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.split())
+
+
 def test_help_shows_examples_of_the_program_asked() -> None:
     assert "sqa-cli score --ref" in run("score", "--help").stdout
     assert (

@@ -99,6 +99,19 @@ ROWS: dict[str, tuple[bytes, Reading | Wrong]] = {
     "a number in quotes": (line('"sample_id": "u"', '{"mos": "3.5"}'), Wrong("sqa_data", U)),
     # a missing score is counted and can be allowed; a label that is not finite is a mistake of whoever made it
     "infinity": (line('"sample_id": "u"', '{"mos": Infinity}'), Wrong("sqa_data", Reading("u", mos=None))),
+    "a scale": (line('"sample_id": "u"', more=', "scales": {"mos": [1, 5]}'), U),
+    "a scale with its bounds exchanged": (
+        line('"sample_id": "u"', more=', "scales": {"mos": [5, 1]}'),
+        Wrong(),
+    ),
+    "a scale of one bound": (line('"sample_id": "u"', more=', "scales": {"mos": [5]}'), Wrong()),
+    "a scale that is a number": (line('"sample_id": "u"', more=', "scales": 5'), Wrong()),
+    "no scale": (line('"sample_id": "u"', more=', "scales": null'), U),
+    # a score file is asked for one metric
+    "a wrong scale of another label": (
+        line('"sample_id": "u"', more=', "scales": {"noi": [5, 1]}'),
+        Wrong("sqa_data", U),
+    ),
     # two clips to a manifest (see test_pairs); no score of one clip
     "a pair": (
         b'{"audio_paths": ["/x/a.wav", "/x/b.wav"], "durations": [1, 2], "metrics": {"mos": 1}}',

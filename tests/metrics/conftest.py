@@ -4,7 +4,7 @@ import math
 
 import pytest
 from sqa_metrics.kernels import arrays, choose, plain, rank
-from sqa_metrics.rows import join
+from sqa_metrics.rows import pair
 
 
 @pytest.fixture(params=["plain", "arrays", "compiled"])
@@ -21,5 +21,5 @@ def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """A test that asks for it reads score files once row by row and once by the compiled reader."""
     compiled = request.param == "compiled"
     monkeypatch.setattr(choose, "compiled", rank if compiled else None)
-    monkeypatch.setattr(join, "COMPILED_FROM_BYTES", 0 if compiled else math.inf)
+    monkeypatch.setattr(pair, "COMPILED_FROM_BYTES", 0 if compiled else math.inf)
     return str(request.param)

@@ -105,7 +105,7 @@ def test_scale_is_given() -> None:
         (HEAD + "u1,a,\n", {}, "<file>: none of 1 ratings has a score"),
         (HEAD + "u1,a,7\n", {"scale": (1, 5)}, r"<file>: scores from 7 to 7; expected 1\.\.5"),
         (HEAD + "u1,a,-5\nu1,b,3\n", {}, "<file>: scores from -5 to 3; expected .* --scale LOW..HIGH"),
-        (HEAD + "u1,a,3\n", {"scale": (5, 1)}, "expected the lowest score before the highest"),
+        (HEAD + "u1,a,3\n", {"scale": (5, 1)}, r"scale is \(5, 1\); expected LOW\.\.HIGH"),
         (HEAD + "u1,a,3\n", {"metric": "sig"}, "no metric"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqa_metrics import MetricsError, Scores, join, pair, read_scores
 from sqa_metrics.kernels import choose, rank, scan
 from sqa_metrics.rows import columns as fast_road
-from sqa_metrics.rows import join as join_module
+from sqa_metrics.rows import pair as pair_module
 
 
 def jsonl(rows: list[dict[str, object]]) -> io.BytesIO:
@@ -44,7 +44,7 @@ def random_files(seed: int, defects: bool) -> tuple[bytes, bytes]:
 def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> None:
     ref, pred = random_files(4, defects)
     plain = pair(io.BytesIO(ref), {"p": io.BytesIO(pred)}, allow_missing=True)
-    monkeypatch.setattr(join_module, "COMPILED_FROM_BYTES", 0)
+    monkeypatch.setattr(pair_module, "COMPILED_FROM_BYTES", 0)
     monkeypatch.setattr(choose, "compiled", rank)
     fast = pair(io.BytesIO(ref), {"p": io.BytesIO(pred)}, allow_missing=True)
     assert isinstance(fast.ref, np.ndarray)

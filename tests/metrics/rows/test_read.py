@@ -115,7 +115,10 @@ def test_utt2sys(tmp_path: Path) -> None:
         (b"a,3\nb\n", r"<file>:2: found 'b', expected 'utt,score'"),
         (b"a,3\nb,x\n", r"<file>:2: score is 'x'"),
         (b"a 3\nb 4 5\n", r"<file>:2: found 3 fields"),
-        (b"name,mos\na,3\n", r"<file>:1: no id column; found \['name', 'mos'\]"),
+        (
+            b"name,mos\na,3\n",
+            "<file>: no column for sample_id; found name, mos, expected one such as sample_id",
+        ),
         (b"utt,dnsmos\na,3\n", "no metric 'mos'; found dnsmos"),
         (b"utt,mos\na\n", r"<file>:2: found 1 fields, expected 2"),
         (b"a 3\n\xff 4\n", "not UTF-8"),

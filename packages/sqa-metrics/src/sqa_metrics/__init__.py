@@ -35,7 +35,8 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.ranking import Place, dense_rank, rank
     from sqa_metrics.ratings import ListeningTest, Ratings, listening_test, ratings_of, read_ratings
     from sqa_metrics.report import Report, by_corpus, evaluate, score
-    from sqa_metrics.rows.join import join, pair
+    from sqa_metrics.rows.join import join
+    from sqa_metrics.rows.pair import pair
     from sqa_metrics.rows.read import read_scores, read_utt2sys
     from sqa_metrics.rows.records import Coverage, Paired, Scores
     from sqa_metrics.rows.systems import systems_of
@@ -115,7 +116,8 @@ __all__ = [
 
 # Where the public names are, the cheapest first.
 _MODULES = (
-    *("rows.systems", "rows.records", "rows.read", "rows.join", "calibration.record", "calibration.fit"),
+    *("rows.systems", "rows.records", "rows.read", "rows.join", "rows.pair"),
+    *("calibration.record", "calibration.fit"),
     *("agreement", "figures", "report", "uncertainty", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     *("ratings", "plan"),

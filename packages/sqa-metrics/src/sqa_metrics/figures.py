@@ -49,6 +49,10 @@ FIGURES: dict[str, Figure] = {
 }
 
 
+# What means nothing where the two sides are on different scales.
+ERRORS = tuple(name for name, row in FIGURES.items() if row.category == "Error")
+
+
 def all_figures(ref: "Scores", pred: "Scores") -> dict[str, float]:
     """Every figure of the table, by name; NaN without a warning where it is undefined (constant scores).
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqa_metrics.figures import FIGURES, all_figures
-from sqa_metrics.rows.join import pair
+from sqa_metrics.figures import ERRORS, FIGURES, all_figures
+from sqa_metrics.rows.pair import pair
 from sqa_metrics.rows.records import Coverage, Paired, Source
 from sqa_metrics.rows.systems import systems_of
 from sqa_metrics.tables import Style, figure, render
@@ -46,7 +46,8 @@ class Report:
     corpora: dict[str, "Report"] = field(default_factory=dict)  # filled when there are several
     intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
-    remarks: tuple[str, ...] = ()  # what was left out in reading the files
+    remarks: tuple[str, ...] = ()  # what was recognised or left out in reading
+    other_scale: bool = False  # than the reference's: then there are no errors (MSE)
     origin: "Origin | None" = None  # of the reference, for `signature`; None for one of several corpora
     align: str = ""  # how corpora were moved to one level, if they were
     recipe: str = ""  # how the intervals were made, for `signature`
@@ -114,7 +115,8 @@ class Report:
         if self.system_absent:
             notes.append(f"no system level: {self.system_absent}")
         for level, n in (("utterance", self.n_utterances), ("system", self.n_systems)):
-            undefined = [m for m, v in self.level(level).items() if math.isnan(v)]
+            absent = ERRORS if self.other_scale else ()
+            undefined = [m for m, v in self.level(level).items() if math.isnan(v) and m not in absent]
             if undefined:
                 why = "constant scores" if n > 1 else f"{n} of them"
                 names = ", ".join(m.upper() for m in undefined)
@@ -171,43 +173,36 @@ class Report:
 def score(
     ref: Source,
     pred: Source,
-    *,
-    ref_metric: str = "mos",
-    pred_metric: str = "mos",
-    utt2sys: dict[str, str] | None = None,
-    allow_missing: bool = False,
+    **reading: Any,
 ) -> Report:
-    """Read two score files and report how well `pred` agrees with `ref`.
+    """Report how well `pred` agrees with `ref`: files, data frames, dicts of columns, lists of dicts, or arrays.
 
-    Formats, key and coverage rules: `sqa_metrics.rows`. Raises MetricsError naming file, line and id.
+    Formats, key, coverage rules and the arguments of reading (`ref_metric`, `columns`, `scale`, `allow_missing`, for
+    arrays `system`, `corpus`, `sample` ...) are those of `pair`. Raises MetricsError naming file, line and id.
 
     >>> import io
     >>> ref = io.BytesIO(b"u1,1.0\\nu2,2.0\\nu3,4.0\\n")
     >>> pred = io.BytesIO(b"u3,3.5\\nu1,1.5\\nu2,1.0\\n")
     >>> score(ref, pred).utterance["srcc"]
     0.5
+    >>> score([1.0, 2.0, 4.0], [1.5, 1.0, 3.5], system=["A", "A", "B"]).system["srcc"]
+    1.0
     """
-    paired = pair(
-        ref,
-        {"pred": pred},
-        ref_metric=ref_metric,
-        pred_metric=pred_metric,
-        utt2sys=utt2sys,
-        allow_missing=allow_missing,
-    )
-    return evaluate(paired)
+    return evaluate(pair(ref, {"pred": pred}, **reading))
 
 
-def evaluate(paired: Paired, predictor: int = 0) -> Report:
+def evaluate(paired: Paired | Source, predictor: int | Source = 0, **reading: Any) -> Report:
     """The figures of one of the predictors in `paired`, per corpus too when there are several.
 
-    >>> import io
+    Instead of `paired` and the predictor's place, a reference and a prediction as `score` takes them.
+
     >>> from sqa_metrics import pair
-    >>> ref, pred = io.BytesIO(b"u1 1.0\\nu2 2.0\\nu3 4.0"), io.BytesIO(b"u1 1.5\\nu2 1.0\\nu3 3.5")
-    >>> found = evaluate(pair(ref, {"ours": pred}))
+    >>> found = evaluate(pair([1.0, 2.0, 4.0], {"ours": [1.5, 1.0, 3.5]}))
     >>> found.utterance["mse"], found.system, found.system_absent
     (0.5, None, 'no utterance has a system_id')
     """
+    if not isinstance(paired, Paired):
+        return score(paired, predictor, **reading)
     whole = _one(paired, predictor)
     if len(paired.corpora) < 2:
         return whole
@@ -301,6 +296,7 @@ def system_means(values: Any, system: Any, n_systems: int) -> Any:
 
 def _one(paired: Paired, predictor: int) -> Report:
     pred, n_systems = paired.preds[predictor], len(paired.systems)
+    other_scale = paired.names[predictor] in paired.apart
     absent = system = None
     if n_systems == 0:
         absent = SELF_NAMED if paired.self_named else "no utterance has a system_id"
@@ -308,12 +304,12 @@ def _one(paired: Paired, predictor: int) -> Report:
         absent = f"there is only one system ({paired.systems[0][1]})"
     else:
         means = [system_means(v, paired.system, n_systems) for v in (paired.ref, pred)]
-        system = all_figures(*means)
+        system = _figures(means[0], means[1], other_scale)
     return Report(
         name=paired.names[predictor],
         n_utterances=len(paired),
         n_systems=n_systems,
-        utterance=all_figures(paired.ref, pred),
+        utterance=_figures(paired.ref, pred, other_scale),
         system=system,
         system_absent=absent,
         coverage=paired.coverage[predictor],
@@ -322,7 +318,13 @@ def _one(paired: Paired, predictor: int) -> Report:
         remarks=paired.notes,
         origin=paired.origin,
         align=paired.align,
+        other_scale=other_scale,
     )
+
+
+def _figures(ref: Any, pred: Any, other_scale: bool) -> dict[str, float]:
+    """All figures, errors as NaN where the two are on different scales."""
+    return all_figures(ref, pred) | (dict.fromkeys(ERRORS, math.nan) if other_scale else {})
 
 
 def _plain(values: dict[str, float]) -> dict[str, float | None]:

@@ -1,6 +1,7 @@
 """From the arguments of a command to predictions joined with their reference; and its notes."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
-    from sqa_metrics.rows.join import pair
+    from sqa_metrics.rows.pair import pair
     from sqa_metrics.rows.read import read_utt2sys
 
     if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
@@ -28,12 +29,31 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
         pred_metric=options["pred_metric"],
         utt2sys=utt2sys,
         allow_missing=options["allow_missing"],
+        columns=columns_of(options["columns"]),
+        scale=options["scale"],
     )
     if options.get("align", "none") == "none":
         return paired
     from sqa_metrics.alignment import align
 
     return align(paired, options["align"])
+
+
+def columns_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """The columns that --columns names; a comma parts them where a name and = follow it.
+
+    >>> columns_of(("mos=SIG,ref:sample_id=file, name",))
+    {'mos': 'SIG', 'ref:sample_id': 'file, name'}
+    """
+    found: dict[str, str] = {}
+    for part in (part for text in texts for part in re.split(r",(?=[\w:]+=)", text)):
+        what, equals, name = part.partition("=")
+        if not equals or what in found:
+            raise click.UsageError(
+                f"--columns: found {part!r}, expected WHAT=NAME, each once, as in mos=SIG,sample_id=file"
+            )
+        found[what] = name
+    return found
 
 
 def named(preds: tuple[str, ...]) -> dict[str, str]:

@@ -10,6 +10,13 @@ Command = Callable[..., None]
 
 option = functools.partial(click.option, show_default=True)
 
+COLUMNS = option(
+    "--columns",
+    multiple=True,
+    metavar="WHAT=NAME,...",
+    help="Names of columns that are not recognised: mos=SIG,sample_id=file; ref:mos=... for one side; "
+    "corpus= for none.",
+)
 INPUT = [
     option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
     option(
@@ -19,6 +26,12 @@ INPUT = [
         "--pred-metric", default="mos", help="Metric to read from predictions (where columns have names)."
     ),
     option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
+    COLUMNS,
+    option(
+        "--scale",
+        metavar="LOW..HIGH",
+        help="The scale of both sides, or ref:0..100,pred:1..5, which maps predictions. Found where not given.",
+    ),
     option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
 ]
 RESAMPLING = [

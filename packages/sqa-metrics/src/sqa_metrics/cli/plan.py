@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sqa_metrics.cli.inputs import columns_of
 from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
 from sqa_metrics.cli.ratings import READING, Numbers
 from sqa_metrics.terminal import note, say, say_json, width
@@ -67,13 +68,25 @@ def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
     if pilot is None:
         if given == ["sd"]:
             return Spread.of_sd(options["sd"], **more)
-        return Spread.of_sos(options["a"], options["mos"], options["scale"] or (1.0, 5.0), **more)
+        from sqa_metrics.rows.scales import parsed
+
+        return Spread.of_sos(
+            options["a"], options["mos"], parsed(options["scale"]).get("ref", (1.0, 5.0)), **more
+        )
     if any(more.values()):
         raise click.UsageError("--rater-share and --clip-sd go with --sd or --a; a pilot shows both itself")
     from sqa_metrics.ratings import read_ratings
 
     systems = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
-    return Spread.of_pilot(read_ratings(pilot, options["metric"], scale=options["scale"], utt2sys=systems))
+    return Spread.of_pilot(
+        read_ratings(
+            pilot,
+            options["metric"],
+            scale=options["scale"],
+            utt2sys=systems,
+            columns=columns_of(options["columns"]),
+        )
+    )
 
 
 def _votes(spread: "Spread", options: dict[str, Any]) -> None:

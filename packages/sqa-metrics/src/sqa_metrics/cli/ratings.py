@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sqa_metrics.cli.inputs import print_notes
-from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.inputs import columns_of, print_notes
+from sqa_metrics.cli.options import COLUMNS, OUTPUT, ExampleCommand, option, with_options
 from sqa_metrics.terminal import note, say, say_json, width
 
 if TYPE_CHECKING:
@@ -37,12 +37,8 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 
 READING = [
     option("--metric", default="mos", help="Column of the scores, where there are several."),
-    option(
-        "--scale",
-        type=Numbers(2, ".."),
-        metavar="LOW..HIGH",
-        help="Lowest and highest score that could be given, if unusual.",
-    ),
+    option("--scale", metavar="LOW..HIGH", help="Lowest and highest score that could be given, if unusual."),
+    COLUMNS,
     option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a file that names no systems."),
     option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
 ]
@@ -65,7 +61,9 @@ READING = [
     option("--without-flagged", is_flag=True, help="Write the means without the flagged raters."),
     *OUTPUT,
 )
-def ratings(file: str, metric: str, scale: Any, utt2sys: str | None, level: float, **options: Any) -> None:
+def ratings(
+    file: str, metric: str, scale: str | None, utt2sys: str | None, level: float, **options: Any
+) -> None:
     """Judge a listening test: raters, MOS with intervals, agreement, biases, ceiling.
 
     FILE holds single ratings, a row each (sample_id, listener_id, score, and system_id where there are
@@ -87,7 +85,7 @@ def ratings(file: str, metric: str, scale: Any, utt2sys: str | None, level: floa
     from sqa_metrics.rows.read import read_utt2sys
 
     systems = read_utt2sys(utt2sys) if utt2sys else None
-    found = read_ratings(file, metric, scale=scale, utt2sys=systems)
+    found = read_ratings(file, metric, scale=scale, utt2sys=systems, columns=columns_of(options["columns"]))
     test = listening_test(found, level=level, weighted=True if options["estimate"] == "weighted" else None)
     if options["out"]:
         _write(test, file, options)

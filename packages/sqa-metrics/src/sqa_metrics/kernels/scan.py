@@ -19,15 +19,19 @@ SPACE, RETURN, NEWLINE = (ord(c) for c in " \r\n")
 NULL, TRUE, FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
 MINUS, PLUS, POINT, ZERO, NINE, SMALL_E, LARGE_E = (ord(c) for c in "-+.09eE")
 POWERS = 10.0 ** np.arange(23)  # exact in float64
+STRANGE = 33  # one more than the keys of rows that nobody asked for: with more the plain road has to look
 DEEPEST = 60  # nested values below this are left to the plain road
 
 
 @compiled
-def scan(data: Array, keys: Array, bounds: Array, spans: Array, numbers: Array, long: Array) -> int:
+def scan(
+    data: Array, keys: Array, bounds: Array, spans: Array, numbers: Array, long: Array, strange: Array
+) -> int:
     """Fill spans and numbers row by row: how many rows, or -1 at anything unusual.
 
     `long` takes (row, start, stop) of metric values whose digits float64 arithmetic cannot surely turn into the
-    nearest float64; the caller reads those. Its first entry says how many follow.
+    nearest float64; the caller reads those. `strange` takes (start, stop) of each other key that rows have, once; the
+    caller knows whether one of them means something. The first entry of each says how many follow.
     """
     at, row = 0, 0
     while True:
@@ -36,7 +40,7 @@ def scan(data: Array, keys: Array, bounds: Array, spans: Array, numbers: Array, 
             at = _blank(data, at + 1)
         if at == data.size:
             return row
-        at = _row(data, at, keys, bounds, row, spans, numbers, long)
+        at = _row(data, at, keys, bounds, row, spans, numbers, long, strange)
         if at < 0 or (at < data.size and data[at] != NEWLINE):
             return -1
         row += 1
@@ -44,7 +48,15 @@ def scan(data: Array, keys: Array, bounds: Array, spans: Array, numbers: Array, 
 
 @compiled_inline
 def _row(
-    data: Array, at: int, keys: Array, bounds: Array, row: int, spans: Array, numbers: Array, long: Array
+    data: Array,
+    at: int,
+    keys: Array,
+    bounds: Array,
+    row: int,
+    spans: Array,
+    numbers: Array,
+    long: Array,
+    strange: Array,
 ) -> int:
     """One object: the place after it and the blanks that follow."""
     at, seen = _expect(data, at, OPEN), 0
@@ -60,6 +72,8 @@ def _row(
             if seen & (1 << key):
                 return -1
             seen |= 1 << key
+        elif not _noted(data, start, stop, strange):
+            return -1
         at = _field(data, at, key, keys, bounds, row, spans, numbers, long)
         if at < 0:
             return -1
@@ -76,6 +90,20 @@ def _row(
     if n == m and same(data, a, data, b, n):
         spans[row, SYSTEM, 1] = b  # no part of the key; `columns._own_names` tells it from no system at all
     return _blank(data, at + 1)
+
+
+@compiled
+def _noted(data: Array, start: int, stop: int, strange: Array) -> bool:
+    """Keep the key [start, stop) if it is new; False if there is no room."""
+    n = strange[0, 0]
+    for k in range(1, n + 1):
+        first, last = strange[k, 0], strange[k, 1]
+        if last - first == stop - start and same(data, first, data, start, stop - start):
+            return True
+    if n + 1 >= len(strange):
+        return False
+    strange[0, 0], strange[n + 1, 0], strange[n + 1, 1] = n + 1, start, stop
+    return True
 
 
 @compiled_inline

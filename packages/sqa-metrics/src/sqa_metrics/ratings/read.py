@@ -7,66 +7,65 @@ is kept: it shows how far a rater repeats a score, which is no error.
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes
-from sqa_metrics.rows.formats import LISTENER_COLUMNS, reader_of
-from sqa_metrics.rows.ids import listed_id
-from sqa_metrics.rows.read import MOS_COLUMNS, content_of, name_of
-from sqa_metrics.rows.records import Source
+from sqa_metrics.rows.names import NAMES, Named, one_side
+from sqa_metrics.rows.pick import pick
+from sqa_metrics.rows.read import by_utt2sys, table_of
+from sqa_metrics.rows.records import Scale, Source
+from sqa_metrics.rows.scales import KNOWN, PERCENT, Given, parsed
 from sqa_metrics.rows.systems import systems_of
 
 # Scales that a test may have, the usual ones first: the first that holds all scores is taken.
-SCALES = ((1.0, 5.0), (0.0, 1.0), (1.0, 7.0), (-3.0, 3.0), (0.0, 100.0))
+SCALES = (*KNOWN, PERCENT)
 
 
 def read_ratings(
     source: Source,
     metric: str = "mos",
     *,
-    scale: tuple[float, float] | None = None,
+    scale: Given | None = None,
     utt2sys: dict[str, str] | None = None,
+    columns: Named | None = None,
 ) -> Ratings:
-    """Read a file of single ratings, a row each: the files that `score` takes as a reference of ratings.
+    """Read single ratings, a row each: the files, frames, dicts and lists that `score` takes as a reference of ratings.
 
-    `metric` names the column of scores where there are several, `scale` the lowest and highest score that could be
-    given (found where it is usual), `utt2sys` the system of each sample_id. Raises MetricsError naming file and line.
+    `metric` names the column of scores where there are several, `columns` others as in `pair`, `scale` the lowest and
+    highest score that could be given (found where it is usual), `utt2sys` the system of each sample_id. Raises
+    MetricsError naming file and line.
 
     >>> import io
     >>> ratings = read_ratings(io.BytesIO(b"sample_id,listener,score\\nu1,a,3\\nu1,b,4\\nu1,b,5\\n"))
     >>> ratings.votes.score.tolist(), ratings.raters, ratings.scale, ratings.again.tolist()
     ([3.0, 4.5], ['a', 'b'], (1.0, 5.0), [[4.0, 5.0]])
     """
-    path, data = name_of(source), content_of(source)
+    given = parsed(scale).get("ref")
     with _collector_off():
-        rows = list(reader_of(data, path)(data, path, MOS_COLUMNS["ref"] if metric == "mos" else (metric,)))
-    if not rows:
-        raise MetricsError(f"{path}: no rows; expected one rating a line")
-    if not all(row.listener for row in rows):
-        first = next(row for row in rows if not row.listener)
-        some = any(row.listener for row in rows)
+        table = table_of(source, "ratings")
+        rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
+    table = rows.table
+    if rows.listener is None or not all(rows.listener):
+        some = rows.listener is not None and any(rows.listener)
+        known = ", ".join(name for tier in NAMES["listener_id"] for name in tier)
         raise MetricsError(
-            f"{path}:{first.line}: no rater; expected who gave each score"
-            + ("" if some else f", in one of the columns {', '.join(LISTENER_COLUMNS)}")
+            f"{table.place(rows.listener.index('') if rows.listener else 0)}: no rater; expected who gave each score"
+            + ("" if some else f", in one of the columns {known} (or --columns listener_id=NAME)")
         )
-    systems = [row.system_id for row in rows]
-    if utt2sys is not None:
-        systems = [utt2sys.get(r.sample_id) or utt2sys.get(listed_id(r.sample_id), "") for r in rows]
-        if not all(systems):
-            row = rows[systems.index("")]
-            raise MetricsError(f"{path}:{row.line}: sample_id {row.sample_id!r} is not in utt2sys")
-    return ratings_of(
-        [row.sample_id for row in rows],
-        [row.listener for row in rows],
-        [row.value for row in rows],
-        system=systems,
-        corpus=[row.corpus for row in rows],
-        scale=scale,
-        name=path,
+    ratings = ratings_of(
+        rows.sample_id,
+        rows.listener,
+        rows.value,
+        system=rows.system_id if utt2sys is None else by_utt2sys(rows.sample_id, utt2sys, table.place),
+        corpus=rows.corpus,
+        scale=given or rows.scale,
+        name=table.path,
     )
+    return replace(ratings, notes=(*ratings.notes, *rows.notes))
 
 
 @contextlib.contextmanager
@@ -88,7 +87,7 @@ def ratings_of(
     *,
     system: Sequence[str] | None = None,
     corpus: Sequence[str] | None = None,
-    scale: tuple[float, float] | None = None,
+    scale: Scale | None = None,
     name: str = "ratings",
 ) -> Ratings:
     """Ratings from columns of equal length, a row a rating; NaN where a rater gave no score. `name` is for messages.
@@ -158,7 +157,7 @@ def _notes(
         yield f"{name}: system_id only repeats sample_id{of and f' in {of}'}, so there are no systems"
 
 
-def scale_of(scores: Floats, given: tuple[float, float] | None, name: str) -> tuple[float, float]:
+def scale_of(scores: Floats, given: Scale | None, name: str) -> Scale:
     """The scale of finite scores: the one given, which must hold them all, or the first usual one that does."""
     low, high = float(scores.min()), float(scores.max())
     if given is not None and not given[0] < given[1]:

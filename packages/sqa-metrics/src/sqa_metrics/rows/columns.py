@@ -3,10 +3,11 @@
 The fast road of `join.pair`: same key, same coverage, same figures. A compiled scanner walks the bytes of each file
 once and notes where the ids lie and what the numbers are; a hash table of the reference's keys joins the predictions.
 What is not plain, clean score rows (another format, escapes, a malformed row, a row without a score, duplicate ids,
-single ratings) makes `pair` return None; the plain road then reads the files again and says what is wrong and where.
+single ratings, columns under other names, declared scales) makes `pair` return None; the plain road then reads the
+files again and says what is wrong and where.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,12 +16,13 @@ import numpy as np
 
 from sqa_metrics.kernels.checksum import TABLES, squares
 from sqa_metrics.kernels.hashing import group, join
-from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, SYSTEM, scan
+from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, STD, STRANGE, SYSTEM, scan
 from sqa_metrics.rows.fingerprint import DIGITS, Origin
 from sqa_metrics.rows.fingerprint import LARGEST as LARGEST_CODED
-from sqa_metrics.rows.formats import LARGEST
-from sqa_metrics.rows.join import note_of_scale
-from sqa_metrics.rows.records import Coverage, Paired
+from sqa_metrics.rows.names import deviation_tiers, recognised
+from sqa_metrics.rows.records import Coverage, Paired, Scale
+from sqa_metrics.rows.scales import mixed, settle, span_of
+from sqa_metrics.rows.table import LARGEST
 
 T = TypeVar("T")
 
@@ -41,8 +43,14 @@ class _Columns:
         return bool((self.spans[:, field, 0] < self.spans[:, field, 1]).any())
 
 
-def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_metric: str) -> Paired | None:
-    """`join.pair` on file contents; None where the plain road has to look."""
+def pair(
+    ref_bytes: bytes,
+    pred_bytes: dict[str, bytes],
+    ref_metric: str,
+    pred_metric: str,
+    given: Mapping[str, Scale] | None = None,
+) -> Paired | None:
+    """`pair.pair` on file contents; None where the plain road has to look."""
     with ThreadPoolExecutor() as pool:  # the kernels release the interpreter lock
         jobs = [(ref_bytes, ref_metric), *((data, pred_metric) for data in pred_bytes.values())]
         columns = list(pool.map(lambda job: _read(*job), jobs))
@@ -61,13 +69,17 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
     votes = ref.numbers[keep, 1]
     noise = ref.numbers[keep, 2] ** 2 / votes
     kept = ref.numbers[keep, 0]
-    kept_preds = [pred.numbers[row[keep], 0] for pred, row in zip(preds, rows, strict=True)]
-    spans = [(float(values.min()), float(values.max())) for values in (kept, *kept_preds)]
-    scales = [note_of_scale(name, spans[0], span) for name, span in zip(pred_bytes, spans[1:], strict=True)]
+    kept_preds = {
+        name: pred.numbers[row[keep], 0] for name, pred, row in zip(pred_bytes, preds, rows, strict=True)
+    }
+    given = given or {}
+    if not _on_one_scale(kept, ref_bytes, ref_metric, given.get("ref")):
+        return None
+    kept_preds, apart, notes = settle(kept, kept_preds, given, {})
     return Paired(
         names=list(pred_bytes),
         ref=kept,
-        preds=kept_preds,
+        preds=list(kept_preds.values()),
         system=system,
         systems=systems,
         corpus=corpus[keep],
@@ -79,7 +91,9 @@ def pair(ref_bytes: bytes, pred_bytes: dict[str, bytes], ref_metric: str, pred_m
         votes=votes if np.isfinite(ref.numbers[:, 1]).any() else None,
         origin=_origin(ref, keep, ref_metric),
         self_named=self_named,
-        notes=tuple(filter(None, scales)),
+        notes=tuple(notes),
+        scale=given.get("ref"),
+        apart=tuple(apart),
     )
 
 
@@ -87,6 +101,16 @@ def _origin(ref: _Columns, keep: np.ndarray, metric: str) -> Origin:
     numbers = np.rint(np.clip(ref.numbers[:, 0] * DIGITS, -LARGEST_CODED, LARGEST_CODED)).astype("<i8")
     found = squares(ref.data, ref.spans, numbers.view(np.uint8).reshape(-1, 8), TABLES)
     return Origin(metric, int(found.sum()), int(found[keep].sum()))
+
+
+def _on_one_scale(ref: np.ndarray, data: bytes, metric: str, scale: Scale | None) -> bool:
+    """Whether `join.require_one_scale` surely passes."""
+    span = span_of(ref)
+    if scale:
+        return scale[0] <= span.low and span.high <= scale[1]
+    if metric == "mos" and mixed(span, ""):
+        return False
+    return span.low >= 1 or b"ccr" not in data.lower()
 
 
 def _systems_of(
@@ -117,8 +141,17 @@ def _read(data: bytes, metric: str) -> _Columns | None:
     lines = data.count(b"\n") + 1
     spans, numbers = np.zeros((lines, 3, 2), np.int64), np.full((lines, 3), np.nan)
     long = np.zeros((lines + 1, 3), np.int64)
-    rows = scan(buffer, *_packed((*KEYS, metric)), spans, numbers, long)
+    strange = np.zeros((STRANGE, 2), np.int64)
+    keys = (*KEYS[:STD], deviation_tiers(metric, metric == "mos")[0][0], metric)
+    rows = scan(buffer, *_packed(keys), spans, numbers, long, strange)
     if rows <= 0:
+        return None
+    others = [data[start:stop].decode() for start, stop in strange[1 : strange[0, 0] + 1].tolist()]
+    absent = [
+        *(k for k, field in (("system_id", SYSTEM), ("corpus", CORPUS)) if not spans[:, field, 0].any())
+    ]
+    absent += [k for k, column in (("votes", 1), ("mos_std", 2)) if np.isnan(numbers[:, column]).all()]
+    if any(key == "scales" or recognised(key, [*absent, "listener_id"], metric) for key in others):
         return None
     for row, start, stop in long[1 : long[0, 0] + 1].tolist():  # digits beyond float64's own arithmetic
         numbers[row, 0] = float(data[start:stop])

@@ -10,61 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.kernels import choose
 from sqa_metrics.rows.fingerprint import MODULUS, Origin, fingerprint
-from sqa_metrics.rows.formats import LISTENER_COLUMNS
 from sqa_metrics.rows.ids import clip_id
-from sqa_metrics.rows.read import content_of, name_of, parse
-from sqa_metrics.rows.records import Coverage, Paired, Scores, Source
+from sqa_metrics.rows.names import NAMES
+from sqa_metrics.rows.records import Coverage, Paired, Scale, Scores
+from sqa_metrics.rows.scales import Given, kinds_of, mixed, parsed, settle, span_of, text_of
 from sqa_metrics.rows.systems import names_systems, systems_of
-
-# From this many bytes of input on the compiled reader is quicker, once it has repaid its load (`choose`).
-COMPILED_FROM_BYTES = 1_000_000
-BYTE_SECONDS = 6e-8  # of processor time to read a byte without it
-
-OTHER_SCALE = 4  # times larger: then the two files can hardly mean the same scale
 
 Key: TypeAlias = str | tuple[str, ...]
 
 
-def pair(
-    ref: Source,
-    preds: dict[str, Source],
-    *,
-    ref_metric: str = "mos",
-    pred_metric: str = "mos",
-    utt2sys: dict[str, str] | None = None,
-    allow_missing: bool = False,
+def join(
+    ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False, scale: Given | None = None
 ) -> Paired:
-    """Read a reference and one or more prediction files (name -> source) and join them.
-
-    Strict by default: missing, extra or non-finite rows raise MetricsError with counts and the first id of each;
-    duplicate ids always do. With `allow_missing` the utterances that every file has are kept, and `coverage` says
-    how many that are.
-
-    >>> import io
-    >>> preds = {"a": io.BytesIO(b"u2 2.5\\nu1 1.5"), "b": io.BytesIO(b"u1 3\\nu2 4")}
-    >>> paired = pair(io.BytesIO(b"u1 1\\nu2 2"), preds)
-    >>> paired.ref, paired.preds
-    ([1.0, 2.0], [[1.5, 2.5], [3.0, 4.0]])
-    """
-    ref_bytes, pred_bytes = content_of(ref), {name: content_of(source) for name, source in preds.items()}
-    size = len(ref_bytes) + sum(map(len, pred_bytes.values()))
-    if utt2sys is None and size >= COMPILED_FROM_BYTES and choose.repaid(size * BYTE_SECONDS):
-        from sqa_metrics.rows import columns
-
-        # None: not plain JSON Lines, or something is wrong with a row; below we find out what and where.
-        paired = columns.pair(ref_bytes, pred_bytes, ref_metric, pred_metric)
-        if paired and (allow_missing or all(c.complete for c in paired.coverage)):
-            return paired
-    return join(
-        parse(ref_bytes, name_of(ref), ref_metric, "ref", utt2sys),
-        {n: parse(b, name_of(preds[n]), pred_metric, "pred", None) for n, b in pred_bytes.items()},
-        allow_missing=allow_missing,
-    )
-
-
-def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) -> Paired:
     """Join score columns on (corpus, system_id, sample_id); see `pair` for the rules.
 
     >>> ref = Scores("ref", "mos", ["a", "b"], ["s", "s"], None, [1.0, 2.0], [1, 2])
@@ -90,15 +48,22 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
     code = {name: k for k, name in enumerate(corpora)}
     corpus_names = [ref_corpus[i] for i in keep]
     ref_systems, names, self_named = _systems_of(ref, keep, list(preds.values()), rows)
-    system, systems = _codes(names, corpus_names)
-    kept_ref = [ref.value[i] for i in keep]
-    kept_preds = [[p.value[match[i]] for i in keep] for p, match in zip(preds.values(), rows, strict=True)]
-    spans = [(min(values), max(values)) for values in (kept_ref, *kept_preds)]
-    scales = [note_of_scale(name, spans[0], span) for name, span in zip(preds, spans[1:], strict=True)]
+    system, systems = codes(names, corpus_names)
+    kept_ref, given = [ref.value[i] for i in keep], parsed(scale)
+    require_one_scale(ref, keep, given.get("ref") or ref.scale)
+    kept, apart, scale_notes = settle(
+        kept_ref,
+        {
+            name: [pred.value[match[i]] for i in keep]
+            for (name, pred), match in zip(preds.items(), rows, strict=True)
+        },
+        given,
+        {"": ref.scale, **{name: pred.scale for name, pred in preds.items()}},
+    )
     return Paired(
         names=list(preds),
         ref=kept_ref,
-        preds=kept_preds,
+        preds=list(kept.values()),
         system=system,
         systems=systems,
         corpus=[code[name] for name in corpus_names],
@@ -108,22 +73,34 @@ def join(ref: Scores, preds: dict[str, Scores], *, allow_missing: bool = False) 
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
         votes=None if ref.votes is None else [ref.votes[i] for i in keep],
-        origin=_origin(ref, keep),
+        origin=origin_of(ref, keep),
         self_named=self_named,
-        notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *filter(None, scales)),
+        notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *scale_notes),
+        scale=given.get("ref") or ref.scale,
+        apart=tuple(apart),
     )
 
 
-def note_of_scale(name: str, ref: tuple[float, float], pred: tuple[float, float]) -> str:
-    """A sentence if two ranges can hardly be on one scale, as 0..100 and 1..5 are not; else nothing."""
-    largest = [max(-low, high) for low, high in (ref, pred)]
-    if OTHER_SCALE * min(largest) > max(largest) or min(largest) == 0:
-        return ""
-    spans = [f"{low:g} to {high:g}" for low, high in (ref, pred)]
-    return (
-        f"other scales? the reference holds {spans[0]}, {name} {spans[1]}; the errors mean nothing then, "
-        "the correlations hold"
-    )
+def require_one_scale(ref: Scores, keep: Sequence[int], scale: Scale | None) -> None:
+    """MetricsError where the kept scores of the reference are outside their scale, or on two."""
+    values = [ref.value[i] for i in keep]
+    if scale:
+        for i, value in zip(keep, values, strict=True):
+            if not scale[0] <= value <= scale[1]:
+                raise MetricsError(
+                    f"{ref.place(i)}: {ref.metric} is {value:g}, outside the scale {text_of(scale)}"
+                )
+        return
+    span = span_of(values)
+    kinds = kinds_of(ref.sample_id[i] for i in keep) if span.low < 1 else {}
+    if len(kinds) > 1:
+        listed = " and ".join(f"{kind} ({name!r})" for kind, name in kinds.items())
+        raise MetricsError(
+            f"{ref.path}: holds {listed} rows, which are on two scales; judge them apart "
+            "(pairs with `sqa-metrics pairs`), or say with --scale LOW..HIGH (scale=(low, high)) that it is one"
+        )
+    if ref.metric == "mos" and (told := mixed(span, ref.path)):
+        raise MetricsError(told)
 
 
 def _keys(scores: Scores, with_corpus: bool, with_system: bool, other: Scores) -> dict[Key, int]:
@@ -143,11 +120,16 @@ def _keys(scores: Scores, with_corpus: bool, with_system: bool, other: Scores) -
             dropped = [n for n, used in (("corpus", with_corpus), ("system_id", with_system)) if not used]
             hint = f"; {other.path} has no {' and no '.join(dropped)} to tell them apart" if dropped else ""
             raise MetricsError(
-                f"{scores.path}:{scores.line[row]}: duplicate id {_show(key)}, first seen on line "
-                f"{scores.line[first]}{hint}. Single ratings need a column that names the rater: one of "
-                f"{', '.join(LISTENER_COLUMNS)}"
+                f"{scores.place(row)}: duplicate id {_show(key)}, first seen "
+                f"{'at' if scores.in_memory else 'on line'} {scores.line[first]}{hint}. Single ratings need a column "
+                f"that names the rater: one of {', '.join(NAMES['listener_id'][1])} (--columns listener_id=NAME)"
             )
     return table
+
+
+def duplicates(scores: Scores) -> None:
+    """MetricsError where two rows are the same utterance."""
+    _keys(scores, True, names_systems(scores.system_id, scores.sample_id), scores)
 
 
 def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], Coverage]:
@@ -162,7 +144,7 @@ def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], C
     bad_ref = [r for r, p in enumerate(match) if p >= 0 and not math.isfinite(ref.value[r])]
     bad_pred = [p for p in match if p >= 0 and not math.isfinite(pred.value[p])]
     if not allow_missing and (missing or extra or bad_ref or bad_pred):
-        raise _not_covered(ref, pred, missing, extra, bad_ref, bad_pred)
+        raise not_covered(ref, pred, missing, extra, bad_ref, bad_pred)
     for row in bad_ref:
         match[row] = -1
     match = [p if p >= 0 and math.isfinite(pred.value[p]) else -1 for p in match]
@@ -170,7 +152,7 @@ def _match(ref: Scores, pred: Scores, allow_missing: bool) -> tuple[list[int], C
     return match, Coverage(len(ref), len(pred), len(missing), len(extra), non_finite)
 
 
-def _not_covered(
+def not_covered(
     ref: Scores, pred: Scores, missing: list[int], extra: list[int], bad_ref: list[int], bad_pred: list[int]
 ) -> MetricsError:
     problems = []
@@ -233,7 +215,7 @@ def _systems_of(
     return set(), [""] * len(keep), self_named
 
 
-def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
+def codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
     """The distinct (corpus, system) pairs, sorted, and which of them each utterance has, -1 without a system."""
     pairs = list(zip(corpus, system, strict=True))
     systems = sorted({pair for pair in pairs if pair[1]})
@@ -241,7 +223,8 @@ def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[
     return [number.get(pair, -1) for pair in pairs], systems
 
 
-def _origin(ref: Scores, keep: list[int]) -> Origin:
+def origin_of(ref: Scores, keep: Sequence[int]) -> Origin:
+    """What a signature says of the reference, of which the rows `keep` are scored."""
     squares = fingerprint(ref.sample_id, ref.system_id, ref.corpus, ref.value)
     return Origin(ref.metric, sum(squares) % MODULUS, sum(squares[i] for i in keep) % MODULUS)
 
@@ -255,7 +238,7 @@ def _noise(ref: Scores, keep: list[int]) -> list[float] | None:
 
 
 def _first(scores: Scores, rows: list[int]) -> str:
-    return f"first {_id(scores, rows[0])} ({scores.path}:{scores.line[rows[0]]})"
+    return f"first {_id(scores, rows[0])} ({scores.place(rows[0])})"
 
 
 def _id(scores: Scores, row: int) -> str:

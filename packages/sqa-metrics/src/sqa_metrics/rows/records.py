@@ -1,13 +1,15 @@
 """What rows become: one score file as columns (`Scores`), and files joined on their utterances (`Paired`)."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqa_metrics.rows.fingerprint import Origin
 
 Role: TypeAlias = Literal["ref", "pred"]
-Source: TypeAlias = str | Path | BinaryIO
+# A path, "-" for standard input, an open file, a data frame (pandas, Polars, Arrow), a dict of columns, a list of
+# dicts, a dict of scores by sample_id, or an array of scores: see `pair`.
+Source: TypeAlias = Any
+Scale: TypeAlias = tuple[float, float]  # lowest and highest possible score
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,21 @@ class Scores:
     system_id: list[str] | None  # as the file gives them; None: it names no systems
     corpus: list[str] | None
     value: list[float]
-    line: list[int]  # 1-based, for messages
+    line: list[int]  # of the file, 1-based, or the row in memory, 0-based: for messages
     votes: list[float] | None = None  # ratings behind each value
     std: list[float] | None = None  # sample standard deviation of those ratings
-    notes: tuple[str, ...] = ()  # what was left out in reading, a sentence each
+    notes: tuple[str, ...] = ()  # what was recognised or left out in reading, a sentence each
+    in_memory: bool = False
+    found: frozenset[str] = frozenset()  # which of the columns asked for by name it has
+    names: tuple[str, ...] = ()  # of all columns of the source, for messages
+    scale: Scale | None = None  # as its rows declare it
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def place(self, row: int) -> str:
+        """Where a row is: `ref.csv:12` in a file, `ref[11]` in memory."""
+        return f"{self.path}[{self.line[row]}]" if self.in_memory else f"{self.path}:{self.line[row]}"
 
 
 class Coverage(NamedTuple):
@@ -68,7 +78,9 @@ class Paired:
     origin: Origin | None = None  # of the reference, for signatures
     align: str = ""  # how corpora were moved to one level, if they were
     self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
-    notes: tuple[str, ...] = ()  # what was left out in reading the files
+    notes: tuple[str, ...] = ()  # what was recognised or left out in reading the files
+    scale: Scale | None = None  # of the reference, where it is given or declared
+    apart: tuple[str, ...] = ()  # predictions on another scale than the reference: their errors mean nothing
 
     def __len__(self) -> int:
         return len(self.ref)

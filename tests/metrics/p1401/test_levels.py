@@ -103,7 +103,7 @@ def test_what_is_absent_has_its_reason() -> None:
     )
     beyond = judge(joined(table, table), d=3).levels
     assert beyond["system"].unmapped is None
-    assert "d = 3 of 2 items" in beyond["system"].absent["figure"]
+    assert "d = 3 of 2 items" in beyond["system"].absent["unmapped figures"]
     assert "utterance" in judge(joined(table, table), d=3).table()
 
 
@@ -124,3 +124,18 @@ def test_no_mapping_asked_for() -> None:
     assert level.mapped is None
     assert "mapping" not in level.absent
     assert level.as_dict()["mapped"] is None
+
+
+def test_predictions_on_another_scale_are_judged_mapped_alone() -> None:
+    rng = np.random.default_rng(0)
+    ref = rng.uniform(1, 5, 30)
+    paired = pair(ref, {"p": 25 * (ref - 1) + rng.normal(0, 5, 30)})
+    level = judge(paired, mapping="linear").levels["utterance"]
+    assert level.unmapped is None
+    assert level.absent["unmapped figures"] == "the predictions are on another scale than the reference"
+    assert level.mapped is not None
+    assert level.mapped.rmse.value < 0.3
+    both = pair(25 * (ref - 1), {"p": 25 * (ref - 1) + rng.normal(0, 5, 30).clip(-1, 1)}, scale=(-5, 105))
+    mapped = judge(both).levels["utterance"].mapped
+    assert mapped is not None
+    assert (mapped.mapping.low, mapped.mapping.high) == (-5, 105)

@@ -89,6 +89,7 @@ def test_a_mapping_that_would_fall_is_constant() -> None:
     found = fit_mapping(X, Y[::-1], "linear")
     assert found(Y) == pytest.approx([np.mean(X)] * 8)
     assert found.binds == (1.0, 5.0)
+    assert found.text() == "3.012, a constant: nothing that rises fits better"
 
 
 def test_predictions_beyond_the_fit_take_the_value_of_its_end() -> None:

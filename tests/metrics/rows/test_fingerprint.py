@@ -120,3 +120,19 @@ def test_the_tables_are_zlibs() -> None:
 
 def test_a_row_without_a_score_counts_as_such() -> None:
     assert fingerprint(["a"], None, None, [math.nan]) != fingerprint(["a"], None, None, [0.0])
+
+
+def test_arrays_without_ids_have_no_order() -> None:
+    rng = np.random.default_rng(0)
+    ref, system = rng.uniform(1, 5, 20), np.repeat(["a", "b"], 10)
+    order = rng.permutation(20)
+    one, other = (
+        pair(x, {"p": x}, system=s.tolist()).origin for x, s in ((ref, system), (ref[order], system[order]))
+    )
+    named = pair(ref, {"p": ref}, system=system.tolist(), sample=[f"u{k}" for k in range(20)]).origin
+    assert one is not None
+    assert other is not None
+    assert named is not None
+    assert one == other
+    rows = [("", str(s), f"u{k}", float(x)) for k, (s, x) in enumerate(zip(system, ref, strict=True))]
+    assert shown(named.whole) == of(jsonl(rows))

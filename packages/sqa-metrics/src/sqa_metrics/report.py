@@ -149,7 +149,7 @@ class Report:
         """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""
         parts = [("", self), *((f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items())]
         telecom = [part.p1401.table(style, width, label) for label, part in parts if part.p1401]
-        return "\n\n".join([self._figures(style, width), *telecom])
+        return "\n\n".join(filter(None, [self._figures(style, width), *telecom]))
 
     def _figures(self, style: Style, width: int | None) -> str:
         """The table of figures; one row a figure where it is wider than `width`."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from sqa_metrics.p1401.figures import EDITION
@@ -103,7 +103,7 @@ def tests(reports: Sequence[Report]) -> list[Tested]:
         Tested(a.name, b.name, corpus, level, one.mapping.name, test)
         for a, b in combinations(reports, 2)
         for corpus, level, theirs in _places(a)
-        for one, other in zip(theirs.judged, _level(b, corpus, level).judged, strict=False)
+        for one, other in product(theirs.judged, _level(b, corpus, level).judged)
         if one.mapping.name == other.mapping.name
         for test in significance(one, other)
     ]

@@ -14,7 +14,7 @@ from sqa_metrics import distributions
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.kernels import plain
 from sqa_metrics.numbers import as_scores
-from sqa_metrics.p1401.mapping import COEFFICIENTS, Mapping, MappingName, fit_mapping
+from sqa_metrics.p1401.mapping import COEFFICIENTS, SCALE, Mapping, MappingName, fit_mapping, span_of
 
 if TYPE_CHECKING:
     from sqa_metrics.numbers import Scores
@@ -71,8 +71,11 @@ def p1401_figures(
     ci95: "Scores | None" = None,
     mapping: MappingName = "none",
     d: int | None = None,
+    scale: tuple[float, float] = SCALE,
 ) -> Agreement:
     """The P.1401 figures of predictions (n,) against listeners' scores (n,), in the units of the scores.
+
+    The mapping rises over `scale`, or over the range of the predictions if that leaves it.
 
     - rmse (clause 7.5.1): sqrt(sum of squared errors / (n - d)), interval by chi-squared of n - d;
     - rmse* (7.7): the same of max(0, |error| - ci95), with `ci95` (n,) the half-widths of the scores' 95 % intervals;
@@ -101,7 +104,7 @@ def p1401_figures(
         )
     if not 0 <= d < n:
         raise MetricsError(f"d = {d} of {n} items leaves no degree of freedom; expected 0 <= d < {n}")
-    fitted = fit_mapping(x, y, mapping)
+    fitted = fit_mapping(x, y, mapping, span_of(y, scale))
     mapped = fitted(y)
     errors = [a - b for a, b in zip(x, mapped, strict=True)]
     star = ratio = None

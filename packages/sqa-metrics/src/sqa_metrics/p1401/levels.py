@@ -7,13 +7,13 @@ maps each experiment alone.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.p1401.figures import EDITION, Agreement, Estimate, half_width, p1401_figures
-from sqa_metrics.p1401.mapping import MappingName
+from sqa_metrics.p1401.mapping import SCALE, MappingName
 from sqa_metrics.report import MIN_SYSTEMS, Report, select, system_means
-from sqa_metrics.rows.records import Paired
+from sqa_metrics.rows.records import Paired, Scale
 from sqa_metrics.tables import Style, figure, render
 
 
@@ -91,12 +91,13 @@ def judge(
     if (corpora := len(set(map(int, paired.corpus)))) > 1:
         raise MetricsError(f"{corpora} corpora; expected one, as P.1401 maps each experiment alone")
     ref, pred = (_floats(v) for v in (paired.ref, paired.preds[predictor]))
-    found = {"utterance": _level("utterance", ref, pred, _of_clips(paired), mapping, d)}
+    how = _How(mapping, d, paired.scale or SCALE, paired.names[predictor] in paired.apart)
+    found = {"utterance": _level("utterance", ref, pred, _of_clips(paired), how)}
     n = len(paired.systems)
     if n >= MIN_SYSTEMS:
         system = list(map(int, paired.system))
         theirs, ours = (system_means(values, system, n) for values in (ref, pred))
-        found["system"] = _level("system", theirs, ours, _of_systems(paired, ref, system), mapping, d)
+        found["system"] = _level("system", theirs, ours, _of_systems(paired, ref, system), how)
     return P1401(found)
 
 
@@ -130,20 +131,28 @@ def with_p1401(
 Widths = tuple[list[float] | None, str]  # half-widths of 95 % intervals, or None and why
 
 
-def _level(
-    name: str, ref: list[float], pred: list[float], widths: Widths, mapping: MappingName, d: int | None
-) -> Level:
+class _How(NamedTuple):
+    mapping: MappingName
+    d: int | None
+    scale: Scale
+    other_scale: bool  # predictions are on another scale than the reference: only mapped errors mean anything
+
+
+def _level(name: str, ref: list[float], pred: list[float], widths: Widths, how: _How) -> Level:
     ci95, why = widths
     absent = {"rmse*": why, "outlier ratio": why} if why else {}
     found: list[Agreement | None] = []
-    for which in ("none", mapping):
+    asked: list[tuple[MappingName, str]] = [("none", "unmapped figures"), (how.mapping, "mapping")]
+    for which, what in asked:
         try:
-            found.append(p1401_figures(ref, pred, ci95, which, d))
+            if which == "none" and how.other_scale:
+                raise MetricsError("the predictions are on another scale than the reference")
+            found.append(p1401_figures(ref, pred, ci95, which, how.d, how.scale))
         except MetricsError as error:
             found.append(None)
-            absent["figure" if which == "none" else "mapping"] = str(error)
+            absent[what] = str(error)
     unmapped, mapped = found
-    return Level(name, unmapped, None if mapping == "none" else mapped, absent)
+    return Level(name, unmapped, None if how.mapping == "none" else mapped, absent)
 
 
 def _of_clips(paired: Paired) -> Widths:

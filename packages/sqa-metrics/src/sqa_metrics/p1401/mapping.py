@@ -57,6 +57,8 @@ class Mapping:
 
     def text(self) -> str:
         """The formula, such as "-0.406 + 1.144 y", and where the constraint binds."""
+        if not any(self.polynomial[1:]):
+            return f"{self.polynomial[0]:.4g}, a constant: nothing that rises fits better"
         powers = zip(self.coefficients, ("", " y", " y^2", " y^3"), strict=False)
         formula = " + ".join(f"{c:.4g}{power}" for c, power in powers).replace("+ -", "- ")
         where = " and ".join(f"{y:.3g}" for y in self.binds)
@@ -85,7 +87,7 @@ def fit_mapping(
             f"a {name} mapping has {COEFFICIENTS[name]} coefficients, but there are only {different} different "
             "predictions"
         )
-    low, high = span or (SCALE if SCALE[0] <= min(y) and max(y) <= SCALE[1] else (min(y), max(y)))
+    low, high = span or span_of(y)
     mean = math.fsum(y) / len(y)
     scale = math.sqrt(math.fsum((v - mean) ** 2 for v in y) / len(y))
     basis, free = _free_fit([(v - mean) / scale for v in y], x, ORDER[name])
@@ -94,6 +96,15 @@ def fit_mapping(
     polynomial = _sum(zip([free[0], *weights], basis, strict=True))
     binds = tuple(mean + scale * z for z in zeros)
     return Mapping(name, tuple(polynomial), mean, scale, low, high, binds)
+
+
+def span_of(pred: Sequence[float], scale: tuple[float, float] = SCALE) -> tuple[float, float]:
+    """Where a mapping has to rise: over `scale`, or over the range of the predictions if that leaves it.
+
+    >>> span_of([1.5, 4.0]), span_of([1.5, 40.0])
+    ((1.0, 5.0), (1.5, 40.0))
+    """
+    return scale if scale[0] <= min(pred) and max(pred) <= scale[1] else (min(pred), max(pred))
 
 
 def _free_fit(v: Vector, x: Vector, order: int) -> tuple[list[Polynomial], Vector]:

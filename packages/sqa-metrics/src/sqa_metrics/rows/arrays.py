@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqa_metrics.errors import MetricsError
@@ -120,7 +121,8 @@ def _paired(
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=noise if noise is not None and np.isfinite(noise).any() else None,
         votes=votes,
-        origin=origin_of(ref, rows),
+        # without ids of their own rows have no order either
+        origin=origin_of(ref if sample else replace(ref, sample_id=[""] * len(ref)), rows),
         self_named=self_named,
         notes=tuple(notes),
         scale=given.get("ref"),

@@ -14,6 +14,7 @@ from zlib import crc32
 MODULUS = 2**64
 DIGITS = 1e6  # scores count to six decimals: a mean written as 3.666667 is that of the ratings
 LARGEST = 2.0**62
+SMALL = 1e12
 NO_SCORE = -(2**63)
 NUMBER = Struct("<q")
 
@@ -37,13 +38,21 @@ def fingerprint(
     ('5897a4e7', True)
     """
     none = [""] * len(sample)
-    squares = []
-    for row, score in zip(zip(sample, system or none, corpus or none, strict=True), value, strict=True):
-        name, its_system, its_corpus = row
-        text = f"{name}\0{'' if its_system == name else its_system}\0{its_corpus}"
-        number = NO_SCORE if math.isnan(score) else round(max(-LARGEST, min(LARGEST, score * DIGITS)))
-        squares.append(crc32(NUMBER.pack(number), crc32(text.encode("utf-8", "surrogatepass"))) ** 2)
-    return squares
+    rows = zip(sample, system or none, corpus or none, value, strict=True)
+    checksums = [
+        crc32(
+            # NaN and what is large go the longer way
+            NUMBER.pack(round(v * DIGITS)) if -SMALL < v < SMALL else _number(v),
+            crc32(f"{u}\0{'' if s == u else s}\0{c}".encode("utf-8", "surrogatepass")),
+        )
+        for u, s, c, v in rows
+    ]
+    return [c * c for c in checksums]
+
+
+def _number(score: float) -> bytes:
+    inside = max(-LARGEST, min(LARGEST, score * DIGITS))
+    return NUMBER.pack(NO_SCORE if math.isnan(score) else round(inside))
 
 
 def shown(total: int) -> str:

@@ -1,6 +1,6 @@
 """Agreement metrics against SciPy: both in this process, in turn, one thread; ratios of the best times.
 
-    python benchmarks/bench_agreement.py [tau|four|many|bootstrap|cold ...] [--largest 10000000]
+    python benchmarks/bench_agreement.py [tau|four|many|cold ...] [--largest 10000000]
 
 Scores are float64 as a user would pass them, and every figure is of the public function with all its checks.
 """
@@ -18,10 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from scipy import stats
-from sqa_metrics.agreement import four, ktau, ktau_many, ktau_matrix, mse, warmup
-from sqa_metrics.kernels import bootstrap
-
-FOUR = dict.fromkeys(bootstrap.FUSED, mse)  # the bootstrap computes these itself
+from sqa_metrics.agreement import four, ktau, ktau_many, ktau_matrix, warmup
 
 
 def in_turn(*functions: Callable[[], object], budget_s: float = 1.5) -> list[float]:
@@ -115,42 +112,6 @@ def many_row(m: int, n: int) -> None:
     row("matrix", f"{len(few)} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
 
 
-def bench_bootstrap(largest: int) -> None:
-    """SciPy is timed on some of the resamples and scaled; one predictor; one thread and all."""
-    row(
-        "items, 10,000 resamples",
-        "ours, 1 thread",
-        "ours, all threads",
-        "SciPy, four",
-        "ratio",
-        "ratio to tau alone",
-    )
-    row("---", "--:", "--:", "--:", "--:", "--:")
-    threads = os.cpu_count
-    for n in (23, 100, 640, 7000):
-        ref, pred = scores(n)["mean of 8 votes"]
-        index = np.random.default_rng(0).integers(0, n, (100 if n < 1000 else 10, n))
-        scale = 10_000 / len(index)
-
-        def ours(count: int, ref: np.ndarray = ref, pred: np.ndarray = pred) -> Callable[[], object]:
-            def run() -> object:
-                os.cpu_count = lambda: count
-                return bootstrap.bootstrap(ref, pred[None], np.arange(ref.size + 1), 10_000, 0, FOUR)
-
-            return run
-
-        one, both, four_, tau = in_turn(
-            ours(1),
-            ours(threads() or 1),
-            lambda r=ref, p=pred, i=index: [scipy_four(r[j], p[j]) for j in i],
-            lambda r=ref, p=pred, i=index: [stats.kendalltau(r[j], p[j]) for j in i],
-            budget_s=4,
-        )
-        os.cpu_count = threads
-        four_, tau = four_ * scale, tau * scale
-        row(f"{n:,}", *map(seconds, (one, both, four_)), f"{four_ / one:.0f}×", f"{tau / one:.0f}×")
-
-
 def bench_cold(largest: int) -> None:
     """Fresh processes, the imports of both sides included: processor seconds until the k-th tau of arrays."""
     row("fresh process, k times tau of n", "k", "ours", "SciPy", "ours / SciPy")
@@ -185,7 +146,6 @@ BENCHES = {
     "tau": bench_tau,
     "four": bench_four,
     "many": bench_many,
-    "bootstrap": bench_bootstrap,
     "cold": bench_cold,
 }
 

@@ -90,14 +90,14 @@ def rate_p835(predictor: Predictor, folder: Path) -> None:
             write_manifest(Path(name) / f"{which}.jsonl", rows)
         paired = pair(f"{name}/ref.jsonl", {which: f"{name}/{which}.jsonl" for which in predicted})
         print("\nHuman P.835 overall ratings, 78 clips, 13 conditions (95 % intervals)")
-        for report in with_uncertainty(paired, n_resamples=2000):
+        for report in with_uncertainty(paired):
             for level, figures in (("utterance", report.utterance), ("system", report.system)):
                 parts = [
                     f"{m.upper()} {figures[m]:.3f} [{report.intervals[level][m].text()}]"
                     for m in ("lcc", "srcc", "mse")
                 ]
                 print(f"  {report.name:12} {level:9} {'  '.join(parts)}")
-        for found in compare(paired, n_resamples=2000):
+        for found in compare(paired):
             if found.metric == "lcc" and "default" in (found.a, found.b):
                 print(
                     f"  {found.a} - {found.b}, {found.level} LCC: {found.difference:+.3f} "

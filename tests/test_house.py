@@ -13,10 +13,7 @@ LONGEST_FUNCTION = 60
 LONGEST_FILE = 400
 
 # "module.py:function" or "module.py" -> why it may be longer
-LONGER: dict[str, str] = {
-    "sqa_metrics/kernels/resampling.py:reweighted": "one pass of compiled code over sorted ranks",
-    "sqa_metrics/uncertainty.py": "closed recipes replace resampling here, see the issue on judging",
-}
+LONGER: dict[str, str] = {}
 
 # module -> the file below tests/ that tests it instead of the one that mirrors its path, and how; a folder only where
 # every file in it is found and tested by itself, so that adding one takes no line here
@@ -54,6 +51,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/cli/score.py": "cli/test_score.py: the same commands, by both programs",
     "sqa_metrics/cli/warmup.py": "cli/test_score.py: the same commands, by both programs",
     "sqa_metrics/errors.py": "a class without code",
+    "sqa_metrics/interval.py": "metrics/uncertainty/test_intervals.py: in reports, as tables and as JSON",
     "sqa_metrics/tables.py": "cli/test_score.py: as it is printed; its layouts are doctests",
     "sqa_metrics/kernels/arrays.py": "metrics/kernels/test_rank.py: NumPy's way against the plain definition",
     "sqa_metrics/kernels/checksum.py": "metrics/rows/test_fingerprint.py: the compiled half, against zlib",
@@ -62,10 +60,10 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/kernels/inversions.py": "metrics/kernels/test_rank.py: counted by it and by the definition",
     "sqa_metrics/kernels/packing.py": "metrics/kernels/test_rank.py: any floats, in the order that they have",
     "sqa_metrics/kernels/plain.py": "metrics/test_agreement.py: the definition, against SciPy",
-    "sqa_metrics/kernels/resampling.py": "metrics/kernels/test_bootstrap.py: the compiled half of one computation",
+    "sqa_metrics/kernels/leave_out_loops.py": "metrics/kernels/test_leave_out.py: the compiled half of one computation",
     "sqa_metrics/kernels/scan.py": "metrics/rows/test_columns.py: the compiled reader of rows, against the plain one",
     "sqa_metrics/kernels/sums.py": "metrics/kernels/test_rank.py: no digit is lost, and what is not finite is refused",
-    "sqa_metrics/kernels/threads.py": "metrics/kernels/test_bootstrap.py: the same in any number of threads",
+    "sqa_metrics/kernels/threads.py": "metrics/kernels/test_leave_out.py: the same in any number of threads",
     "sqa_metrics/ratings/leave_out.py": "metrics/ratings/test_report.py: what changes in whole tests",
     "sqa_metrics/ratings/show.py": "cli/test_ratings.py: as it is printed",
     "sqa_metrics/ratings/votes.py": "metrics/ratings/test_bias.py: sums that every figure is made of",

@@ -83,11 +83,10 @@ def test_p1401_in_tables_and_json(files: dict[str, str], monkeypatch: pytest.Mon
     assert max(len(line) for line in out.splitlines() if not line.startswith("sqa|")) <= 80
     value = json.loads(run("score", *asked, "--pred", files["sharp"], "--json").stdout)["p1401"]
     assert (value["system"]["mapped"]["d"], value["system"]["n"]) == (4, 12)
-    few = ["--resamples", "20"] if "--resamples" in run("compare", "--help").stdout else []
-    result = run("compare", *asked, files["sharp"], files["biased"], *few)
+    result = run("compare", *asked, files["sharp"], files["biased"])
     assert "sharp (a), biased (b)" in result.stdout
     assert "prefer the paired differences" in result.stderr
-    value = json.loads(run("compare", *asked, files["sharp"], files["biased"], *few, "--json").stdout)
+    value = json.loads(run("compare", *asked, files["sharp"], files["biased"], "--json").stdout)
     assert len(value["p1401"]["tests"]) == 16
     assert run("compare", *asked, files["sharp"], files["biased"], "--unpaired").exit_code == 2
 
@@ -101,24 +100,20 @@ def test_standard_input(files: dict[str, str]) -> None:
 
 def test_compare_and_rank(files: dict[str, str]) -> None:
     preds = [files["sharp"], f"loud={files['biased']}", files["blunt"]]
-    value = json.loads(run("compare", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)
+    value = json.loads(run("compare", "--ref", files["ref"], *preds, "--json").stdout)
     assert [p["name"] for p in value["predictors"]] == ["sharp", "loud", "blunt"]
     assert len(value["differences"]) == 24
-    assert "sharp - loud" in run("compare", "--ref", files["ref"], *preds, "--resamples", "50").stdout
-    places = json.loads(run("rank", "--ref", files["ref"], *preds, "--resamples", "50", "--json").stdout)[
-        "ranking"
-    ]
+    assert "sharp - loud" in run("compare", "--ref", files["ref"], *preds).stdout
+    places = json.loads(run("rank", "--ref", files["ref"], *preds, "--json").stdout)["ranking"]
     assert places[-1]["name"] == "blunt"
-    assert run("rank", "--ref", files["ref"], *preds, "--resamples", "50").stdout.splitlines()[0].split()[
-        0
-    ] == ("predictor")
+    assert run("rank", "--ref", files["ref"], *preds).stdout.splitlines()[0].split()[0] == ("predictor")
 
 
 def test_notes_name_their_predictor(files: dict[str, str], tmp_path: Path) -> None:
     half = tmp_path / "half.jsonl"
     half.write_text("".join(Path(files["sharp"]).read_text().splitlines(keepends=True)[:120]))
     for command in ("rank", "compare"):
-        arguments = [command, "--ref", files["ref"], files["blunt"], str(half), "--resamples", "20"]
+        arguments = [command, "--ref", files["ref"], files["blunt"], str(half)]
         assert run(*arguments).exit_code == 1
         result = run(*arguments, "--allow-missing")
         assert result.exit_code == 0, result.stderr
@@ -126,30 +121,42 @@ def test_notes_name_their_predictor(files: dict[str, str], tmp_path: Path) -> No
         assert "blunt: 120 of 240 utterances scored (0 missing" in result.stderr
 
 
-def test_few_resamples_for_many_pairs_are_pointed_out(files: dict[str, str]) -> None:
-    preds = [f"p{k}={files['sharp']}" for k in range(4)]
-    result = run("compare", "--ref", files["ref"], *preds, "--resamples", "100")
-    assert "with 6 pairs no p (Holm) can be small; take --resamples 480 or more" in result.stderr
+def test_the_family_is_named(files: dict[str, str]) -> None:
+    preds = ["compare", "--ref", files["ref"], files["sharp"], files["biased"], files["blunt"]]
+    assert "p (Holm) is corrected over 3 comparisons × 8 figures" in run(*preds).stderr
+    asked = run(*preds, "--baseline", "sharp", "--figure", "srcc")
+    assert "over 2 comparisons with sharp in SRCC at the system level" in asked.stderr
+    assert "biased - blunt" not in asked.stdout
+    value = json.loads(run(*preds, "--baseline", "sharp", "--figure", "srcc", "--json").stdout)
+    assert value["family"] == "2 comparisons with sharp in SRCC at the system level"
+    assert sum(d["p_holm"] is not None for d in value["differences"]) == 2
+    assert "no predictor is called 'sharpe'" in run(*preds, "--baseline", "sharpe").stderr
+
+
+@pytest.mark.parametrize("option", ["--resamples", "--seed", "--method"])
+@pytest.mark.parametrize("command", ["score", "compare", "rank"])
+def test_what_the_bootstrap_needed_is_gone(files: dict[str, str], command: str, option: str) -> None:
+    preds = ["--pred", files["sharp"]] if command == "score" else [files["sharp"], files["blunt"]]
+    result = run(command, "--ref", files["ref"], *preds, option, "5")
+    assert result.exit_code == 2
+    assert f"{option} is gone: intervals and tests leave out one system at a time" in result.stderr
+    assert option not in run(command, "--help").stdout
 
 
 def test_the_level_heads_its_column(files: dict[str, str]) -> None:
-    result = run(
-        "rank", "--ref", files["ref"], files["sharp"], files["blunt"], "--level", "0.5", "--resamples", "20"
-    )
+    result = run("rank", "--ref", files["ref"], files["sharp"], files["blunt"], "--level", "0.5")
     assert "50 % places" in result.stdout
 
 
 def test_a_piped_reference_serves_unpaired_predictors(files: dict[str, str]) -> None:
     text = Path(files["ref"]).read_text()
-    arguments = ["compare", "--unpaired", files["sharp"], files["blunt"], "--resamples", "20"]
+    arguments = ["compare", "--unpaired", files["sharp"], files["blunt"]]
     piped = run(*arguments, "--ref", "-", stdin=text)
     assert piped.exit_code == 0, piped.stderr
     assert piped.stdout == run(*arguments, "--ref", files["ref"]).stdout
 
 
-@pytest.mark.parametrize(
-    "odd", [["--seed", "-1"], ["--resamples", "1"], ["", ""], ["x=no.jsonl", "runs/lr=1/no.jsonl"]]
-)
+@pytest.mark.parametrize("odd", [["--level", "2"], ["", ""], ["x=no.jsonl", "runs/lr=1/no.jsonl"]])
 def test_odd_arguments(files: dict[str, str], odd: list[str]) -> None:
     result = run("compare", "--ref", files["ref"], files["sharp"], files["blunt"], *odd)
     assert result.exit_code in (1, 2)
@@ -165,7 +172,7 @@ def test_names_of_equal_files_are_told_apart(files: dict[str, str], tmp_path: Pa
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mos.jsonl").write_text(Path(files["sharp"]).read_text())
-    result = run("rank", "--ref", files["ref"], *map(str, tmp_path.glob("*/mos.jsonl")), "--resamples", "20")
+    result = run("rank", "--ref", files["ref"], *map(str, tmp_path.glob("*/mos.jsonl")))
     assert f"{tmp_path}/a/mos" in result.stdout
     assert run("rank", "--ref", files["ref"], f"x={files['sharp']}", f"x={files['blunt']}").exit_code == 2
 

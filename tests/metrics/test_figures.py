@@ -40,12 +40,12 @@ def test_a_toy_figure_is_computed_everywhere(toy: str) -> None:
     assert report.system is not None
     assert report.system[toy] == pytest.approx(report.utterance[toy])
     assert "BIAS" in report.table()
-    low, high = intervals(paired, n_resamples=60)
+    low, high = intervals(paired)
     assert low["utterance"][toy].high < 0 < high["system"][toy].low
-    found = {(d.level, d.metric): d for d in compare(paired, n_resamples=60)}
+    found = {(d.level, d.metric): d for d in compare(paired)}
     assert found["utterance", toy].difference == pytest.approx(-1, abs=0.1)
     assert found["system", toy].p < 0.05
-    first, second = rank(paired, n_resamples=60)
+    first, second = rank(paired)
     assert first.name == "low"
     assert (first.categories["Bias"], second.ranks["system_bias"]) == (1.0, 2)
     top = ceiling(paired)
@@ -58,7 +58,7 @@ def test_a_toy_figure_is_computed_everywhere(toy: str) -> None:
 def test_a_toy_figure_is_printed_everywhere(toy: str, root: Path) -> None:
     folder = root / "examples" / "scores"
     files = [str(folder / f"{name}.jsonl") for name in ("ref", "sharp", "blunt")]
-    ref = ["--ref", files[0], "--resamples", "20"]
+    ref = ["--ref", files[0]]
     for arguments in (["score", *ref, "--pred", files[1], "--ci"], ["compare", *ref, *files[1:]]):
         assert "BIAS" in CliRunner().invoke(main, arguments).stdout
         value = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)

@@ -24,7 +24,7 @@ def shell(arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 @pytest.fixture
 def score(root: Path) -> str:
     folder = root / "examples" / "scores"
-    return f"score --ref {folder}/ref.jsonl --pred {folder}/sharp.jsonl --resamples 20"
+    return f"score --ref {folder}/ref.jsonl --pred {folder}/sharp.jsonl"
 
 
 @posix
@@ -55,7 +55,7 @@ def test_tables_fit_the_terminal(score: str) -> None:
     names = " ".join(f"{'long' * 8}{k}={score.split()[4]}" for k in range(2))
     ref = score.split()[2]
     for command in ("rank", "compare"):
-        out = shell(f"{command} --ref {ref} {names} --resamples 20", COLUMNS="80").stdout
+        out = shell(f"{command} --ref {ref} {names}", COLUMNS="80").stdout
         assert out
         assert max(map(len, out.splitlines())) <= 80
 
@@ -70,7 +70,7 @@ def test_ids_are_shown_and_not_obeyed(tmp_path: Path) -> None:
     for arguments in (
         ["score", "--ref", ref, "--pred", ref],
         ["score", "--ref", ref, "--pred", pred],
-        ["rank", "--ref", ref, f"a\x1b[1m={ref}", f"b={ref}", "--resamples", "20"],
+        ["rank", "--ref", ref, f"a\x1b[1m={ref}", f"b={ref}"],
     ):
         result = CliRunner().invoke(main, list(map(str, arguments)))
         assert "\x1b" not in result.output
@@ -88,7 +88,7 @@ def test_names_of_files_that_are_not_utf8(score: str, tmp_path: Path) -> None:
     ref, sharp = score.split()[2], score.split()[4]
     code = "from sqa_metrics.cli import main; main()"
     for more in ([], ["--json"]):
-        arguments = ["rank", "--ref", ref, str(tmp_path / name), sharp, "--resamples", "20", *more]
+        arguments = ["rank", "--ref", ref, str(tmp_path / name), sharp, *more]
         done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True)
         assert done.returncode == 0, done.stderr
         assert b"\\udce9" in done.stdout

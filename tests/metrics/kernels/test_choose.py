@@ -79,7 +79,7 @@ print(ktau(x, y), ktau_many(x, [y]), ktau_matrix([x, y]).shape, warmup())
 rows = ["sample_id,system_id,mos"] + [f"u{k},s{k // 9},{v}" for k, v in enumerate(x)]
 text = "\\n".join(rows).encode()
 p = pair(io.BytesIO(text), {"a": io.BytesIO(text), "b": io.BytesIO(text)})
-print(len(compare(p, n_resamples=20)), len(rank(p, n_resamples=20)), len(with_uncertainty(p, n_resamples=20)))
+print(len(compare(p)), len(rank(p)), len(with_uncertainty(p)))
 """
 
 
@@ -137,7 +137,7 @@ def test_kernels_as_plain_python() -> None:
     """With the compiler off, so that coverage and debuggers see the loops: the same sums as the definition."""
     code = """
 import numpy as np
-from sqa_metrics.kernels import bootstrap, hashing, plain, rank, resampling
+from sqa_metrics.kernels import hashing, leave_out, leave_out_loops, plain, rank
 from sqa_metrics.rows import columns
 rng = np.random.default_rng(0)
 with np.errstate(over="ignore"):
@@ -148,13 +148,11 @@ with np.errstate(over="ignore"):
             found = rank.four(x, y)
             assert (found["srcc"], found["ktau"]) == (expected["srcc"], expected["ktau"]), (n, found, expected)
             assert abs(found["mse"] / expected["mse"] - 1) < 1e-12 and abs(found["lcc"] - expected["lcc"]) < 1e-12
-    counts = np.zeros((3, 60), np.int32)
-    starts = np.arange(0, 61, 6)
-    resampling.draw(starts, np.uint64(1), 0, counts)
-    assert np.array_equal(counts, bootstrap._draw(starts, 1, range(3)))
-    x, y = rng.normal(size=60), rng.normal(size=60).round(1)
-    loops = bootstrap._in_loops(x, y, resampling)(counts)
-    assert np.allclose(loops, bootstrap._in_arrays(x, y)(counts), rtol=1e-12)
+    x, y = rng.integers(0, 20, 60), rng.permutation(60)
+    starts, sizes = np.array([0, 30]), np.array([12, 30])
+    assert leave_out_loops.walk(x, y, starts, sizes).tolist() == leave_out._walk(x, y, starts, sizes).tolist()
+    inverted = leave_out_loops.inversions_of_each(y).tolist()
+    assert inverted == leave_out.inversions_of_each(y).tolist()
     row = b'{"sample_id": "a%d", "system_id": "s", "x": [1, {"y": null}], "metrics": {"mos": 1.%d5e0}}\\n'
     text = b"".join(row % (k, k) for k in range(5))
     assert columns.pair(text, {"p": text}, "mos", "mos").preds[0].tolist() == [1.05, 1.15, 1.25, 1.35, 1.45]

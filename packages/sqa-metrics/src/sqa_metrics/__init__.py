@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.calibration.fit import calibrate
     from sqa_metrics.calibration.record import Calibration, read_calibration, write_calibration
     from sqa_metrics.figures import FIGURES, Figure, all_figures
+    from sqa_metrics.interval import Interval, Macro
     from sqa_metrics.p1401.compare import compare_p1401
     from sqa_metrics.p1401.figures import p1401_figures
     from sqa_metrics.p1401.levels import P1401, with_p1401
@@ -41,17 +42,9 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.rows.records import Coverage, Paired, Scores
     from sqa_metrics.rows.systems import systems_of
     from sqa_metrics.signature import verify_signature
-    from sqa_metrics.uncertainty import (
-        Ceiling,
-        Difference,
-        Interval,
-        ceiling,
-        compare,
-        compare_unpaired,
-        holm,
-        intervals,
-        with_uncertainty,
-    )
+    from sqa_metrics.uncertainty.ceilings import Ceiling, ceiling
+    from sqa_metrics.uncertainty.differences import Difference, compare, compare_unpaired, holm
+    from sqa_metrics.uncertainty.intervals import intervals, with_uncertainty
 
 __all__ = [
     "FIGURES",
@@ -64,6 +57,7 @@ __all__ = [
     "Figure",
     "Interval",
     "ListeningTest",
+    "Macro",
     "MetricsError",
     "OmittedWarning",
     "Paired",
@@ -118,7 +112,8 @@ __all__ = [
 _MODULES = (
     *("rows.systems", "rows.records", "rows.read", "rows.join", "rows.pair"),
     *("calibration.record", "calibration.fit"),
-    *("agreement", "figures", "report", "uncertainty", "ranking"),
+    *("agreement", "figures", "interval", "report"),
+    *("uncertainty.intervals", "uncertainty.differences", "uncertainty.ceilings", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     *("ratings", "plan"),
     *("alignment", "signature"),

@@ -18,14 +18,32 @@ if TYPE_CHECKING:
 
 
 class Figure(NamedTuple):
-    """A number that says how well a predictor agrees with its reference."""
+    """A number that says how well a predictor agrees with its reference; a new one may leave out what has a default."""
 
     function: "Callable[[Scores, Scores], float]"
     better: Literal["higher", "lower"]
     category: str  # of the challenge's ranking
     # What a predictor of the true means reaches: (variance of each item's error, observed scores) -> figure; NaN where
-    # the noise leaves nothing to agree with, None: not known in closed form.
+    # the noise leaves nothing to agree with, None: by simulation.
     perfect: "Callable[[np.ndarray, np.ndarray], float] | None" = None
+    # On which scale its errors are alike everywhere: log for what is positive, atanh for correlations.
+    scale: Literal["raw", "log", "atanh"] = "raw"
+    # Variance on that scale over so many systems, by theory: (figure, systems) -> variance.
+    theory: Callable[[float, int], float] | None = None
+    # Of a rank correlation: the value half a swap of neighbours below 1 of so many items, and what it is for normal
+    # scores of a correlation rho. A figure of 1 has no error that leaving out systems would show.
+    cap: Callable[[int], float] | None = None
+    of_normal: Callable[[float], float] | None = None
+
+    def mean(self, values: list[float], items: list[int]) -> float:
+        """The mean over several sets of items: plain, or for correlations that of atanh, carried back."""
+        if self.scale != "atanh":
+            return math.fsum(values) / len(values)
+        caps = [self.cap(n) if self.cap else 1.0 for n in items]
+        inside = [max(-cap, min(cap, v)) for v, cap in zip(values, caps, strict=True)]
+        return math.tanh(
+            sum(math.copysign(math.inf, v) if abs(v) == 1 else math.atanh(v) for v in inside) / len(inside)
+        )
 
 
 def floor_from_noise(noise: "np.ndarray", observed: "np.ndarray") -> float:
@@ -41,11 +59,21 @@ def ceiling_from_noise(noise: "np.ndarray", observed: "np.ndarray") -> float:
 
 
 FIGURES: dict[str, Figure] = {
-    # name          function  better    category   what a perfect predictor reaches
-    "mse": Figure(mse, "lower", "Error", floor_from_noise),
-    "lcc": Figure(lcc, "higher", "Linear", ceiling_from_noise),
-    "srcc": Figure(srcc, "higher", "Rank"),
-    "ktau": Figure(ktau, "higher", "Rank"),
+    "mse": Figure(mse, "lower", "Error", floor_from_noise, "log", lambda error, n: 2 / n),
+    # Fisher 1921
+    "lcc": Figure(lcc, "higher", "Linear", ceiling_from_noise, "atanh", lambda r, n: 1 / (n - 3)),
+    # Bonett & Wright 2000
+    "srcc": Figure(
+        *(srcc, "higher", "Rank", None, "atanh", lambda r, n: (1 + r * r / 2) / (n - 3)),
+        cap=lambda n: 1 - 6 / (n**3 - n),
+        of_normal=lambda rho: 6 / math.pi * math.asin(rho / 2),
+    ),
+    # Fieller, Hartley & Pearson 1957
+    "ktau": Figure(
+        *(ktau, "higher", "Rank", None, "atanh", lambda tau, n: 0.437 / (n - 4)),
+        cap=lambda n: 1 - 2 / (n * (n - 1)),
+        of_normal=lambda rho: 2 / math.pi * math.asin(rho),
+    ),
 }
 
 

@@ -2,10 +2,12 @@
 
 URGENT 2026 Track 2: dense rank ("1223") of the predictors for each of the eight figures; mean rank inside each
 category (Error: the two MSE; Linear: the two LCC; Rank: the two SRCC and the two KTAU); mean of the three categories,
-lower is better. The bootstrap of `uncertainty` repeats the ranking on every resample of systems and utterances.
+lower is better. Which places are possible follows from tests of every two predictors in every figure, corrected for
+their number: the ranks that they leave open (Mogstad, Romano, Shaikh & Wilhelm 2024; Klein, Wright & Wieczorek 2020),
+carried through the score. The places of resamples would miss the first place that equal predictors share in a third of
+all tests, and a share of resamples is no probability of being first.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +17,8 @@ from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import FIGURES
 from sqa_metrics.report import Report, evaluate
 from sqa_metrics.rows.records import Paired
-from sqa_metrics.tables import Style, figure, render
-from sqa_metrics.uncertainty import replicates
+from sqa_metrics.tables import Style, render
+from sqa_metrics.uncertainty.differences import Difference, compare
 
 DIGITS = 9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
 
@@ -30,8 +32,9 @@ class Place:
     score: float  # mean of the three category ranks
     categories: dict[str, float]
     ranks: dict[str, int]  # "utterance_mse" -> dense rank
-    place_interval: tuple[int, int]  # of the place over the bootstrap, at the level asked for
-    p_first: float  # share of the resamples in which it comes first (ties included); NaN: too few systems to resample
+    place_interval: tuple[
+        int, int
+    ]  # the places that the tests leave open: all of them hold at the level asked for
     report: Report
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,7 +43,6 @@ class Place:
             "name": self.name,
             "place": self.place,
             "place_interval": list(self.place_interval),
-            "p_first": None if math.isnan(self.p_first) else self.p_first,
             "score": self.score,
             "categories": self.categories,
             "ranks": self.ranks,
@@ -48,40 +50,36 @@ class Place:
         }
 
 
-def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float = 0.95) -> list[Place]:
-    """Rank the predictors of `paired`, best first, with intervals of their places.
+def rank(paired: Paired, *, level: float = 0.95) -> list[Place]:
+    """Rank the predictors of `paired`, best first, with the places that the data leave open to each.
 
     >>> import io
     >>> from sqa_metrics import pair
     >>> preds = {"good": io.BytesIO(b"u1 1\\nu2 2\\nu3 4"), "bad": io.BytesIO(b"u1 4\\nu2 2\\nu3 1")}
-    >>> places = rank(pair(io.BytesIO(b"u1 1\\nu2 2.5\\nu3 4"), preds), n_resamples=50)
-    >>> [(p.place, p.name, p.score) for p in places]
-    [(1, 'good', 1.0), (2, 'bad', 2.0)]
+    >>> places = rank(pair(io.BytesIO(b"u1 1\\nu2 2.5\\nu3 4"), preds))
+    >>> [(p.place, p.name, p.score, p.place_interval) for p in places]
+    [(1, 'good', 1.0, (1, 2)), (2, 'bad', 2.0, (1, 2))]
     """
     if len(paired.preds) < 2:
         raise MetricsError(f"{len(paired.preds)} predictor given; expected at least two to rank")
     reports = [evaluate(paired, k) for k in range(len(paired.preds))]
-    draws = replicates(paired, n_resamples, seed)
-    observed = {lvl: _values(reports, lvl)[None] for lvl in draws}
-    ranks, categories, score = _challenge(observed)
-    places = _places(score)[0]
-    if any(np.isnan(samples).all() for samples in draws.values()):  # too few clusters: any place is possible
-        low, high = np.ones(len(reports), int), np.full(len(reports), len(reports))
-        first = np.full(len(reports), np.nan)
-    else:
-        drawn = _places(_challenge(draws)[2])  # (n_resamples, n_predictors)
-        tails = ((1 - level) / 2, (1 + level) / 2)
-        low, high = np.quantile(drawn, tails, axis=0, method="inverted_cdf").astype(int)
-        first = np.mean(drawn == 1, axis=0)
+    tests = compare(paired, level=level)
+    observed = {
+        f"{lvl}_{m}": dense_rank(np.array([r.level(lvl)[m] for r in reports]), FIGURES[m].better == "higher")
+        for lvl in dict.fromkeys(d.level for d in tests)
+        for m in FIGURES
+    }
+    categories, score = _challenge(observed)
+    places = _places(score)
+    low, high = _open_places(tests, paired.names, level)
     result = [
         Place(
             name=name,
             place=int(places[k]),
-            score=float(score[0, k]),
-            categories={c: float(v[0, k]) for c, v in categories.items()},
-            ranks={figure: int(v[0, k]) for figure, v in ranks.items()},
+            score=float(score[k]),
+            categories={c: float(v[k]) for c, v in categories.items()},
+            ranks={figure: int(v[k]) for figure, v in observed.items()},
             place_interval=(int(low[k]), int(high[k])),
-            p_first=float(first[k]),
             report=reports[k],
         )
         for k, name in enumerate(paired.names)
@@ -91,14 +89,13 @@ def rank(paired: Paired, *, n_resamples: int = 1000, seed: int = 0, level: float
 
 def table(places: list[Place], level: float = 0.95, style: Style = "text", width: int | None = None) -> str:
     """The ranking as a table, best first; `width` as for `tables.render`."""
-    header = ["predictor", "n", "place", f"{100 * level:g} % places", "P(first)", "score", *_categories()]
+    header = ["predictor", "n", "place", f"{100 * level:g} % places", "score", *_categories()]
     rows = [
         [
             p.name,
             str(p.report.n_utterances),
             str(p.place),
             f"{p.place_interval[0]}-{p.place_interval[1]}",
-            figure(p.p_first, 2),
             f"{p.score:.3f}",
             *(f"{v:.2f}" for v in p.categories.values()),
         ]
@@ -124,20 +121,47 @@ def dense_rank(values: np.ndarray, higher_is_better: bool = False) -> np.ndarray
     return ranks
 
 
-def _challenge(
-    figures: dict[str, np.ndarray],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
-    """Ranks, category means and score, each (r, n_predictors), from level -> (r, n_predictors, figures)."""
-    ranks = {
-        f"{lvl}_{metric}": dense_rank(values[..., j], FIGURES[metric].better == "higher")
-        for lvl, values in figures.items()
-        for j, metric in enumerate(FIGURES)
-    }
+def _challenge(ranks: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Category means and score, each (m,), from "utterance_mse" -> ranks (m,)."""
     categories = {
-        name: np.mean([ranks[f"{lvl}_{m}"] for lvl in figures for m in metrics], axis=0)
+        name: np.mean([r for key, r in ranks.items() if key.split("_", 1)[1] in metrics], axis=0)
         for name, metrics in _categories().items()
     }
-    return ranks, categories, np.mean(list(categories.values()), axis=0)
+    return categories, np.mean(list(categories.values()), axis=0)
+
+
+def _open_places(
+    differences: list[Difference], names: list[str], level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last place that the tests leave open to each predictor, (m,) each.
+
+    A place is lost where another's score is certainly lower: its rank is lower by at least one in each figure in which
+    it is better, and in the others by what their ranks leave open. A dense rank is at least one more than the longest
+    chain of predictors above, each better than the next, since equals share a rank, and at most m less all that are
+    worse.
+    """
+    m, number = len(names), {name: k for k, name in enumerate(names)}
+    better = {f"{d.level}_{d.metric}": np.zeros((m, m), bool) for d in differences}
+    for d in differences:
+        if d.p_holm < 1 - level:
+            first_wins = (d.difference > 0) == (FIGURES[d.metric].better == "higher")
+            a, b = number[d.a], number[d.b]
+            better[f"{d.level}_{d.metric}"][(a, b) if first_wins else (b, a)] = True
+    lead = {}  # the least by which the column's rank is above the row's
+    for figure, above in better.items():
+        open_lead = _chains(above) - (m - above.sum(axis=1))[:, None]
+        lead[figure] = np.maximum(open_lead, np.where(above, 1, open_lead))
+    ahead = _challenge(lead)[1].round(DIGITS) > 0
+    np.fill_diagonal(ahead, False)
+    return 1 + ahead.sum(axis=0), m - ahead.sum(axis=1)
+
+
+def _chains(better: np.ndarray) -> np.ndarray:
+    """For each predictor one more than the length of the longest chain above it; better (m, m): row than column."""
+    length = np.ones(len(better), int)
+    for _ in better:
+        length = 1 + np.max(np.where(better, length[:, None], 0), axis=0)
+    return length
 
 
 def _categories() -> dict[str, list[str]]:
@@ -149,11 +173,7 @@ def _categories() -> dict[str, list[str]]:
 
 
 def _places(score: np.ndarray) -> np.ndarray:
-    """Competition places ("1224") from scores (r, n_predictors), lower is better; equal up to rounding is equal."""
+    """Competition places ("1224") from scores (m,), lower is better; equal up to rounding is equal."""
     score = np.round(score, DIGITS)
-    places: np.ndarray = 1 + (score[:, :, None] > score[:, None, :]).sum(axis=2)
+    places: np.ndarray = 1 + (score[:, None] > score).sum(axis=1)
     return places
-
-
-def _values(reports: list[Report], level: str) -> np.ndarray:
-    return np.array([[r.level(level)[m] for m in FIGURES] for r in reports])

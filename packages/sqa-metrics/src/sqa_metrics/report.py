@@ -13,21 +13,24 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqa_metrics.figures import ERRORS, FIGURES, all_figures
+from sqa_metrics.interval import Intervals, Macro, figure_cells, plain, plain_intervals
 from sqa_metrics.rows.pair import pair
 from sqa_metrics.rows.records import Coverage, Paired, Source
 from sqa_metrics.rows.systems import systems_of
-from sqa_metrics.tables import Style, figure, render
+from sqa_metrics.tables import Style, render
 
 if TYPE_CHECKING:
     import numpy as np
 
     from sqa_metrics.p1401.levels import P1401
     from sqa_metrics.rows.fingerprint import Origin
-    from sqa_metrics.uncertainty import Ceiling, Interval
+    from sqa_metrics.uncertainty.ceilings import Ceiling
 
 MIN_SYSTEMS = 2  # a correlation needs two points
+# With fewer, the figures without one of them are the same few over and over: two systems always correlate perfectly.
+MIN_CLUSTERS = 5
 SELF_NAMED = "every system_id is the utterance's own sample_id"
-TOO_FEW = "a bootstrap needs at least 5 systems (or utterances, where there are no systems)"
+FEW_SYSTEMS = 10  # below, intervals are right on the whole and of little use one by one
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ class Report:
     n_ref_utterances: int
     n_ref_systems: int
     corpora: dict[str, "Report"] = field(default_factory=dict)  # filled when there are several
-    intervals: "dict[str, dict[str, Interval]] | None" = None  # level -> metric -> interval
+    macro: Macro | None = None  # likewise
+    intervals: Intervals | None = None
+    clusters: dict[str, int] | None = (
+        None  # level -> systems (or utterances) that intervals leave out in turn
+    )
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
     remarks: tuple[str, ...] = ()  # what was recognised or left out in reading
     other_scale: bool = False  # than the reference's: then there are no errors (MSE)
@@ -66,8 +73,8 @@ class Report:
             "name": self.name,
             "n_utterances": self.n_utterances,
             "n_systems": self.n_systems,
-            "utterance": _plain(self.utterance),
-            "system": _plain(self.system) if self.system else None,
+            "utterance": plain(self.utterance),
+            "system": plain(self.system) if self.system else None,
         }
         if self.system_absent:
             result["system_absent"] = self.system_absent
@@ -76,17 +83,15 @@ class Report:
         result["coverage"] |= {"n_scored": self.n_utterances} | found
         if self.origin:
             result["signature"] = self.signature
-        if self.intervals:
-            result["intervals"] = {
-                level: {metric: interval.as_list() for metric, interval in by_metric.items()}
-                for level, by_metric in self.intervals.items()
-            }
+        result |= plain_intervals(self.intervals)
         if self.ceiling:
             result["ceiling"] = {level: ceiling.as_dict() for level, ceiling in self.ceiling.items()}
         if self.p1401:
             result["p1401"] = self.p1401.as_dict()
         if self.corpora:
             result["corpora"] = {name: part.as_dict() for name, part in self.corpora.items()}
+        if self.macro:
+            result["macro"] = self.macro.as_dict()
         return result
 
     def level(self, name: str) -> dict[str, float]:
@@ -95,19 +100,22 @@ class Report:
 
     def rows(self, label: str = "") -> list[list[str]]:
         """Table rows: level, count, then a figure (with its interval, if there is one) a metric."""
-        rows = [
-            [label + "utterance", _of(self.n_utterances, self.n_ref_utterances), *self._cells("utterance")]
-        ]
+        counts = {"utterance": _of(self.n_utterances, self.n_ref_utterances)}
         if self.system:
-            rows.append([label + "system", _of(self.n_systems, self.n_ref_systems), *self._cells("system")])
-        return rows
-
-    def _cells(self, level: str) -> list[str]:
-        intervals = (self.intervals or {}).get(level, {})
+            counts["system"] = _of(self.n_systems, self.n_ref_systems)
+        few = self.few_clusters()
         return [
-            figure(value) + (f" [{intervals[m].text()}]" if m in intervals else "")
-            for m, value in self.level(level).items()
+            [
+                label + level,
+                n + (", few" if level in few else ""),
+                *figure_cells(self.level(level), self.intervals, level),
+            ]
+            for level, n in counts.items()
         ]
+
+    def few_clusters(self) -> dict[str, int]:
+        """The levels whose intervals stand on few systems, and how many."""
+        return {level: n for level, n in (self.clusters or {}).items() if MIN_CLUSTERS <= n < FEW_SYSTEMS}
 
     def notes(self) -> list[str]:
         """What the figures leave out, one sentence each."""
@@ -121,9 +129,7 @@ class Report:
                 why = "constant scores" if n > 1 else f"{n} of them"
                 names = ", ".join(m.upper() for m in undefined)
                 notes.append(f"{names} undefined at the {level} level: {why}")
-            intervals = (self.intervals or {}).get(level, {})
-            if any(math.isnan(i.low) for m, i in intervals.items() if m not in undefined):
-                notes.append(f"no interval where it is left out: {TOO_FEW}")
+            notes += self._notes_of_intervals(level)
         c = self.coverage
         if not c.complete or self.n_utterances < self.n_ref_utterances:
             notes.append(
@@ -145,6 +151,18 @@ class Report:
             notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
         return notes
 
+    def _notes_of_intervals(self, level: str) -> list[str]:
+        intervals, n = (self.intervals or {}).get(level, {}), (self.clusters or {}).get(level, 0)
+        known = self.level(level)
+        lost = [m.upper() for m, i in intervals.items() if math.isnan(i.low) and not math.isnan(known[m])]
+        notes = [f"few systems at the {level} level: {n}"] if level in self.few_clusters() else []
+        if lost and n < MIN_CLUSTERS:
+            what = f"{n} systems (or utterances without one), of {MIN_CLUSTERS} that it needs"
+            notes.append(f"no interval at the {level} level: {what}")
+        elif lost:
+            notes.append(f"no interval of {', '.join(lost)} at the {level} level: too few errors to tell")
+        return notes
+
     def table(self, style: Style = "text", width: int | None = None) -> str:
         """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""
         parts = [("", self), *((f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items())]
@@ -153,9 +171,17 @@ class Report:
 
     def _figures(self, style: Style, width: int | None) -> str:
         """The table of figures; one row a figure where it is wider than `width`."""
-        labelled = [("all " if self.corpora else "", self)]
-        labelled += [(f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items()]
-        rows = [row for label, part in labelled for row in part.rows(label)]
+        rows = [row for name, part in self.corpora.items() for row in part.rows(f"{name or '(no corpus)'} ")]
+        if self.macro:
+            rows += [
+                [
+                    f"macro {level}",
+                    f"{self.macro.corpora[level]} corpora",
+                    *figure_cells(figures, self.macro.intervals, level),
+                ]
+                for level, figures in self.macro.figures.items()
+            ]
+        rows += self.rows("pooled " if self.corpora else "")
         text = render(["level", "n", *(m.upper() for m in FIGURES)], rows, style)
         if style != "text" or width is None or len(text.split("\n", 1)[0]) <= width:
             return text
@@ -207,7 +233,24 @@ def evaluate(paired: Paired | Source, predictor: int | Source = 0, **reading: An
     if len(paired.corpora) < 2:
         return whole
     parts = {name: _one(select(paired, code), predictor) for code, name in enumerate(paired.corpora)}
-    return replace(whole, corpora=parts)
+    return replace(whole, corpora=parts, macro=_macro(list(parts.values())))
+
+
+def _macro(parts: list[Report]) -> Macro:
+    figures, corpora = {}, {}
+    for level in ("utterance", "system"):
+        found = [part for part in parts if part.n_utterances and part.level(level)]
+        if found:
+            corpora[level] = len(found)
+            figures[level] = {m: _mean_of(m, level, found) for m in FIGURES}
+    return Macro(figures, corpora)
+
+
+def _mean_of(metric: str, level: str, parts: list[Report]) -> float:
+    known = [part for part in parts if not math.isnan(part.level(level)[metric])]
+    items = [part.n_systems if level == "system" else part.n_utterances for part in known]
+    values = [part.level(level)[metric] for part in known]
+    return FIGURES[metric].mean(values, items) if known else math.nan
 
 
 def by_corpus(
@@ -233,11 +276,11 @@ def by_corpus(
         codes = [number.get(systems[k], -1) for k in rows]
         scores = [[float(values[k]) for k in rows] for values in (ref, pred)]
         figures: dict[str, float | int | None] = {"clips": len(rows)}
-        figures |= {f"utterance_{m}": v for m, v in _plain(all_figures(*scores)).items()}
+        figures |= {f"utterance_{m}": v for m, v in plain(all_figures(*scores)).items()}
         if len(number) >= MIN_SYSTEMS:
             means = [system_means(values, codes, len(number)) for values in scores]
             figures["systems"] = len(number)
-            figures |= {f"system_{m}": v for m, v in _plain(all_figures(*means)).items()}
+            figures |= {f"system_{m}": v for m, v in plain(all_figures(*means)).items()}
         result[name] = figures
     return result
 
@@ -255,20 +298,12 @@ def select(paired: Paired, corpus: int) -> Paired:
         old, system = np.unique(np.append(-1, paired.system[rows]), return_inverse=True)
         new, system = {int(s): k for k, s in enumerate(old[1:])}, system[1:] - 1
 
-    def take(column: Any) -> Any:
-        return [column[i] for i in rows] if isinstance(column, list) else column[rows]
-
     return replace(
-        paired,
-        ref=take(paired.ref),
-        preds=[take(pred) for pred in paired.preds],
+        paired.take(rows),
         system=system,
         systems=[paired.systems[s] for s in new],
-        corpus=take(paired.corpus),
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],
-        noise=None if paired.noise is None else take(paired.noise),
-        votes=None if paired.votes is None else take(paired.votes),
         notes=(),
         origin=None,
         self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
@@ -304,12 +339,12 @@ def _one(paired: Paired, predictor: int) -> Report:
         absent = f"there is only one system ({paired.systems[0][1]})"
     else:
         means = [system_means(v, paired.system, n_systems) for v in (paired.ref, pred)]
-        system = _figures(means[0], means[1], other_scale)
+        system = figures_of(means[0], means[1], other_scale)
     return Report(
         name=paired.names[predictor],
         n_utterances=len(paired),
         n_systems=n_systems,
-        utterance=_figures(paired.ref, pred, other_scale),
+        utterance=figures_of(paired.ref, pred, other_scale),
         system=system,
         system_absent=absent,
         coverage=paired.coverage[predictor],
@@ -322,13 +357,9 @@ def _one(paired: Paired, predictor: int) -> Report:
     )
 
 
-def _figures(ref: Any, pred: Any, other_scale: bool) -> dict[str, float]:
+def figures_of(ref: Any, pred: Any, other_scale: bool) -> dict[str, float]:
     """All figures, errors as NaN where the two are on different scales."""
     return all_figures(ref, pred) | (dict.fromkeys(ERRORS, math.nan) if other_scale else {})
-
-
-def _plain(values: dict[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}
 
 
 def _of(n: int, total: int) -> str:

@@ -1,6 +1,5 @@
 """The command `compare`."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,14 +7,16 @@ import click
 from sqa_metrics.cli.inputs import finish, named, notes_of, once, read
 from sqa_metrics.cli.options import (
     CONDITIONS,
+    GONE,
     INPUT,
+    LEVEL,
     OUTPUT,
     P1401,
-    RESAMPLING,
     ExampleCommand,
-    method,
+    option,
     with_options,
 )
+from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
 
 if TYPE_CHECKING:
@@ -27,65 +28,66 @@ if TYPE_CHECKING:
 @click.command(cls=ExampleCommand, short_help="Test whether predictors differ, with intervals.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
-@with_options(*INPUT, *RESAMPLING, method(default="percentile"), *P1401, *CONDITIONS, *OUTPUT)
+@option("--baseline", metavar="NAME", help="Compare with this predictor alone.")
+@option("--figure", metavar="FIGURE", help="The one that p (Holm) is for: srcc, utterance_srcc, ...")
+@with_options(*INPUT, LEVEL, *GONE, *P1401, *CONDITIONS, *OUTPUT)
 def compare(
     preds: tuple[str, ...],
     unpaired: bool,
-    resamples: int,
-    seed: int,
     level: float,
-    method: Any,
+    baseline: str | None,
+    figure: str | None,
     **options: Any,
 ) -> None:
     """Test whether predictors differ on the same utterances.
 
-    For every two predictors and every figure: the difference, its bootstrap interval, a two-sided
-    p-value and the p-value after Holm's correction over the pairs. PRED is a file or NAME=FILE.
+    For every two predictors and every figure: the difference, its interval, a two-sided p-value, and
+    the p-value after Holm's correction: over all of them, or with --baseline and --figure over what
+    you wanted to know beforehand. PRED is a file or NAME=FILE.
 
     \b
     Examples:
       sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl
-      sqa-metrics compare --ref ref.jsonl ours=a.jsonl theirs=b.jsonl --resamples 10000 --json
-      sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl --unpaired
+      sqa-metrics compare --ref ref.jsonl ours=a.jsonl b.jsonl c.jsonl --baseline ours --figure srcc
+      sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl --unpaired --json
     """
     predictors = named(preds)
-    bootstrap: dict[str, Any] = {"n_resamples": resamples, "seed": seed, "level": level, "method": method}
+    asked: dict[str, Any] = {"level": level, "baseline": baseline, "figure": figure}
+    from sqa_metrics.uncertainty import differences as tests
+
     if unpaired:
         ref = once(options["ref"])
         parts = [
             read({name: path}, options | {"ref": ref(), "allow_missing": True})
             for name, path in predictors.items()
         ]
-        from sqa_metrics.uncertainty import compare_unpaired
-
-        reports, differences = compare_unpaired(parts, **bootstrap)
+        reports, found = tests.compare_unpaired(parts, **asked)
     else:
         paired = read(predictors, options)
-        from sqa_metrics.uncertainty import compare, with_uncertainty
+        from sqa_metrics.uncertainty.intervals import with_uncertainty
 
-        reports = with_uncertainty(paired, **bootstrap | {"method": "bca"})
-        differences = compare(paired, **bootstrap)
+        found = tests.compare(paired, **asked)
+        reports = with_uncertainty(paired, level=level)
     reports, telecom = _by_p1401(None if unpaired else paired, reports, options)
     if options["as_json"]:
         result: dict[str, Any] = {"ref": options["ref"], "predictors": [r.as_dict() for r in reports]}
-        result["differences"] = [d.as_dict() for d in differences]
+        result["differences"], result["family"] = [d.as_dict() for d in found], tests.family(found)
         say_json(result | ({"p1401": telecom.as_dict()} if telecom else {}), indent=2)
-        finish(reports, [line for line in notes_of(reports) if line in reports[0].remarks], options)
+        finish(
+            reports,
+            [line for line in notes_of(reports) if line in reports[0].remarks],
+            options,
+            recipe_name(level),
+        )
         return
     for r in reports:
         say(f"{r.name}\n{r.table(options['style'], width())}\n", keep="\n")
-    from sqa_metrics.uncertainty import table
-
-    say(table(differences, level, options["style"], width()), keep="\n")
-    notes = notes_of(reports)
+    say(tests.table(found, level, options["style"], width()), keep="\n")
+    notes = [*notes_of(reports), f"p (Holm) is corrected over {tests.family(found)}"]
     if telecom:
         say("", telecom.table(options["style"], width()), keep="\n")
         notes.append(telecom.caveat)
-    pairs = len(reports) * (len(reports) - 1) // 2
-    if 2 * pairs / (resamples + 1) > 1 - level:
-        needed = math.ceil(4 * pairs / (1 - level))
-        notes.append(f"with {pairs} pairs no p (Holm) can be small; take --resamples {needed} or more")
-    finish(reports, notes, options)
+    finish(reports, notes, options, recipe_name(level))
 
 
 def _by_p1401(

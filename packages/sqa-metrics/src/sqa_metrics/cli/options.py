@@ -34,13 +34,25 @@ INPUT = [
     ),
     option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
 ]
-RESAMPLING = [
-    option("--resamples", default=1000, type=click.IntRange(20, 1_000_000), help="Bootstrap resamples."),
-    option("--seed", default=0, type=click.IntRange(0, 2**63 - 1), help="Seed of the bootstrap."),
-    option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
+LEVEL = option(
+    "--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."
+)
+
+
+def _gone(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value is not None:
+        raise click.UsageError(
+            f"{parameter.opts[0]} is gone: intervals and tests leave out one system at a time and draw nothing "
+            "by chance; take it out of the command"
+        )
+
+
+# Options of the bootstrap of 0.1.0
+GONE = [
+    click.option(name, hidden=True, expose_value=False, callback=_gone)
+    for name in ("--resamples", "--seed", "--method")
 ]
-METHOD, STYLE = click.Choice(["bca", "percentile"]), click.Choice(["text", "markdown", "latex"])
-method = functools.partial(option, "--method", type=METHOD, help="Kind of bootstrap interval.")
+STYLE = click.Choice(["text", "markdown", "latex"])
 P1401 = [
     option("--p1401", is_flag=True, help="Add the figures of ITU-T P.1401, unmapped and mapped."),
     option(

@@ -5,18 +5,20 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, notes_of, read
-from sqa_metrics.cli.options import CONDITIONS, INPUT, OUTPUT, RESAMPLING, ExampleCommand, with_options
+from sqa_metrics.cli.options import CONDITIONS, GONE, INPUT, LEVEL, OUTPUT, ExampleCommand, with_options
+from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
 
 
 @click.command(cls=ExampleCommand, short_help="Rank predictors as the challenge does.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
-@with_options(*INPUT, *RESAMPLING, *CONDITIONS, *OUTPUT)
-def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **options: Any) -> None:
+@with_options(*INPUT, LEVEL, *GONE, *CONDITIONS, *OUTPUT)
+def rank(preds: tuple[str, ...], level: float, **options: Any) -> None:
     """Rank predictors as the challenge does, with the certainty of each place.
 
     Dense rank for each of the eight figures, mean inside Error, Linear and Rank, mean of the three
-    (lower is better). Place intervals and P(first) are from the bootstrap. PRED is a file or NAME=FILE.
+    (lower is better). Beside each place stand those that tests of every two predictors in every
+    figure leave open. PRED is a file or NAME=FILE.
 
     \b
     Examples:
@@ -26,9 +28,9 @@ def rank(preds: tuple[str, ...], resamples: int, seed: int, level: float, **opti
     paired = read(named(preds), options)
     from sqa_metrics.ranking import rank, table
 
-    places = rank(paired, n_resamples=resamples, seed=seed, level=level)
-    reports, recipe = [p.report for p in places], f"percentile-n{resamples}-s{seed}-{100 * level:g}"
-    notes = notes_of(reports)
+    places = rank(paired, level=level)
+    reports = [p.report for p in places]
+    recipe, notes = recipe_name(level), notes_of(reports)
     if options["as_json"]:
         from sqa_metrics.signature import signature
 

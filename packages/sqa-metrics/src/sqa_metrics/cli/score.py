@@ -7,12 +7,12 @@ import click
 from sqa_metrics.cli.inputs import finish, named, read
 from sqa_metrics.cli.options import (
     CONDITIONS,
+    GONE,
     INPUT,
+    LEVEL,
     OUTPUT,
     P1401,
-    RESAMPLING,
     ExampleCommand,
-    method,
     with_options,
 )
 from sqa_metrics.terminal import say, say_json, width
@@ -20,11 +20,9 @@ from sqa_metrics.terminal import say, say_json, width
 
 @click.command(cls=ExampleCommand, short_help="Measure predictions against listeners.")
 @with_options(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
-@click.option(
-    "--ci", is_flag=True, help="Add bootstrap intervals (the options below) and the ceiling that votes set."
-)
-@with_options(*RESAMPLING, method(default="bca"), *P1401, *CONDITIONS, *OUTPUT)
-def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: Any, **options: Any) -> None:
+@click.option("--ci", is_flag=True, help="Add confidence intervals and the ceiling that votes set.")
+@with_options(LEVEL, *GONE, *P1401, *CONDITIONS, *OUTPUT)
+def score(pred: str, ci: bool, level: float, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 
     Prints MSE, LCC, SRCC and KTAU at the utterance and the system level. Reads JSON Lines
@@ -41,9 +39,9 @@ def score(pred: str, ci: bool, resamples: int, seed: int, level: float, method: 
     """
     paired = read(named((pred,)), options)
     if ci:
-        from sqa_metrics.uncertainty import with_uncertainty
+        from sqa_metrics.uncertainty.intervals import with_uncertainty
 
-        (result,) = with_uncertainty(paired, n_resamples=resamples, seed=seed, level=level, method=method)
+        (result,) = with_uncertainty(paired, level=level)
     else:
         from sqa_metrics.report import evaluate
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqa_metrics.kernels import bootstrap, inversions, packing, sums
+from sqa_metrics.kernels import inversions, leave_out, packing, sums
 from sqa_metrics.kernels.arrays import Counts, near_one
 from sqa_metrics.kernels.plain import cosine
 from sqa_metrics.kernels.threads import in_threads
@@ -220,4 +220,4 @@ def warmup() -> None:
     for a, b in ((x, y), (y, x), (x, x), (x.round(), y), (x[:9], y[:9])):
         four(a, b)
         ktau(a, b)
-    bootstrap.warmup()
+    leave_out.warmup()

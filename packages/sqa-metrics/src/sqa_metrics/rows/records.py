@@ -1,6 +1,6 @@
 """What rows become: one score file as columns (`Scores`), and files joined on their utterances (`Paired`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqa_metrics.rows.fingerprint import Origin
@@ -84,3 +84,19 @@ class Paired:
 
     def __len__(self) -> int:
         return len(self.ref)
+
+    def take(self, rows: Any) -> "Paired":
+        """The same of some of the utterances."""
+
+        def of(column: Any) -> Any:
+            return [column[i] for i in rows] if isinstance(column, list) else column[rows]
+
+        return replace(
+            self,
+            ref=of(self.ref),
+            preds=[of(pred) for pred in self.preds],
+            system=of(self.system),
+            corpus=of(self.corpus),
+            noise=None if self.noise is None else of(self.noise),
+            votes=None if self.votes is None else of(self.votes),
+        )

@@ -1,0 +1,67 @@
+"""An interval, and the mean over corpora: what a report holds beside its figures. How intervals come: `uncertainty`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqa_metrics.tables import figure
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval [low, high]; NaN where the data cannot tell one."""
+
+    low: float
+    high: float
+
+    def text(self) -> str:
+        return f"{figure(self.low)}, {figure(self.high)}"
+
+    def as_list(self) -> list[float | None]:
+        return [None if math.isnan(v) else v for v in (self.low, self.high)]
+
+
+def recipe_name(level: float) -> str:
+    """How intervals and tests are made, in a signature: leaving one system out, at this level of confidence."""
+    return f"loso-{100 * level:g}"
+
+
+Intervals: TypeAlias = dict[str, dict[str, Interval]]  # level -> figure -> interval
+
+
+@dataclass(frozen=True)
+class Macro:
+    """The mean over corpora, each counted alike; of correlations that of atanh, carried back."""
+
+    figures: dict[str, dict[str, float]]  # level -> figure -> value
+    corpora: dict[str, int]  # level -> corpora that have it
+    intervals: Intervals | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        result: dict[str, Any] = {level: plain(figures) for level, figures in self.figures.items()}
+        result["n_corpora"] = self.corpora
+        return result | plain_intervals(self.intervals)
+
+
+def plain(values: dict[str, float]) -> dict[str, float | None]:
+    """Figures as plain JSON types: None for what is undefined."""
+    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}
+
+
+def plain_intervals(intervals: Intervals | None) -> dict[str, Any]:
+    """`intervals` as an entry of a report in JSON; nothing without any."""
+    if not intervals:
+        return {}
+    return {
+        "intervals": {
+            level: {metric: interval.as_list() for metric, interval in by_metric.items()}
+            for level, by_metric in intervals.items()
+        }
+    }
+
+
+def figure_cells(figures: dict[str, float], intervals: Intervals | None, level: str) -> list[str]:
+    """A figure a cell, with its interval if it has one."""
+    known = (intervals or {}).get(level, {})
+    return [figure(value) + (f" [{known[m].text()}]" if m in known else "") for m, value in figures.items()]

@@ -1,0 +1,311 @@
+"""Tests between predictors: does one agree better with the listeners than the other, beyond what systems vary?
+
+Both are measured without the same system at a time (`left_out`), so what they share drops out of the difference: that
+of the MSE itself, and of correlations on their scale (`recipe`), over its jackknife error, with Student's t.
+Where an order is perfect, leaving out shows no error, and the predictors' systems are swapped instead.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from sqa_metrics.distributions import t_quantile, t_two_sided
+from sqa_metrics.errors import MetricsError
+from sqa_metrics.figures import FIGURES, Figure
+from sqa_metrics.interval import Interval
+from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate
+from sqa_metrics.rows.records import Paired
+from sqa_metrics.tables import Style, figure, render
+from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, levels, of_clusters
+from sqa_metrics.uncertainty.recipe import transformed, variance
+
+SAME = 1e-9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
+SWAPS = 4096  # ways to swap systems that are tried; fewer where there are so many items in all
+SWAPPED_ITEMS = 20_000_000
+FEWEST_SWAPS = 256
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Figure of predictor `a` minus that of `b`. `p_holm` is corrected over the family; NaN outside of it."""
+
+    a: str
+    b: str
+    level: str
+    metric: str
+    difference: float
+    interval: Interval  # NaN where the test is one of swaps
+    p: float
+    p_holm: float
+    family: str = ""  # what `p_holm` is corrected over
+
+    def as_dict(self) -> dict[str, Any]:
+        values = {k: getattr(self, k) for k in ("difference", "p", "p_holm")}
+        return {
+            "a": self.a,
+            "b": self.b,
+            "level": self.level,
+            "metric": self.metric,
+            "interval": self.interval.as_list(),
+        } | {k: None if math.isnan(v) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One level of the predictors that are compared: what to leave out, and what to swap."""
+
+    found: LeftOut
+    scores: list[Clusters]  # one a predictor, all with the same clusters
+
+    def test(self, metric: str, a: int, b: int, level: float) -> tuple[float, float, Interval]:
+        """Difference, two-sided p-value and interval of a figure between two predictors."""
+        figure, found = FIGURES[metric], self.found
+        whole = found.whole[metric]
+        difference = float(whole[a] - whole[b])
+        unknown = Interval(math.nan, math.nan)
+        if found.n_clusters < MIN_CLUSTERS or math.isnan(difference):
+            return difference, math.nan, unknown
+        if figure.scale == "log":  # between two MSE the logarithm is too bold
+            figure = figure._replace(scale="raw")
+        ends = transformed(figure, whole[[a, b]], found.items[-1])
+        pair = transformed(figure, found.without[metric][:, [a, b]], found.items[:-1, None])
+        with np.errstate(invalid="ignore"):  # infinite where the figure is at its bound
+            shift = float(ends[0] - ends[1])
+            error = math.sqrt(variance(pair[:, 0] - pair[:, 1], found.stratum))
+        if abs(difference) < SAME and not error > SAME:
+            return difference, 1.0, Interval(0.0, 0.0)
+        if error <= SAME or (figure.scale == "atanh" and (abs(whole[[a, b]]) == 1).any()):
+            return difference, swap_test(self.scores[a], self.scores[b], figure), unknown
+        if not math.isfinite(error):
+            return difference, math.nan, unknown
+        freedom = max(found.freedom, 1.0)
+        half = t_quantile((1 + level) / 2, freedom) * error
+        low, high = (_back(figure, ends, shift + sign * half) for sign in (-1, 1))
+        return difference, t_two_sided(shift / error, freedom), Interval(low, high)
+
+
+def _back(figure: Figure, ends: np.ndarray, shift: float) -> float:
+    """A difference on the figure's scale as one of figures, about the same middle: 0 stays 0."""
+    if figure.scale == "raw":
+        return shift
+    middle = float(ends.mean())
+    return math.tanh(middle + shift / 2) - math.tanh(middle - shift / 2)
+
+
+def compare(
+    paired: Paired, *, level: float = 0.95, baseline: str | None = None, figure: str | None = None
+) -> list[Difference]:
+    """Difference of every figure for every two predictors on the same items, with interval and two-sided p-value.
+
+    With `baseline`, the name of a predictor, only the comparisons with it. Holm (1979) corrects p over the family: all
+    of these differences, or those of one primary `figure`, "srcc" (of the system level where there is one) or
+    "utterance_srcc". Of an order that is perfect the test swaps the systems' predictions, and there is no interval.
+    No p with fewer than 5 systems (or utterances, where there are no systems).
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> ref, near, off = ([k % 7 * step for k in range(40)] for step in (0.5, 0.4, 0.3))
+    >>> files = ("\\n".join(f"u{k} {v}" for k, v in enumerate(column)).encode() for column in (ref, near, off))
+    >>> ref, near, off = map(io.BytesIO, files)
+    >>> first = compare(pair(ref, {"near": near, "off": off}))[0]
+    >>> first.a, first.b, first.level, first.metric, first.difference < 0, first.p < 0.05
+    ('near', 'off', 'utterance', 'mse', True, True)
+    """
+    return differences(paired.names, measure(paired), level, baseline, figure)
+
+
+def measure(paired: Paired) -> dict[str, Measured]:
+    """What the tests of every two predictors of `paired` need, at each level."""
+    return {
+        name: Measured(
+            of_clusters(scores, name == "system"),
+            [
+                replace(scores, preds=scores.preds[[k]], apart=scores.apart[k : k + 1])
+                for k in range(len(scores.preds))
+            ],
+        )
+        for name, scores in levels(paired).items()
+    }
+
+
+def compare_unpaired(
+    parts: list[Paired], *, level: float = 0.95, baseline: str | None = None, figure: str | None = None
+) -> tuple[list[Report], list[Difference]]:
+    """`compare` for predictors that scored different utterances of the same systems, one Paired each.
+
+    Every predictor is measured on its own utterances of the systems that all of them have; the same system is left out
+    of each. Less sharp than `compare`: only the systems are paired.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> def table(first):
+    ...     rows = [f"u{k},s{k % 5},{k % 7}" for k in range(first, 40, 2)]
+    ...     return "\\n".join(["sample_id,system_id,mos", *rows]).encode()
+    >>> parts = [pair(io.BytesIO(table(k)), {f"p{k}": io.BytesIO(table(k))}) for k in (0, 1)]
+    >>> reports, found = compare_unpaired(parts)
+    >>> len(found), {d.difference for d in found}
+    (8, {0.0})
+    """
+    parts = _on_common_systems(parts)
+    measured = {}
+    of_each = [levels(part) for part in parts]
+    for name in of_each[0]:
+        scores = [each[name] for each in of_each]
+        measured[name] = Measured(_side_by_side([of_clusters(s, name == "system") for s in scores]), scores)
+    names = [part.names[0] for part in parts]
+    return [evaluate(part) for part in parts], differences(names, measured, level, baseline, figure)
+
+
+def differences(
+    names: list[str],
+    measured: dict[str, Measured],
+    level: float,
+    baseline: str | None = None,
+    primary: str | None = None,
+) -> list[Difference]:
+    """All differences that are asked for, level by level and figure by figure, corrected over their family."""
+    if len(names) < 2:
+        raise MetricsError(f"{len(names)} predictor given; expected at least two to compare")
+    if baseline is not None and baseline not in names:
+        raise MetricsError(f"no predictor is called {baseline!r}; expected one of {', '.join(names)}")
+    primary_of = _primary(primary, list(measured))
+    pairs = [pair for pair in combinations(range(len(names)), 2) if _is_asked(names, pair, baseline)]
+    result = []
+    for name, scores in measured.items():
+        for metric in FIGURES:
+            for a, b in pairs:
+                difference, p, interval = scores.test(metric, a, b, level)
+                result.append(Difference(names[a], names[b], name, metric, difference, interval, p, math.nan))
+    family = [k for k, d in enumerate(result) if primary_of in (None, (d.level, d.metric))]
+    what = f"{len(pairs)} comparison{'s' * (len(pairs) != 1)}"
+    what += f" with {baseline}" if baseline is not None else ""
+    if primary_of is None:
+        what += f" × {len(measured) * len(FIGURES)} figures"
+    else:
+        what += f" in {primary_of[1].upper()} at the {primary_of[0]} level"
+    for k, p in zip(family, holm([result[k].p for k in family]), strict=True):
+        result[k] = replace(result[k], p_holm=p, family=what)
+    return result
+
+
+def family(differences: list[Difference]) -> str:
+    """What `p_holm` of these differences is corrected over, in words."""
+    return next(d.family for d in differences if d.family)
+
+
+def _is_asked(names: list[str], pair: tuple[int, int], baseline: str | None) -> bool:
+    return baseline is None or baseline in (names[pair[0]], names[pair[1]])
+
+
+def _primary(figure: str | None, found: list[str]) -> tuple[str, str] | None:
+    """Level and name of the primary figure."""
+    if figure is None:
+        return None
+    name, _, metric = figure.rpartition("_")
+    name = name or ("system" if "system" in found else "utterance")
+    if metric not in FIGURES or name not in ("utterance", "system"):
+        known = ", ".join(FIGURES)
+        raise MetricsError(
+            f"no figure is called {figure!r}; expected one of {known}, or such as utterance_{metric}"
+        )
+    if name not in found:
+        raise MetricsError(f"{figure}: there is no system level; expected a figure of the utterance level")
+    return name, metric
+
+
+def table(
+    differences: list[Difference], level: float, style: Style = "text", width: int | None = None
+) -> str:
+    """The differences as a table, one row each; `width` as for `tables.render`."""
+    header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
+    rows = [
+        [
+            *(f"{d.a} - {d.b}", d.level, d.metric.upper(), figure(d.difference, sign=True)),
+            *(f"[{d.interval.text()}]", _p_text(d.p), _p_text(d.p_holm)),
+        ]
+        for d in differences
+    ]
+    return render(header, rows, style, width)
+
+
+def _p_text(value: float) -> str:
+    return "<0.001" if value < 0.001 else figure(value)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """Holm's step-down adjustment of a family of p-values (Holm 1979); NaN stays NaN and does not count.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted((p, k) for k, p in enumerate(p_values) if p == p)
+    adjusted, worst = list(p_values), 0.0
+    for rank, (p, k) in enumerate(order):
+        worst = max(worst, min(1.0, (len(order) - rank) * p))
+        adjusted[k] = worst
+    return adjusted
+
+
+def swap_test(a: Clusters, b: Clusters, figure: Figure) -> float:
+    """Two-sided p-value of two predictors whose systems are swapped: exact if neither is better in any system.
+
+    All ways to swap, or so many of them by chance (with a fixed seed) that the work stays small. Correlations are of
+    predictions in standard units, since one predictor's units are not the other's; the test is then approximate.
+    """
+    n, most = len(a.sizes), min(SWAPS, max(FEWEST_SWAPS, SWAPPED_ITEMS // a.ref.size))
+    sides = []
+    for side in (a, b):
+        pred = side.preds[0]
+        if figure.scale == "atanh" and np.ptp(pred) > 0:
+            pred = (pred - pred.mean()) / pred.std()
+        sides.append((side.ref, pred, np.repeat(np.arange(side.sizes.size), side.sizes)))
+    ref, pred, cluster = (np.concatenate([x[k] for x in sides]) for k in range(3))
+    of_b = np.repeat([False, True], [a.ref.size, b.ref.size])
+
+    def difference(swapped: np.ndarray) -> float:
+        to_b = of_b ^ swapped[cluster]
+        values = [figure.function(ref[side], pred[side]) for side in (~to_b, to_b)]
+        return abs(values[0] - values[1])
+
+    if 2 ** (n - 1) <= most:  # a way and its mirror image differ in the sign alone
+        ways = (np.arange(2 ** (n - 1))[:, None] >> np.arange(n)) & 1 == 1
+    else:
+        ways = np.random.default_rng(0).random((most, n)) < 0.5
+        ways[0] = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a way in which a predictor is constant counts against a difference
+        observed, *others = map(difference, ways)
+    return (1 + sum(not other < observed - SAME for other in others)) / len(ways)
+
+
+def _side_by_side(parts: list[LeftOut]) -> LeftOut:
+    """The predictors of several parts with the same clusters; items and degrees of freedom are the fewest."""
+    first = parts[0]
+    return replace(
+        first,
+        whole={m: np.concatenate([p.whole[m] for p in parts]) for m in first.whole},
+        without={m: np.concatenate([p.without[m] for p in parts], axis=1) for m in first.without},
+        items=np.min([p.items for p in parts], axis=0),
+        freedom=min(p.freedom for p in parts),
+    )
+
+
+def _on_common_systems(parts: list[Paired]) -> list[Paired]:
+    """Each part on the systems that all parts have, numbered alike, without utterances of no system."""
+    common = sorted(set.intersection(*(set(part.systems) for part in parts)))
+    if len(common) < MIN_SYSTEMS:
+        names = ", ".join(part.names[0] for part in parts)
+        raise MetricsError(f"{names} have {len(common)} systems in common; expected at least {MIN_SYSTEMS}")
+    result = []
+    for part in parts:
+        number = np.full(len(part.systems) + 1, -1)  # the last entry is for utterances without a system
+        number[[part.systems.index(s) for s in common]] = np.arange(len(common))
+        system = number[np.asarray(part.system)]
+        rows = np.flatnonzero(system >= 0)
+        kept = part.take(rows.tolist() if isinstance(part.ref, list) else rows)
+        result.append(replace(kept, system=system[rows], systems=common))
+    return result

@@ -1,0 +1,120 @@
+"""Confidence intervals of every figure at both levels, of each corpus, and of the mean over corpora."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.interval import Interval, Intervals, Macro, recipe_name
+from sqa_metrics.report import Report, evaluate, select
+from sqa_metrics.rows.records import Paired
+from sqa_metrics.uncertainty.ceilings import ceiling
+from sqa_metrics.uncertainty.left_out import LeftOut, left_out
+from sqa_metrics.uncertainty.recipe import Estimate, bounds, estimate, transformed, undone
+
+
+def intervals(paired: Paired, *, level: float = 0.95) -> list[Intervals]:
+    """Confidence intervals of every figure: one {level: {figure: Interval}} a predictor. `recipe` says how.
+
+    NaN with fewer than 5 systems (or utterances, where there are no systems), and where the figure is undefined or at
+    its bound: of predictions without any error nothing tells how large an error could be.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> x, y = [1.2, 1.8, 2.4, 2.9, 3.3, 3.8], [1.6, 1.7, 2.6, 2.7, 3.6, 3.5]
+    >>> ref, pred = ("\\n".join(f"u{k} {v}" for k, v in enumerate(values)).encode() for values in (x, y))
+    >>> (found,) = intervals(pair(io.BytesIO(ref), {"ours": io.BytesIO(pred)}))
+    >>> found["utterance"]["lcc"].text()
+    '0.821, 0.990'
+    """
+    return _all_bounds(left_out(paired), len(paired.preds), level)
+
+
+def with_uncertainty(paired: Paired, *, level: float = 0.95) -> list[Report]:
+    """The report of every predictor, with intervals (of each corpus too, and of their mean) and ceiling.
+
+    >>> import io
+    >>> from sqa_metrics import pair
+    >>> ref, pred = b"u1 1\\nu2 2\\nu3 4\\nu4 3\\nu5 2", b"u1 1\\nu2 3\\nu3 5\\nu4 3\\nu5 3"
+    >>> (found,) = with_uncertainty(pair(io.BytesIO(ref), {"ours": io.BytesIO(pred)}))
+    >>> [round(bound, 2) for bound in found.intervals["utterance"]["mse"].as_list()]
+    [0.2, 1.81]
+    """
+    found, top = left_out(paired), ceiling(paired, level=level)
+    parts = {name: select(paired, code) for code, name in enumerate(paired.corpora)}
+    if len(parts) < 2:
+        parts = {}
+    of_parts = {name: left_out(part) for name, part in parts.items() if len(part)}
+    whole = _all_bounds(found, len(paired.preds), level)
+    by_part = {name: _all_bounds(part, len(paired.preds), level) for name, part in of_parts.items()}
+    reports = []
+    for k, bounds_ in enumerate(whole):
+        report = evaluate(paired, k)
+        corpora = {
+            name: replace(part, intervals=by_part[name][k], clusters=_clusters(of_parts[name]))
+            if name in of_parts
+            else part
+            for name, part in report.corpora.items()
+        }
+        macro = report.macro and replace(
+            report.macro, intervals=_macro_bounds(report.macro, list(of_parts.values()), k, level)
+        )
+        reports.append(
+            replace(
+                report,
+                intervals=bounds_,
+                clusters=_clusters(found),
+                ceiling=top,
+                recipe=recipe_name(level),
+                corpora=corpora,
+                macro=macro,
+            )
+        )
+    return reports
+
+
+def _clusters(found: dict[str, LeftOut]) -> dict[str, int]:
+    return {name: part.n_clusters for name, part in found.items()}
+
+
+def _all_bounds(found: dict[str, LeftOut], predictors: int, level: float) -> list[Intervals]:
+    return [
+        {
+            name: {metric: Interval(*bounds(metric, part, k, level)) for metric in FIGURES}
+            for name, part in found.items()
+        }
+        for k in range(predictors)
+    ]
+
+
+def _macro_bounds(macro: Macro, parts: list[dict[str, LeftOut]], predictor: int, level: float) -> Intervals:
+    """Of the plain mean over corpora: its variance is the sum of theirs over the square of their number."""
+    return {
+        name: {
+            metric: _mean_bounds(
+                metric,
+                value,
+                [estimate(metric, p[name], predictor) for p in parts if name in p],
+                level,
+            )
+            for metric, value in figures.items()
+        }
+        for name, figures in macro.figures.items()
+    }
+
+
+def _mean_bounds(metric: str, mean: float, parts: list[Estimate], level: float) -> Interval:
+    figure = FIGURES[metric]
+    known = [part for part in parts if not math.isnan(part.value)]
+    # The mean of errors is one of errors, not of their logarithms: each counts with its size.
+    sizes = [undone(figure, part.value) if figure.scale == "log" else 1.0 for part in known]
+    parts_ = [(size / sum(sizes)) ** 2 * part.variance for size, part in zip(sizes, known, strict=True)]
+    total = sum(parts_)
+    value = float(transformed(figure, np.array(mean))) if known else math.nan
+    if not math.isfinite(value) or not math.isfinite(total):
+        return Interval(math.nan, math.nan)
+    # Satterthwaite 1946
+    least = sum(v * v / max(part.freedom, 1.0) for v, part in zip(parts_, known, strict=True))
+    low, high = Estimate(value, total, total * total / least if least else 1.0).bounds(level)
+    return Interval(undone(figure, low), undone(figure, high))

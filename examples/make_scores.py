@@ -2,7 +2,7 @@
 
 Twelve systems of different true quality, twenty utterances each, eight listeners per utterance who vote 1..5; three
 predictors that see the true quality through noise: `sharp` (little noise), `biased` (the same order, 0.4 too high)
-and `blunt` (much noise, compressed range).
+and `blunt` (much noise, compressed range). `ratings.csv` holds the single votes behind `ref.jsonl`.
 
     uv run python examples/make_scores.py
 """
@@ -42,6 +42,12 @@ def main() -> None:
             for (system, utt), v in zip(ids, votes, strict=True)
         ],
     )
+    rows = [
+        f"{utt},{system},listener{k},{vote:.0f}\n"
+        for (system, utt), v in zip(ids, votes, strict=True)
+        for k, vote in enumerate(v)
+    ]
+    (OUT / "ratings.csv").write_text("sample_id,system_id,listener_id,score\n" + "".join(rows), encoding="utf-8")
     for name, scores in predictors.items():
         write(
             OUT / f"{name}.jsonl",

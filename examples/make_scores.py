@@ -47,7 +47,9 @@ def main() -> None:
         for (system, utt), v in zip(ids, votes, strict=True)
         for k, vote in enumerate(v)
     ]
-    (OUT / "ratings.csv").write_text("sample_id,system_id,listener_id,score\n" + "".join(rows), encoding="utf-8")
+    (OUT / "ratings.csv").write_text(
+        "sample_id,system_id,listener_id,score\n" + "".join(rows), encoding="utf-8"
+    )
     for name, scores in predictors.items():
         write(
             OUT / f"{name}.jsonl",

@@ -121,6 +121,8 @@ def test_columns_in_memory() -> None:
         ["u1", "u2"], ["a", "a"], np.array([3.0, math.nan]), system=["x", "y"], corpus=["c", "c"]
     )
     assert (found.clips, found.systems) == ([("c", "u1"), ("c", "u2")], [("c", "x"), ("c", "y")])
+    arrays = [np.array(column) for column in (["u1", "u2"], ["a", "b"], [3.0, 4.0], ["x", "y"])]
+    assert ratings_of(*arrays[:3], system=arrays[3]).systems == [("", "x"), ("", "y")]  # type: ignore[arg-type]
     with pytest.raises(MetricsError, match="listener has 1 rows, score has 2"):
         ratings_of(["u1", "u2"], ["a"], [3, 4])
     with pytest.raises(ValueError, match=r"score\[1\] is None"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqa_metrics import MetricsError, pair, read_scores, score
+from sqa_metrics.rows import formats
 
 
 def read(text: str) -> tuple[list[str], list[float]]:
@@ -103,3 +104,32 @@ def test_devices_are_refused() -> None:
 def test_no_json_is_one_message(text: str) -> None:
     with pytest.raises(MetricsError, match="<file>:1: not valid JSON"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,mos\na,1\nb,2",
+        "id,mos\r\na,1\r\nb,2\r\n",
+        "id,mos\n a , 1\nb,\n\n",
+        "\n\nid,mos\na,1\n\nb,2\n",
+        "id,mos\n,\nb\u00a0,2\n",
+        'id,mos\n"a,b",1\n"c\nd",2\ne,3\n',
+        "id\tmos\na,b\t1\n",
+        "id,mos\ra,1\rb,2\r",
+    ],
+)
+def test_plain_tables_are_read_as_any_other(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[object]:
+        table = formats.table_of(text.encode(), "f")
+        return [list(table.lines), *(list(table.column(name)) for name in table.names)]
+
+    quick = found()
+    monkeypatch.setattr(formats, "_plain_columns", lambda *arguments: [])
+    assert quick == found()
+
+
+def test_ragged_tables_are_told_with_their_line() -> None:
+    for text in ("id,mos\na,1\nb\n", "id,mos\na,1,1\nb,1,1\n", "id,mos,x\na,1\nb,1,2,3\n"):
+        with pytest.raises(MetricsError, match=r"f:[23]: found \d fields, expected \d"):
+            formats.table_of(text.encode(), "f")

@@ -1,5 +1,6 @@
 """What a value may be, alike for files and for objects in memory."""
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -27,3 +28,14 @@ def test_ids_are_text_or_whole_numbers(value: Any) -> None:
     with pytest.raises(MetricsError, match=r"ref\[1\]: id is .*, expected text or a 64-bit integer"):
         table.texts("id")
     assert of_columns("ref", {"id": ["a", 7, None]}, range(3)).texts("id") == ["a", "7", ""]
+
+
+@pytest.mark.parametrize("bad", ["x", "1_0"])
+def test_few_texts_many_times_are_read_once_each(bad: str) -> None:
+    texts: list[str | None] = ["1", "2.5", None, " 3 ", "nan"] * 500
+    table = of_columns("f.csv", {"mos": texts}, range(2, 2502))
+    expected = [1.0, 2.5, math.nan, 3.0, math.nan] * 500
+    assert str(table.numbers("mos", texts)) == str(expected)
+    texts[1500], texts[1700] = bad, "y"
+    with pytest.raises(MetricsError, match=rf"f\.csv:1502: mos is '{bad}', expected a number"):
+        table.numbers("mos", texts)

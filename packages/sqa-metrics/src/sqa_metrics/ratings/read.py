@@ -25,6 +25,19 @@ from sqa_metrics.rows.systems import systems_of
 SCALES = (*KNOWN, PERCENT)
 
 
+@contextlib.contextmanager
+def _collector_off() -> Iterator[None]:
+    """Looking for dead cycles among a million living rows takes longer than reading them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_collector_off()
 def read_ratings(
     source: Source,
     metric: str = "mos",
@@ -45,9 +58,8 @@ def read_ratings(
     ([3.0, 4.5], ['a', 'b'], (1.0, 5.0), [[4.0, 5.0]])
     """
     given = parsed(scale).get("ref")
-    with _collector_off():
-        table = table_of(source, "ratings")
-        rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
+    table = table_of(source, "ratings")
+    rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
     table = rows.table
     if rows.listener is None or not all(rows.listener):
         some = rows.listener is not None and any(rows.listener)
@@ -66,18 +78,6 @@ def read_ratings(
         name=table.path,
     )
     return replace(ratings, notes=(*ratings.notes, *rows.notes))
-
-
-@contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    """Looking for dead cycles among a million living rows takes longer than reading them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def ratings_of(
@@ -103,7 +103,7 @@ def ratings_of(
             )
     # a series is indexed by its labels, a list by its places
     sample, listener = list(sample), list(listener)
-    system, corpus = system and list(system), corpus and list(corpus)
+    system, corpus = (None if column is None else list(column) for column in (system, corpus))
     (clip, first), (rater, raters) = _clips(sample, system, corpus), _codes(listener)
     there = np.isfinite(values)
     if not there.any():
@@ -179,15 +179,13 @@ def _codes(names: Sequence[str]) -> tuple[Codes, list[str]]:
     return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), list(number)
 
 
-def _clips(
-    sample: Sequence[str], system: Sequence[str] | None, corpus: Sequence[str] | None
-) -> tuple[Codes, Codes]:
+def _clips(sample: list[str], system: list[str] | None, corpus: list[str] | None) -> tuple[Codes, Codes]:
     """Clip of each row, told apart by corpus, system and sample_id; and the first row of each clip."""
     code, _ = _codes(sample)
     for column in (system, corpus):
-        if column is not None:
+        if column and column.count(column[0]) < len(column):
             other, names = _codes(column)
-            code = code * len(names) + other if len(names) > 1 else code
+            code = code * len(names) + other
     _, first, code = np.unique(code, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)

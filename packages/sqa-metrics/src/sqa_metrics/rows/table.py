@@ -8,12 +8,14 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqa_metrics.errors import MetricsError
 
 LARGEST = 1e100  # a larger score is a broken one, and its square would leave the range of a float
 EXAMPLE = '{"sample_id": "u1", "system_id": "s1", "metrics": {"mos": 3.5}}'
+MANY = 1000  # values by which a column is seen to repeat itself
 SHOWN = 40  # characters of a wrong value in a message
 
 Column = Sequence[Any]
@@ -49,8 +51,17 @@ class Table:
 
     def numbers(self, name: str, values: Column) -> list[float]:
         """A column of numbers, NaN where there is none; infinite ones pass and are dealt with as missing scores."""
-        if set(map(type, values)) <= {float} and all(-LARGEST <= v <= LARGEST for v in values):
+        kinds = set(map(type, values))
+        if kinds <= {float} and all(-LARGEST <= v <= LARGEST for v in values):
             return list(values)
+        if kinds <= {str, type(None)} and len(set(values[:MANY])) < MANY // 4:
+            # single ratings: few texts, each many times; where one is no number, its first row is to blame
+            first = dict(zip(reversed(values), range(len(values) - 1, -1, -1), strict=True))
+            known = {
+                text: math.nan if text is None else self._number(text, row, name)
+                for text, row in sorted(first.items(), key=itemgetter(1))
+            }
+            return list(map(known.__getitem__, values))
         return [math.nan if v is None else self._number(v, row, name) for row, v in enumerate(values)]
 
     def _text(self, value: Any, row: int, name: str) -> str:

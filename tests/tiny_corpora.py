@@ -72,6 +72,14 @@ def publish(name: str, server: Loopback, folder: Path) -> Expected:
     return expected
 
 
+def bzipped(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:bz2") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
 def _voicemos(folder: Path, top: str, archive: str, suffix: str) -> Expected:
     listener = "{}_30-39_bZPQE7w4Zl3g_Female_Valid_1_No"
     sets = {
@@ -80,6 +88,7 @@ def _voicemos(folder: Path, top: str, archive: str, suffix: str) -> Expected:
         "TESTSET": [("sys3", "uttca", 5), ("sys3", "uttca", 4)],
     }
     files = {f"{top}/01_get.py": b"", f"{top}/02_gather.py": b"", f"{top}/03_preprocess.py": b""}
+    files[f"{top}/gather.scp"] = b"VCC2018-N11-a.wav\n"
     for which, rows in sets.items():
         lines = [f"{s},{s}-{u}{suffix},{r},VDP1_{i},{listener}" for i, (s, u, r) in enumerate(rows)]
         files[f"{top}/DATA/sets/{which}"] = "\n".join([*lines, ""]).encode()
@@ -100,11 +109,19 @@ def _voicemos(folder: Path, top: str, archive: str, suffix: str) -> Expected:
 
 
 def bvcc(folder: Path) -> Expected:
-    return _voicemos(folder, "main", "main.tar.gz", ".wav")
+    expected = _voicemos(folder, "main", "main.tar.gz", ".wav")
+    for year in ("2008", "2009", "2010", "2011", "2013", "2016"):
+        version = 2 if year == "2013" else 1
+        bzipped(
+            folder / f"blizzard_wavs_and_scores_{year}_release_version_{version}.tar.bz2", {"README": b""}
+        )
+    return expected
 
 
 def bc19(folder: Path) -> Expected:
-    return _voicemos(folder, "ood", "ood.tar.gz", "")
+    expected = _voicemos(folder, "ood", "ood.tar.gz", "")
+    bzipped(folder / "blizzard_wavs_and_scores_2019_release_version_1.tar.bz2", {"README": b""})
+    return expected
 
 
 def nisqa(folder: Path) -> Expected:

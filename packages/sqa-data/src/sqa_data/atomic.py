@@ -61,7 +61,7 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         if stat.S_IMODE(temporary.stat().st_mode) != mode:
             temporary.chmod(mode)
         if sync:
-            _sync(temporary)
+            to_disk(temporary)
         temporary.replace(path)
     finally:
         with suppress(FileNotFoundError):
@@ -114,7 +114,7 @@ def atomic_folder(path: str | Path, *, resumable: bool = False) -> Iterator[Path
         raise
     if not resumable:  # else it may hold a million files; a power cut then costs unpacking them again
         for inside in [*part.rglob("*"), part]:
-            _sync(inside)
+            to_disk(inside)
     part.rename(_beside(path, "new"))
     finish_replace(path)
 
@@ -127,7 +127,7 @@ def finish_replace(path: Path) -> None:
         if path.exists():
             path.rename(old)
         new.rename(path)
-        _sync(path.parent)
+        to_disk(path.parent)
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(_beside(path, "partial"), ignore_errors=True)
 
@@ -234,7 +234,7 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(f".{path.name}.{suffix}")
 
 
-def _sync(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Put a file or folder on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folders, and needs no such call

@@ -79,6 +79,21 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
+class PickedClips:
+    """Clips of a corpus that lie in archives of others, from which only they are taken.
+
+    `plan(root)`: name of the archive -> member in it -> clip below the corpus folder `root`, with "/". A clip whose
+    archive is "" is a copy of the file that the member names, in the folder that `root` is in. `write(content, path)`
+    makes a clip of the bytes of a member; AudioError where it cannot.
+    """
+
+    archives: tuple[Archive, ...]  # tar.bz2
+    plan: Callable[[Path], Mapping[str, Mapping[str, str]]]
+    write: Callable[[bytes, Path], None]
+    size: int | None = None  # bytes of all archives, about
+
+
+@dataclass(frozen=True, slots=True)
 class HubDataset:
     """A dataset repository: parquet files that carry audio and labels together, or plain files."""
 
@@ -143,8 +158,9 @@ class Corpus:
     assumed: bool = False  # whether that leaves doubts, so that `prepare` stops at the first surprise
     use: tuple[Use, ...] = ("training",)  # what the URGENT 2026 task, or else its publisher, takes it for
     hub: HubDataset | None = None
-    manual: str = ""  # what only the user can do, step by step
-    wavs: int | None = None  # audio files when complete, where a part must be fetched by hand
+    manual: str = ""  # what only the user can do, step by step; with `picked`: what they can do instead
+    wavs: int | None = None  # audio files when complete, where the archives do not hold all
+    picked: PickedClips | None = None  # clips that the archives do not hold, and where they are taken from
 
     def __post_init__(self) -> None:
         if isinstance(self.parse, Tables) and not self.label_files:
@@ -153,6 +169,8 @@ class Corpus:
     @property
     def size(self) -> tuple[int | None, bool]:
         """Bytes to download and whether that is exact; else as of 16-bit audio so long, in FLAC on the hub."""
+        if self.picked:
+            return self.picked.size, False
         if self.archives and not self.hub and all(archive.size for archive in self.archives):
             return sum(archive.size or 0 for archive in self.archives), True
         usual = [split for split in self.splits.values() if not split.optional and split.samples]
@@ -165,9 +183,14 @@ class Corpus:
         return round(seconds * rate * 2 * (FLAC if self.hub else 1)), False
 
     @property
+    def files(self) -> tuple[Archive, ...]:
+        """All that `download` brings besides what the hub holds."""
+        return self.archives + (self.picked.archives if self.picked else ())
+
+    @property
     def downloadable(self) -> bool:
         """Whether `download` alone brings everything."""
-        return not self.manual
+        return self.picked is not None or not self.manual
 
 
 # name -> (what it is, its corpora)

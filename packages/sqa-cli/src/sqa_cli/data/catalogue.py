@@ -96,7 +96,7 @@ def _row(corpus: "Corpus", states: Iterable[str]) -> list[str]:
         languages or "?",
         (("" if exact else "~") + o.size(size)) if size else "?",
         "accept" if corpus.licence.ask else "free",
-        state or ("by hand" if corpus.manual else ""),
+        state or ("" if corpus.downloadable else "by hand"),
     ]
 
 
@@ -117,7 +117,7 @@ def _record(corpus: "Corpus", split: str, state: str) -> dict[str, object]:
         "accept": corpus.licence.ask,
         "size": size,
         "size_is_exact": exact,
-        "by_hand": bool(corpus.manual),
+        "by_hand": not corpus.downloadable,
         "use": corpus.use,
         "note": facts.note,
         "here": state,
@@ -145,6 +145,8 @@ def show(name: str, raw: Path, as_json: bool) -> None:
     if as_json:
         facts = asdict(corpus) | {"manual": steps}
         del facts["parse"], facts["parse_as_baseline"]
+        if corpus.picked:
+            del facts["picked"]["plan"], facts["picked"]["write"]
         say_json(facts)
         return
     splits = [[split, *_sizes(facts), facts.note] for split, facts in corpus.splits.items()]
@@ -165,8 +167,10 @@ def _facts(corpus: "Corpus") -> list[str]:
         lines += entry("holds", f"clips of {', '.join(related)}")
     lines += entry("licence", f"{licence.name}: {licence.note}" if licence.note else licence.name)
     lines += entry("", licence.url)
+    if corpus.wavs:
+        lines += entry("clips", f"{corpus.wavs:,} when complete")
     lines += entry("layout", f"{'assumed after' if corpus.assumed else 'seen in'} {corpus.layout}")
-    for archive in corpus.archives:
+    for archive in corpus.files:
         known = [o.size(archive.size), archive.checksum or "checksum of first use"]
         lines += entry("archive", f"{archive.name}  ({', '.join(filter(None, known))})")
         for source in archive.sources:

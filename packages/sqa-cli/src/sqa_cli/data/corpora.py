@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--prefer", type=click.Choice(["original", "mirror"]), default="original", show_default=True)
 @click.option("--from", "base_url", metavar="URL", help="A server of yours with URL/NAME/FILE, asked first.")
 @click.option("--optional", is_flag=True, help="Also the splits outside the usual set.")
+@click.option("--only", metavar="PATTERN", help="Only files whose names fit, such as 'main*'.")
 @click.option("--labels-only", is_flag=True, help="Only the label files, read out of the remote archives.")
 @click.option("--check", is_flag=True, help="Hash again what is here.")
 @click.option("--unpack", is_flag=True, help="Unpack what was brought.")
@@ -90,7 +91,7 @@ def download(
                     corpus, raw, jobs=options["jobs"], drop_archives=drop_archives, progress=progress
                 )
     lines = [f"{f.corpus}: {f.path} ({o.size(f.size)}){'' if f.fresh else ', was here'}" for f in found]
-    by_hand = [c.name for c in corpora if c.manual]
+    by_hand = [c.name for c in corpora if not c.downloadable]
     lines += [f"{name}: more is to be done by hand, see `sqa-cli data show {name}`" for name in by_hand]
     o.report(as_json, [asdict(item) | {"path": str(item.path)} for item in found], lines)
 

@@ -20,8 +20,11 @@ BLIZZARD = Licence(
     note="the audio of Blizzard systems may not be passed on; each user accepts the Blizzard terms",
 )
 MANUAL = """\
-The audio of the Blizzard Challenge systems may not be passed on, so each user fetches it (about 74 GB):
-  1. sqa-cli data download {name} --unpack
+The audio of the Blizzard Challenge systems may not be passed on, so it comes in archives of its own (about 74 GB for
+BVCC and BC19):
+  sqa-cli data download {name} --licence-ok {name}    `prepare` takes the rated clips out of them
+Or by hand, as the challenge did it:
+  1. sqa-cli data download {name} --only {archive} --unpack
   2. cd {folder}
   3. python 01_get.py         accept the Blizzard licence, downloads the original audio
   4. python 02_gather.py      collects the rated clips

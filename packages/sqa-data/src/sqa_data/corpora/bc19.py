@@ -1,7 +1,8 @@
 """BC19: Chinese synthesis of the Blizzard Challenge 2019, the out-of-domain track of VoiceMOS 2022."""
 
+from sqa_data.corpora import _blizzard
 from sqa_data.corpora._voicemos import BLIZZARD, LABEL_FILES, MANUAL, parse
-from sqa_data.corpus import Archive, Corpus, Split
+from sqa_data.corpus import Archive, Corpus, PickedClips, Split
 
 CORPUS = Corpus(
     name="bc19",
@@ -17,4 +18,5 @@ CORPUS = Corpus(
     parse=parse,
     manual=MANUAL,
     wavs=1352,  # 540 of them are the unlabelled training clips of the track
+    picked=PickedClips(_blizzard.archives("2019"), _blizzard.plan, _blizzard.write_clip),
 )

@@ -77,7 +77,7 @@ def prepare(
     """
     corpus = get_corpus(name)
     target = Path(out) / corpus.name
-    root = unpack_corpus(corpus, raw, jobs=jobs, progress=progress)
+    root = unpack_corpus(corpus, raw, jobs=jobs, partial=partial, progress=progress)
     if not accept_layout and isinstance(corpus.parse, Tables):
         _require_assumed(corpus, corpus.parse.unknown_columns(root))
     parse = corpus.parse_as_baseline if labels == "baseline" else None

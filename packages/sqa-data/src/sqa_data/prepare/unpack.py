@@ -10,6 +10,8 @@ from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources import parquet
 from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
+from sqa_data.sources.folder import find_corpus_folder
+from sqa_data.sources.picked import is_picked, pick_clips
 from sqa_data.sources.records import require_room
 
 
@@ -19,9 +21,14 @@ def unpack_corpus(
     *,
     jobs: int = 4,
     drop_archives: bool = False,
+    partial: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """The folder with the label files of a corpus, after unpacking what is still packed in RAW/NAME."""
+    """The folder with the label files of a corpus, after unpacking what is still packed in RAW/NAME.
+
+    drop_archives: delete the archives afterwards, those that clips are picked from as soon as all of them are here.
+    partial: clips that cannot be picked are told in the log instead of an error.
+    """
     folder = Path(raw) / corpus.name
     if not folder.is_dir():
         raise DataError(f"{folder}: nothing here; run `sqa-cli data download {corpus.name} --raw {raw}`")
@@ -54,38 +61,13 @@ def unpack_corpus(
             )
         if not unpacked.exists():
             unpack_nested(root, nested, progress)
+        if corpus.picked:
+            pick_clips(corpus, folder, root, jobs=jobs, partial=partial, progress=progress)
+            archives += [folder / a.name for a in corpus.picked.archives if is_picked(corpus, root, a.name)]
         if drop_archives:
             for path in archives:
                 path.unlink(missing_ok=True)
     return root
-
-
-def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
-    """Where below RAW/NAME the corpus lies: unpacked here or by hand, with or without its root folder.
-
-    The first folder, at most three levels down, in which every label file of the corpus exists.
-    """
-    if (
-        corpus.hub and corpus.hub.splits
-    ):  # parquet files lie in the folder itself or one below, as in the repository
-        return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
-    for start in (folder / "unpacked", folder):
-        level = [start] if start.is_dir() else []
-        for _ in range(4):
-            for candidate in level:
-                if all(any(candidate.glob(pattern)) for pattern in corpus.label_files):
-                    return candidate
-            # a folder of a million clips is no place to search
-            level = [child for parent in level for child in sorted(parent.iterdir()) if _may_hold(child)][
-                :1000
-            ]
-    return None
-
-
-def _may_hold(folder: Path) -> bool:
-    name = folder.name
-    ours = name in ("__MACOSX", "labels", "audio") or name.startswith(".") or name.endswith(".partial")
-    return not ours and folder.is_dir()
 
 
 def label_files(corpus: Corpus, root: Path) -> list[Path]:
@@ -103,11 +85,12 @@ def manual_steps(corpus: Corpus, raw: str | Path, root: Path | None = None) -> s
     )
     # found: root is main/DATA, and the scripts lie beside DATA
     folder = top if root is None else root.parent
-    return corpus.manual.format(name=corpus.name, folder=folder, wavs=corpus.wavs or 0)
+    archive = corpus.archives[0].name if corpus.archives else ""
+    return corpus.manual.format(name=corpus.name, folder=folder, wavs=corpus.wavs or 0, archive=archive)
 
 
 def require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:
-    """Stop with the manual steps where the audio that only the user can fetch is not there."""
+    """Stop with the steps to take where audio that the archives of a corpus do not hold is not there."""
     if not corpus.wavs:
         return
     found = sum(1 for _ in (root / "wav").glob("*.wav")) if (root / "wav").is_dir() else 0

@@ -16,7 +16,9 @@ from sqa_data.corpus import Corpus, get_corpus
 from sqa_data.errors import DataError
 from sqa_data.sources.answers import FileRecord, RemoteFile
 from sqa_data.sources.archives import safe_path, unpacked_from
-from sqa_data.sources.http import Patience, Progress, check_file, download_file
+from sqa_data.sources.folder import find_corpus_folder
+from sqa_data.sources.http import Patience, Progress, check_file, download_file, told_sizes
+from sqa_data.sources.picked import is_picked
 from sqa_data.sources.records import read_records, remember, require_licences, require_room
 
 HUB = "hf://"
@@ -58,16 +60,19 @@ def download(
     prefer: Literal["original", "mirror"] = "original",
     base_url: str | None = None,
     optional: bool = False,
+    only: str | None = None,
     check: bool = False,
     patience: Patience | None = None,
     progress: Progress | None = None,
 ) -> list[Downloaded]:
     """Bring every archive of the corpora `names` into `raw`/NAME.
 
+    Archives from which only single clips are taken are left out where these clips are here already.
+
     licence_ok: corpora whose licence the user accepts ("all": every one); it is remembered in `raw`. prefer: which
     source comes first; the other is the fallback. base_url: a server of the user's own that has BASE/NAME/FILE, asked
-    before all others. optional: also the splits that are not part of the usual set. check: hash again what is here.
-    jobs: files at once.
+    before all others. optional: also the splits that are not part of the usual set. only: a pattern of the names of
+    files to bring (`main*`). check: hash again what is here. jobs: files at once.
 
     Raises DataError: a licence that was not accepted, no room, or (after all others are done) the files that could
     not be brought.
@@ -79,7 +84,11 @@ def download(
         item
         for corpus in corpora
         for item in wanted_files(corpus, prefer, base_url=base_url, optional=optional)
+        if only is None or fnmatchcase(item.name, only)
     ]
+    if only and not wanted:
+        raise DataError(f"no file of {', '.join(c.name for c in corpora)} is called {only!r}")
+    wanted = [item for item in wanted if not _is_done_with(item, raw)]
     _require_space(wanted, raw)
     stop = threading.Event()
     done: list[Downloaded] = []
@@ -124,7 +133,7 @@ def wanted_files(
                 f"datasets/{corpus.hub.repo}: no files {', '.join([*sorted(parts), *corpus.hub.files])} there"
             )
         found += [Wanted(corpus, path, (file,), file.size) for path, file in files.items()]
-    for archive in corpus.archives:
+    for archive in corpus.files:
         sources = sorted(archive.sources, key=lambda url: url.startswith(HUB) == (prefer == "original"))
         if base_url:
             sources.insert(0, f"{base_url.rstrip('/')}/{corpus.name}/{archive.name}")
@@ -207,12 +216,27 @@ def _is_of(path: str, parts: set[str]) -> bool:
     return place.suffix == ".parquet" and bool({place.stem.split("-")[0], place.parent.name} & parts)
 
 
+def _is_done_with(item: Wanted, raw: Path) -> bool:
+    """Whether an archive holds nothing but clips that were taken out of it, or made by hand."""
+    folder = raw / item.corpus.name
+    return (
+        item.corpus.picked is not None
+        and not (folder / item.name).exists()
+        and is_picked(item.corpus, find_corpus_folder(item.corpus, folder), item.name)
+    )
+
+
 def _require_space(wanted: list[Wanted], raw: Path) -> None:
+    """Room for all files together, so far as their sizes are known or their servers tell them."""
+    away = [item for item in wanted if not (raw / item.corpus.name / item.name).exists()]
+    unknown = [item for item in away if not item.size]
+    # room for one is asked for when it starts
+    told = told_sizes([item.ways[0] for item in unknown if item.ways]) if len(unknown) > 1 else {}
     missing = 0
-    for item in wanted:
+    for item in away:
         path = raw / item.corpus.name / item.name
         part = path.with_name(f"{path.name}.part")
-        if item.size and not path.exists():
-            missing += item.size - (part.stat().st_size if part.exists() else 0)
+        size = item.size or next((told[way] for way in item.ways if way in told), 0)
+        missing += max(0, size - (part.stat().st_size if part.exists() else 0))
     raw.mkdir(parents=True, exist_ok=True)
     require_room(raw, missing, "are to come", MARGIN)

@@ -100,7 +100,7 @@ def state(corpus: Corpus, raw: str | Path) -> str:
     folder = Path(raw) / corpus.name
     if (folder / "unpacked").is_dir() or any(folder.glob("audio/*/.*.done")):
         return "unpacked"
-    names = [archive.name for archive in corpus.archives] or list(read_records(folder))
+    names = [archive.name for archive in corpus.files] or list(read_records(folder))
     here = [name for name in names if (folder / name).is_file()]
     if names and len(here) == len(names):
         return "downloaded"

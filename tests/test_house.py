@@ -36,7 +36,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/prepare/unpack.py": "data/prepare/test_prepare.py: archives of a killed run or by hand",
     "sqa_data/prepare/writer.py": "data/prepare/test_prepare.py: what a run leaves when it ends or is killed",
     "sqa_data/sources/answers.py": "data/sources/test_http.py: `judge`, next to the servers that give such answers",
-    "sqa_data/sources/folder.py": "data/prepare/test_prepare.py: corpora unpacked by hand, with their root folder or without",
+    "sqa_data/sources/folder.py": "data/prepare/test_prepare.py: unpacked by hand, with or without the root folder",
     "sqa_data/sources/hub.py": "data/sources/test_download.py: a hub of the test's own, behind `download`",
     "sqa_data/sources/parquet.py": "data/prepare/test_prepare.py: corpora in parquet, whole and cut",
     "sqa_data/sources/records.py": "data/sources/test_download.py: what the second of two downloads knows",

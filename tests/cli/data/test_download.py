@@ -55,3 +55,16 @@ def test_labels_only(server: Loopback, tmp_path: Path) -> None:
     names = ["withReverberationTrainDevMOS.csv", "withoutReverberationTrainDevMOS.csv"]
     assert sorted(Path(path).name for path in paths) == names
     assert "--licence-ok pstn" in run("data", "download", "pstn", *options, code=1)
+
+
+def test_only_some_files(server: Loopback, tmp_path: Path) -> None:
+    """What the road by hand of BVCC begins with: the labels, without the 74 GB of archives; it needs no archive."""
+    expected = publish("bc19", server, tmp_path / "published")
+    raw = tmp_path / "raw"
+    options = ["--raw", raw, "--licence-ok", "bc19", "--from", server.url, "--only", "ood*", "--unpack"]
+    assert len(run("data", "download", "bc19", *options).splitlines()) == 1
+    shown = run("data", "prepare", "bc19", "--raw", raw, "--out", tmp_path / "data", code=1)
+    assert "of 1,352 clips of bc19" in shown
+    assert "sqa-cli data download bc19 --licence-ok bc19" in shown
+    run("data", "prepare", "bc19", "--raw", raw, "--out", tmp_path / "data", "--partial")
+    assert len(read_manifest(tmp_path / "data" / "bc19" / "train" / "data.jsonl")) == len(expected["train"])

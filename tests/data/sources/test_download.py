@@ -174,7 +174,7 @@ def test_ctrl_c_ends_what_is_under_way_and_begins_nothing_more(
     server.files = {f"/{i}.zip": bytes(1_000_000) for i in range(20)}
     server.always = Do(slow_s=0.02)
     corpus = get_corpus("ttsds2")
-    wanted = [Wanted(corpus, path[1:], (server.url + path,)) for path in server.files]
+    wanted = [Wanted(corpus, path[1:], (server.url + path,), 1_000_000) for path in server.files]
     monkeypatch.setattr(sys.modules["sqa_data.sources.download"], "wanted_files", lambda *_, **__: wanted)
 
     def interrupt(name: str, done: int, total: int | None) -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from loopback import Do, Loopback, serve
 from sqa_data import DataError
 from sqa_data.sources.answers import PartState, RemoteFile, judge, retry_after
-from sqa_data.sources.http import ChecksumError, Patience, download_file
+from sqa_data.sources.http import ChecksumError, Patience, download_file, told_sizes
 
 CONTENT = os.urandom(300_000)
 SHA = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -433,3 +433,15 @@ def test_two_processes_at_once(server: Loopback, tmp_path: Path) -> None:
 )
 def test_judge(status: int, headers: dict[str, str], have: int, state: PartState, action: str) -> None:
     assert judge(status, headers, have, state)[0] == action
+
+
+def test_sizes_that_servers_tell(server: Loopback) -> None:
+    """Asked without a byte of the files; a server that tells none, or is not there, is passed over."""
+    server.files = {"/a.zip": b"abc", "/b.zip": b"abcd"}
+    url = server.url
+    sizes = told_sizes(
+        [f"{url}/a.zip", f"{url}/none.zip", "hf://a/b/c.zip", "http://127.0.0.1:9/x", f"{url}/b.zip"]
+    )
+    assert sizes == {f"{url}/a.zip": 3, f"{url}/b.zip": 4}
+    server.always = Do(chunked=True)
+    assert told_sizes([f"{url}/a.zip"]) == {}

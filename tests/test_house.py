@@ -47,6 +47,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/cli/inputs.py": "cli/test_score.py: names, pipes and notes of files",
     "sqa_metrics/cli/options.py": "cli/test_score.py: examples under the name of the program",
     "sqa_metrics/cli/plan.py": "cli/test_plan.py: by the program that offers it too",
+    "sqa_metrics/cli/pairs.py": "cli/test_pairs.py: by both programs",
     "sqa_metrics/cli/rank.py": "cli/test_score.py: the same commands, by both programs",
     "sqa_metrics/cli/ratings.py": "cli/test_ratings.py: by the program that offers it too",
     "sqa_metrics/cli/score.py": "cli/test_score.py: the same commands, by both programs",

@@ -1,6 +1,5 @@
 """Calibration: maps against NumPy's least squares, quantiles against their definition, coverage on new systems."""
 
-import csv
 import io
 import math
 from pathlib import Path
@@ -9,6 +8,8 @@ import numpy as np
 import pytest
 from sqa_metrics import MetricsError, Paired, calibrate, pair
 from sqa_metrics.rows.records import Coverage
+
+HEAD = "sample_id,system_id,mos"
 
 
 def paired(ref: np.ndarray, pred: np.ndarray, system: np.ndarray | None = None) -> Paired:
@@ -99,16 +100,8 @@ def test_left_out_systems_of_a_real_test_are_covered(shared: Path) -> None:
 
 
 def test_thirteen_conditions_allow_no_interval_over_systems(shared: Path) -> None:
-    with (shared / "data" / "p835" / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    files = [
-        "\n".join(
-            ["sample_id,system_id,mos", *(f"{r['path']},c{r['condition_num']},{r[name]}" for r in rows)]
-        )
-        for name in ("MOS_OVRL", "MOS_SIG")
-    ]
-    ref, pred = (io.BytesIO(text.encode()) for text in files)
-    made = calibrate(pair(ref, {"signal": pred}))
+    labels = shared / "data" / "p835" / "labels.csv"
+    made = calibrate(pair(labels, {"signal": labels}, ref_metric="MOS_OVRL", pred_metric="MOS_SIG"))
     assert (made.n_clips, made.n_systems, made.over) == (78, 13, "clips")
     notes = " ".join(made.notes())
     assert "13 systems allow no finite 95% interval over systems, 19 do" in notes
@@ -134,3 +127,22 @@ def test_what_gives_no_map_is_refused() -> None:
         calibrate(paired(ref, pred, system), coverage=0.99)
     with pytest.raises(MetricsError, match="coverage is 95"):
         calibrate(paired(ref, pred, system), coverage=95)
+
+
+def test_an_offset_bridges_no_scales() -> None:
+    ref, pred, system = draw(np.random.default_rng(0), 12, 3)
+
+    def found(systems: int) -> Paired:
+        files = [
+            io.BytesIO(
+                "\n".join(
+                    [HEAD, *(f"u{k},s{system[k] % systems},{v}" for k, v in enumerate(values))]
+                ).encode()
+            )
+            for values in (np.clip(ref, 1, 5), 25 * (pred - 1))
+        ]
+        return pair(files[0], {"percent": files[1]})
+
+    with pytest.raises(MetricsError, match="6 systems allow an offset alone"):
+        calibrate(found(6))
+    assert calibrate(found(12)).apply(50.0)[0] == pytest.approx(3, abs=1)

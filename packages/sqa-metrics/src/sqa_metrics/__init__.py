@@ -32,6 +32,11 @@ if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at
     from sqa_metrics.p1401.figures import p1401_figures
     from sqa_metrics.p1401.levels import P1401, with_p1401
     from sqa_metrics.p1401.mapping import fit_mapping
+    from sqa_metrics.pairs.join import PairedPairs, join_pairs
+    from sqa_metrics.pairs.judge import judge_pairs, rank_systems
+    from sqa_metrics.pairs.report import PairReport, evaluate_pairs
+    from sqa_metrics.pairs.rows import Pairs, read_pairs
+    from sqa_metrics.pairs.strengths import Strengths, strengths
     from sqa_metrics.plan import Spread, systems_for_predictors, votes_for_difference, votes_for_interval
     from sqa_metrics.ranking import Place, dense_rank, rank
     from sqa_metrics.ratings import ListeningTest, Ratings, listening_test, ratings_of, read_ratings
@@ -60,12 +65,16 @@ __all__ = [
     "Macro",
     "MetricsError",
     "OmittedWarning",
+    "PairReport",
     "Paired",
+    "PairedPairs",
+    "Pairs",
     "Place",
     "Ratings",
     "Report",
     "Scores",
     "Spread",
+    "Strengths",
     "align",
     "all_figures",
     "by_corpus",
@@ -76,11 +85,14 @@ __all__ = [
     "compare_unpaired",
     "dense_rank",
     "evaluate",
+    "evaluate_pairs",
     "fit_mapping",
     "four",
     "holm",
     "intervals",
     "join",
+    "join_pairs",
+    "judge_pairs",
     "ktau",
     "ktau_many",
     "ktau_matrix",
@@ -90,13 +102,16 @@ __all__ = [
     "p1401_figures",
     "pair",
     "rank",
+    "rank_systems",
     "ratings_of",
     "read_calibration",
+    "read_pairs",
     "read_ratings",
     "read_scores",
     "read_utt2sys",
     "score",
     "srcc",
+    "strengths",
     "systems_for_predictors",
     "systems_of",
     "verify_signature",
@@ -117,6 +132,7 @@ _MODULES = (
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     *("ratings", "plan"),
     *("alignment", "signature"),
+    *("pairs.rows", "pairs.join", "pairs.strengths", "pairs.report", "pairs.judge"),
 )
 
 

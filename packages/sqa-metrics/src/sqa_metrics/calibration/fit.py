@@ -49,6 +49,11 @@ def calibrate(
         )
     n_systems = len(paired.systems) if min(system) >= 0 else 0
     affine = not n_systems or n_systems >= AFFINE_FROM
+    if paired.apart and not affine:
+        raise MetricsError(
+            f"the scores are on another scale than the ratings, and {n_systems} systems allow an offset alone, which "
+            f"bridges no scales; expected {AFFINE_FROM} systems, or scores on the listeners' scale"
+        )
     groups = system if n_systems > 1 else list(range(n))
     left_out = list(_left_out(x, y, groups, affine))
     rmse = _rms([y[k] - line.at(x[k]) for line, rows in left_out for k in rows])

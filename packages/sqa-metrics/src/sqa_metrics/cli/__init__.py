@@ -10,6 +10,7 @@ COMMANDS = {
     "rank": ("sqa_metrics.cli.rank:rank", "Rank predictors as the challenge does."),
     "plan": ("sqa_metrics.cli.plan:plan", "Plan a listening test: votes, clips, systems."),
     "ratings": ("sqa_metrics.cli.ratings:ratings", "Judge a listening test from its single ratings."),
+    "pairs": ("sqa_metrics.cli.pairs:pairs", "Judge predictions of pairs (CCR, preferences); rank systems."),
     "calibrate": ("sqa_metrics.cli.calibrate:calibrate", "Map a model's scores to your own listeners' MOS."),
     "warmup": ("sqa_metrics.cli.warmup:warmup", "Compile the kernels for large inputs, once."),
 }

@@ -1,0 +1,67 @@
+"""The command `pairs`."""
+
+from typing import Any
+
+import click
+
+from sqa_metrics.cli.inputs import named, print_notes
+from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.terminal import say, say_json, width
+
+
+@click.command(cls=ExampleCommand, short_help="Judge predictions of pairs (CCR, preferences); rank systems.")
+@with_options(
+    option("--ref", required=True, metavar="FILE", help="Listeners' comparisons, or - for standard input."),
+    option("--pred", metavar="FILE", help="Predictions of the pairs, or of single clips."),
+    option(
+        "--ref-metric", metavar="NAME", help="Metric to read from the reference; CMOS by any of its names."
+    ),
+    option("--pred-metric", metavar="NAME", help="Metric to read from predictions."),
+    option("--utt2sys", metavar="FILE", help="The system of each clip: Kaldi's utt2sys, or a manifest."),
+    option("--acr-ref", metavar="FILE", help="Also judge single clips: listeners' scores,"),
+    option("--acr-pred", metavar="FILE", help="and their predictions."),
+    option("--epsilon", default=0.0, type=click.FloatRange(0), help="Predictions so near to 0 are ties."),
+    option("--ref-epsilon", default=0.0, type=click.FloatRange(0), help="Listeners' means likewise."),
+    option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
+    option("--strengths", is_flag=True, help="Also rank the systems by listeners' comparisons."),
+    option("--allow-missing", is_flag=True, help="Judge the pairs that both files have."),
+    *OUTPUT,
+)
+def pairs(pred: str | None, as_json: bool, style: Any, **options: Any) -> None:
+    """Measure how well predictions agree with listeners who compared two clips.
+
+    Prints MSE, LCC, SRCC, KTAU and accuracy, without and with ties, of pairs and of pairs of systems. A pair is a row
+    {"a", "b", "metrics": {"cmos": 1.5}} (above 0: a is better) or {"a", "b", "preference": "a"}, a CSV row, or an
+    answer list with ids of pairs. Predictions of single clips are judged by their difference. --strengths
+    prints Bradley-Terry strengths (Davidson's where there are ties) of the systems; no --pred is needed for it.
+
+    \b
+    Examples:
+      sqa-metrics pairs --ref ccr.jsonl --pred predicted.csv
+      sqa-metrics pairs --ref ccr.jsonl --pred results.jsonl --strengths --json
+      sqa-metrics pairs --ref preferences.csv --utt2sys utt2sys --strengths
+      sqa-metrics pairs --ref ccr.csv --pred ccr_pred.csv --acr-ref acr.csv --acr-pred acr_pred.csv
+    """
+    from sqa_metrics.pairs.judge import judge_pairs, rank_systems
+    from sqa_metrics.pairs.rows import systems_in
+
+    files = [options[name] for name in ("ref", "utt2sys", "acr_ref", "acr_pred")]
+    if [pred, *files].count("-") > 1:
+        raise click.UsageError("standard input (-) can be only one of the files")
+    if (options["acr_ref"] is None) != (options["acr_pred"] is None):
+        raise click.UsageError("--acr-ref and --acr-pred go together")
+    ref, ranked = options.pop("ref"), options.pop("strengths")
+    options["utt2sys"] = systems_in(options["utt2sys"]) if options["utt2sys"] else None
+    if pred is not None:
+        ((name, path),) = named((pred,)).items()
+        found: Any = judge_pairs(ref, path, name=name, rank=ranked, **options)
+    elif ranked:
+        names = ("utt2sys", "ref_epsilon", "level")
+        found = rank_systems(ref, metric=options["ref_metric"], **{name: options[name] for name in names})
+    else:
+        raise click.UsageError("expected --pred FILE, --strengths, or both")
+    if as_json:
+        say_json({"ref": ref, "pred": pred} | found.as_dict(), indent=2)
+    else:
+        say(found.table(style, width()), keep="\n")
+    print_notes(found.notes())

@@ -1,0 +1,292 @@
+"""Join listeners' pairs with a prediction of pairs, or of single clips, whose difference then stands for the pair.
+
+Two rows are the same pair if their own ids agree, where both tables have such ids, or else their clips, in either
+order: (b, a) is turned, and its sign with it. Coverage is strict by default, as for single clips (`rows.join`). A table
+of single clips may have more clips than the pairs need; a note counts them.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sqa_metrics.errors import MetricsError
+from sqa_metrics.pairs.rows import Clip, Key, PairRow, Pairs
+from sqa_metrics.rows.records import Coverage, Scores
+from sqa_metrics.rows.scales import kinds_of
+from sqa_metrics.rows.systems import systems_of
+
+NOWHERE = Clip("", "")
+Ballot = tuple[str, str, float, str]  # first system, second, above 0 where the first is better, listener
+
+
+@dataclass(frozen=True)
+class PairedPairs:
+    """Listeners and a predictor on the same n pairs, in the order of the reference, its first clip first."""
+
+    name: str
+    ref: np.ndarray  # (n,): above 0 the first clip is better
+    pred: np.ndarray  # (n,)
+    clips: np.ndarray  # (n, 2) int: codes of the two clips, -1 where they are not told
+    system: np.ndarray  # (n, 2) int: indexes `systems`, -1 for a clip without one
+    systems: list[str]
+    votes: np.ndarray  # (n,): how many votes, NaN where unknown
+    std: np.ndarray  # (n,): their sample standard deviation
+    preferences: bool  # the reference holds words, as +1, 0, -1
+    coverage: Coverage
+    ballots: list[Ballot]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ref)
+
+
+def as_pairs(scores: Pairs | Scores) -> Pairs:
+    """A table whose rows have one id each, such as an answer list, as pairs whose clips are not told."""
+    if isinstance(scores, Pairs):
+        return scores
+    n = len(scores)
+    columns = (
+        map(scores.place, range(n)),
+        scores.corpus or [""] * n,
+        [NOWHERE] * n,
+        [NOWHERE] * n,
+        scores.value,
+        scores.sample_id,
+        scores.votes or [math.nan] * n,
+        scores.std or [math.nan] * n,
+    )
+    rows = [PairRow(*row) for row in zip(*columns, strict=True)]
+    return Pairs(scores.path, rows, rows, False, scores.notes)
+
+
+def require_pairs(listeners: Pairs | Scores) -> Pairs:
+    """A reference as pairs; MetricsError if it can only be of single clips."""
+    if isinstance(listeners, Scores) and all(value > 0 for value in listeners.value):
+        raise MetricsError(
+            f"{listeners.path}: no row names two clips, and every score is above 0; expected pairs, from -3 to 3. "
+            "Scores of single clips are judged by `score`"
+        )
+    return as_pairs(listeners)
+
+
+def split_tracks(scores: Scores) -> tuple[Scores | None, Scores]:
+    """The rows of single clips and those of pairs, where ids say so as VoiceMOS 2026's do (`acr_0`, `ccr_0`)."""
+    kinds = [set(kinds_of([name])) for name in scores.sample_id]
+    if not all(kind in ({"ACR"}, {"CCR"}) for kind in kinds) or {"CCR"} not in kinds:
+        return None, scores
+    clips, pairs = (_part(scores, [kind == {name} for kind in kinds]) for name in ("ACR", "CCR"))
+    return (clips if len(clips) else None), pairs
+
+
+def _part(scores: Scores, keep: Sequence[bool]) -> Scores:
+    names = ("sample_id", "system_id", "corpus", "value", "line", "votes", "std")
+    columns = {name: column for name in names if (column := getattr(scores, name)) is not None}
+    kept: dict[str, Any] = {name: list(itertools.compress(column, keep)) for name, column in columns.items()}
+    return replace(scores, **kept)
+
+
+def join_pairs(
+    ref: Pairs,
+    pred: Pairs | Scores,
+    name: str = "pred",
+    *,
+    utt2sys: Mapping[str, str] | None = None,
+    allow_missing: bool = False,
+) -> PairedPairs:
+    """Join pairs with predictions of the same pairs, or of their clips.
+
+    Raises MetricsError for missing, extra and non-finite rows, with counts and the first of each, unless
+    `allow_missing` keeps what both have; for duplicates always.
+
+    >>> import io
+    >>> from sqa_metrics.pairs.rows import read_pairs
+    >>> ref = read_pairs(io.BytesIO(b"a,b,cmos\\nu1,u2,-1.5\\n"))
+    >>> pairs, clips = io.BytesIO(b"a,b,cmos\\nu2,u1,1.25\\n"), io.BytesIO(b"u1,2.5\\nu2,3.5\\n")
+    >>> [join_pairs(ref, read_pairs(file)).pred.tolist() for file in (pairs, clips)]
+    [[-1.25], [-1.0]]
+    """
+    if isinstance(pred, Scores) and not _share_ids(ref, pred):
+        found = _from_clips(ref, pred)
+    else:
+        found = _from_pairs(ref, as_pairs(pred))
+    matched = list(zip(ref.rows, found.values, strict=True))
+    n_missing = sum(value is None for value in found.values)
+    kept = [(r, v) for r, v in matched if v is not None and math.isfinite(v) and math.isfinite(r.value)]
+    if not allow_missing:
+        _require_all(ref, pred, matched, found)
+    if not kept:
+        raise MetricsError(
+            f"no pair to judge: {ref.path} and {pred.path} share none with a finite score in both (first pair "
+            f"{ref.rows[0]}, {ref.rows[0].place})"
+        )
+    rows = [row for row, _ in kept]
+    system_of = _systems(ref, utt2sys, found.systems)
+    systems = sorted({s for row in rows for s in system_of(row) if s})
+    number = {s: k for k, s in enumerate(systems)}
+    clip = {c: k for k, c in enumerate(sorted({(r.corpus, c) for r in rows for c in (r.a, r.b)}))}
+    return PairedPairs(
+        name=name,
+        ref=np.array([row.value for row in rows]),
+        pred=np.array([value for _, value in kept]),
+        clips=np.array([[clip[r.corpus, c] if c.sample_id else -1 for c in (r.a, r.b)] for r in rows]),
+        system=np.array([[number.get(s, -1) for s in system_of(row)] for row in rows]),
+        systems=systems,
+        votes=np.array([row.votes for row in rows]),
+        std=np.array([row.std for row in rows]),
+        preferences=ref.preferences,
+        coverage=Coverage(len(ref), len(pred), n_missing, len(found.extra), len(ref) - n_missing - len(kept)),
+        ballots=ballots_of(ref, utt2sys, found.systems),
+        notes=(*ref.notes, *pred.notes, *found.notes),
+    )
+
+
+def ballots_of(
+    ref: Pairs, utt2sys: Mapping[str, str] | None = None, theirs: Mapping[tuple[str, str], str] | None = None
+) -> list[Ballot]:
+    """The votes between two systems."""
+    system_of = _systems(ref, utt2sys, theirs or {})
+    rows = ((*system_of(row), row.value, row.listener) for row in ref.ballots if math.isfinite(row.value))
+    return [row for row in rows if row[0] and row[1] and row[0] != row[1]]
+
+
+# --- matching ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a prediction says of the reference's pairs."""
+
+    values: list[float | None]  # one a pair of the reference; None: it is missing
+    systems: dict[tuple[str, str], str]  # (corpus, sample_id) -> system, as the prediction has it
+    extra: list[PairRow] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)  # clips that are missing
+    notes: tuple[str, ...] = ()
+
+
+def _share_ids(ref: Pairs, scores: Scores) -> bool:
+    """Whether the ids of these rows are those of the pairs, and not of clips."""
+    ids = {row.pair_id for row in ref.rows}
+    if "" in ids:
+        return False
+    return not any(row.a.sample_id for row in ref.rows) or not ids.isdisjoint(scores.sample_id)
+
+
+def _from_pairs(ref: Pairs, pairs: Pairs) -> _Found:
+    both = (*ref.rows, *pairs.rows)
+    by_id = all(row.pair_id for row in both)
+    if not by_id and not all(row.a.sample_id for row in both):
+        raise MetricsError(
+            f"{ref.path} and {pairs.path} name their pairs in two ways, by an id and by their clips; expected one"
+        )
+    with_corpus = all(any(row.corpus for row in each.rows) for each in (ref, pairs))
+    with_system = all(row.a.system_id and row.b.system_id for row in both)
+
+    def clips(row: PairRow) -> list[Clip]:
+        return [c if with_system else Clip("", c.sample_id) for c in (row.a, row.b)]
+
+    def key(row: PairRow) -> Key:
+        return (row.corpus if with_corpus else "", *([row.pair_id] if by_id else sorted(clips(row))))
+
+    ours, theirs = (_table((key(row), row.place, row) for row in each.rows) for each in (ref, pairs))
+    values = []
+    for wanted, row in ours.items():
+        found = theirs.get(wanted)
+        # an id stands for one order, unless both tables say which
+        told = found is not None and bool(row.a.sample_id and found.a.sample_id)
+        if found is not None and told and sorted(clips(found)) != sorted(clips(row)):
+            raise MetricsError(f"{found.place}: pair {found} is of other clips than at {row.place}")
+        turned = told and found is not None and clips(found) != clips(row)
+        values.append(None if found is None else -found.value if turned else found.value)
+    systems = {(row.corpus, c.sample_id): c.system_id for row in pairs.rows for c in (row.a, row.b)}
+    return _Found(values, systems, [row for wanted, row in theirs.items() if wanted not in ours])
+
+
+def _from_clips(ref: Pairs, scores: Scores) -> _Found:
+    n = len(scores)
+    corpora, names = scores.corpus or [""] * n, scores.system_id or [""] * n
+    with_corpus = bool(scores.corpus) and any(row.corpus for row in ref.rows)
+    with_system = all(names) and all(c.system_id for row in ref.rows for c in (row.a, row.b))
+
+    def key(corpus: str, clip: Clip) -> Key:
+        return corpus if with_corpus else "", clip.system_id if with_system else "", clip.sample_id
+
+    rows = list(zip(corpora, map(Clip, names, scores.sample_id), scores.value, strict=True))
+    value_of = _table(
+        (key(corpus, clip), scores.place(k), value) for k, (corpus, clip, value) in enumerate(rows)
+    )
+    wanted = [[key(row.corpus, clip) for clip in (row.a, row.b)] for row in ref.rows]
+    values = [value_of[a] - value_of[b] if a in value_of and b in value_of else None for a, b in wanted]
+    used = {clip for pair in wanted for clip in pair}
+    unused, absent = len(value_of.keys() - used), [str(clip[-1]) for clip in used - value_of.keys()]
+    note = (f"{scores.path}: {unused} of {n} clips are in no pair",) if unused else ()
+    systems = {(corpus, clip.sample_id): clip.system_id for corpus, clip, _ in rows}
+    return _Found(values, systems, absent=sorted(absent), notes=note)
+
+
+def _table(rows: Iterable[tuple[Key, str, Any]]) -> dict[Key, Any]:
+    """Key -> value of (key, place, value), or an error for the first duplicate."""
+    table, places = dict[Key, Any](), dict[Key, str]()
+    for key, place, value in rows:
+        if key in table:
+            raise MetricsError(
+                f"{place}: {key[-1]!r} is there again, first at {places[key]}; expected each once, told apart by "
+                "systems or corpora that both tables have"
+            )
+        table[key], places[key] = value, place
+    return table
+
+
+def _require_all(
+    ref: Pairs, pred: Pairs | Scores, matched: list[tuple[PairRow, float | None]], found: _Found
+) -> None:
+    """Raise MetricsError where anything is missing, extra or not finite, with counts and the first of each."""
+    present = [(row, value) for row, value in matched if value is not None]
+    kinds = (
+        ([row for row, value in matched if value is None], f"of {len(ref)} pairs of {ref.path} are missing"),
+        (found.extra, f"of {len(pred)} pairs are not in {ref.path}"),
+        (
+            [row for row, _ in present if not math.isfinite(row.value)],
+            f"pairs of {ref.path} have no finite score",
+        ),
+        (
+            [row for row, value in present if not math.isfinite(value)],
+            f"pairs of {pred.path} have no finite score",
+        ),
+    )
+    problems = [f"{len(some)} {text}, first {some[0]} ({some[0].place})" for some, text in kinds if some]
+    if found.absent:
+        problems.append(f"{len(found.absent)} of their clips have no row, first {found.absent[0]!r}")
+    if problems:
+        raise MetricsError(
+            f"{pred.path} does not cover {ref.path}:\n  "
+            + "\n  ".join(problems)
+            + "\nComplete the predictions, or judge what both have with --allow-missing (allow_missing=True)."
+        )
+
+
+def _systems(
+    ref: Pairs, utt2sys: Mapping[str, str] | None, theirs: Mapping[tuple[str, str], str]
+) -> Callable[[PairRow], tuple[str, str]]:
+    """The systems of a pair's clips, "" for none: those of the reference, of utt2sys, or of the prediction."""
+    clips = sorted({(row.corpus, c) for row in ref.rows for c in (row.a, row.b) if c.sample_id})
+    samples = [clip.sample_id for _, clip in clips]
+    if utt2sys is not None:
+        lost = next((name for name in samples if name not in utt2sys), None)
+        if lost is not None:
+            raise MetricsError(
+                f"{ref.path}: no system is given for clip {lost!r}; expected one for every clip"
+            )
+        names = [utt2sys[name] for name in samples]
+    elif any(clip.system_id for _, clip in clips):
+        names = [clip.system_id for _, clip in clips]
+    else:
+        names = [theirs.get((corpus, clip.sample_id), "") for corpus, clip in clips]
+    found, _ = systems_of(names, samples, [corpus for corpus, _ in clips])
+    system = {
+        key: f"{key[0]}/{name}" if name and key[0] else name for key, name in zip(clips, found, strict=True)
+    }
+    return lambda row: (system.get((row.corpus, row.a), ""), system.get((row.corpus, row.b), ""))

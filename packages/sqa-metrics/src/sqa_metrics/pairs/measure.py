@@ -1,0 +1,132 @@
+"""The figures of a level of pairs, whole and with one cluster left out at a time, and their intervals.
+
+Pairs that share a clip or a system depend on each other. So a system is left out with all pairs that it is in; without
+systems it is a clip, without clips a pair. The recipe is that of `uncertainty`; shares (accuracy, AUC) are on the scale
+of their log odds, half an item inside of 0 and 1.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sqa_metrics.figures import FIGURES, all_figures
+from sqa_metrics.interval import Interval
+from sqa_metrics.pairs import figures
+from sqa_metrics.pairs.join import PairedPairs
+from sqa_metrics.report import MIN_CLUSTERS, system_means
+from sqa_metrics.uncertainty.left_out import LeftOut
+from sqa_metrics.uncertainty.recipe import Estimate, bounds, variance
+
+GROUPS = 100  # many clips are left out in so many groups
+
+
+@dataclass(frozen=True)
+class Level:
+    """Pairs of clips, or of systems, and the clusters that both sides belong to."""
+
+    ref: np.ndarray  # (n,)
+    pred: np.ndarray  # (n,)
+    groups: np.ndarray  # (n, 2) int: what to leave out, the same code twice where that is the pair itself
+    apart: np.ndarray | None = None  # (n,): see `figures.told_apart`
+    both_orders: bool = False  # for the correlations
+
+    def values(self, epsilon: float, ref_epsilon: float) -> dict[str, float]:
+        """Every figure; NaN where undefined."""
+        ref, pred = self.ref, self.pred
+        if self.both_orders:
+            ref, pred = np.append(ref, -ref), np.append(pred, -pred)
+        found = all_figures(ref, pred) if len(ref) else dict.fromkeys(FIGURES, math.nan)
+        found["accuracy"] = figures.accuracy(self.ref, self.pred, ref_epsilon=ref_epsilon)
+        found["accuracy_ties"] = figures.accuracy_with_ties(
+            self.ref, self.pred, epsilon=epsilon, ref_epsilon=ref_epsilon
+        )
+        if self.apart is not None:
+            found["accuracy_apart"] = figures.accuracy_apart(self.ref, self.pred, self.apart)
+            found["auc"] = figures.auc_apart(self.pred, self.apart)
+        return found
+
+    def left_out(self) -> "Iterator[Level]":
+        """The level without each cluster."""
+        for code in np.unique(self.groups):
+            keep = (self.groups != code).all(axis=1)
+            apart = None if self.apart is None else self.apart[keep]
+            yield Level(self.ref[keep], self.pred[keep], self.groups[keep], apart, self.both_orders)
+
+    def freedom(self) -> float:
+        """Degrees of freedom: those of so many clusters of equal size as are as uncertain (Kish 1965)."""
+        sides = [self.groups[:, 0], self.groups[self.groups[:, 0] != self.groups[:, 1], 1]]
+        sizes = np.unique(np.concatenate(sides), return_counts=True)[1].astype(float)
+        return float(sizes.sum() ** 2 / (sizes**2).sum()) - 1
+
+
+def intervals(
+    one: Level, values: dict[str, float], epsilon: float, ref_epsilon: float, level: float
+) -> dict[str, Interval]:
+    """The interval of each of `values`; none with fewer than 5 clusters, NaN where the data cannot tell it."""
+    clusters = len(np.unique(one.groups))
+    if clusters < MIN_CLUSTERS:
+        return {}
+    parts = list(one.left_out())
+    without = [part.values(epsilon, ref_epsilon) for part in parts]
+    items, freedom = np.array([*(len(part.ref) for part in parts), len(one.ref)]), one.freedom()
+    stratum = np.zeros(clusters, int)
+    result = {}
+    for name, value in values.items():
+        column = np.array([[w[name]] for w in without])
+        if name in FIGURES:
+            found = LeftOut(
+                {name: np.array([value])}, {name: column}, items, stratum, freedom, of_systems=False
+            )
+            result[name] = Interval(*bounds(name, found, 0, level))
+        else:
+            result[name] = _of_share(value, column[:, 0], items, freedom, level)
+    return result
+
+
+def _of_share(value: float, without: np.ndarray, items: np.ndarray, freedom: float, level: float) -> Interval:
+    if math.isnan(value) or np.isnan(without).any():
+        return Interval(math.nan, math.nan)
+    if value in (0.0, 1.0):
+        # So high a share in each of as many independent clusters would show no other with a chance of (1 - level) / 2.
+        least = ((1 - level) / 2) ** (1 / (freedom + 1))
+        return Interval(least, 1.0) if value else Interval(0.0, 1 - least)
+    # atanh(2 p - 1) is half the log odds of p
+    most = 1 - 1 / items
+    moved = np.arctanh(np.clip(2 * np.append(without, value) - 1, -most, most))
+    spread = float(variance(moved[:-1], np.zeros(len(without), int)))
+    low, high = Estimate(float(moved[-1]), spread, freedom).bounds(level)
+    return Interval((1 + math.tanh(low)) / 2, (1 + math.tanh(high)) / 2)
+
+
+def of_pairs(paired: PairedPairs) -> tuple[Level, str]:
+    """The level of pairs, and what is left out for its intervals, such as "12 systems"."""
+    apart = figures.told_apart(paired.ref, paired.std, paired.votes)
+    if (paired.system >= 0).all():
+        groups, noun = paired.system, "systems"
+    elif (paired.clips >= 0).all():
+        groups, noun = paired.clips, "clips"
+    else:
+        groups, noun = np.repeat(np.arange(len(paired))[:, None], 2, axis=1), "pairs"
+    n = len(np.unique(groups))
+    told = f"{n} {noun}"
+    if n > GROUPS and noun != "systems":
+        groups, told = groups % GROUPS, f"{GROUPS} groups of {n} {noun}"
+    known = apart if np.isfinite(apart).any() else None
+    return Level(paired.ref, paired.pred, groups, known), told
+
+
+def of_system_pairs(paired: PairedPairs) -> Level | None:
+    """The level of system pairs: the mean over the pairs of two systems; None where there is none."""
+    low, high = paired.system.min(axis=1), paired.system.max(axis=1)
+    rows = np.flatnonzero((low >= 0) & (low < high))
+    if not rows.size:
+        return None
+    systems, code = np.unique(np.stack([low[rows], high[rows]], axis=1), axis=0, return_inverse=True)
+    sign = np.where(paired.system[rows, 0] == low[rows], 1.0, -1.0)
+    means = [
+        np.array(system_means((values[rows] * sign).tolist(), code.ravel().tolist(), len(systems)))
+        for values in (paired.ref, paired.pred)
+    ]
+    return Level(means[0], means[1], systems, both_orders=True)

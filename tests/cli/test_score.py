@@ -53,6 +53,10 @@ def test_signatures_that_differ_are_one_a_predictor(files: dict[str, str], tmp_p
     half.write_text("".join(Path(files["sharp"]).read_text().splitlines(keepends=True)[:120]))
     out = run("compare", "--ref", files["ref"], files["blunt"], str(half), "--unpaired").stdout.splitlines()
     assert [line.split()[0] for line in out[-2:]] == ["blunt", "half"]
+    arguments = ["compare", "--ref", files["ref"], files["blunt"], str(half), "--unpaired", "--json"]
+    found = [p["signature"] for p in json.loads(run(*arguments).stdout)["predictors"]]
+    assert found == [line.split()[1] for line in out[-2:]]
+    assert all("|ci:loso-95|" in text for text in found)
 
 
 def test_alignment_is_told_and_signed(files: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """The command `compare`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,17 +69,13 @@ def compare(
 
         found = tests.compare(paired, **asked)
         reports = with_uncertainty(paired, level=level)
+    reports = [replace(r, recipe=recipe_name(level)) for r in reports]
     reports, telecom = _by_p1401(None if unpaired else paired, reports, options)
     if options["as_json"]:
         result: dict[str, Any] = {"ref": options["ref"], "predictors": [r.as_dict() for r in reports]}
         result["differences"], result["family"] = [d.as_dict() for d in found], tests.family(found)
         say_json(result | ({"p1401": telecom.as_dict()} if telecom else {}), indent=2)
-        finish(
-            reports,
-            [line for line in notes_of(reports) if line in reports[0].remarks],
-            options,
-            recipe_name(level),
-        )
+        finish(reports, [line for line in notes_of(reports) if line in reports[0].remarks], options)
         return
     for r in reports:
         say(f"{r.name}\n{r.table(options['style'], width())}\n", keep="\n")
@@ -87,7 +84,7 @@ def compare(
     if telecom:
         say("", telecom.table(options["style"], width()), keep="\n")
         notes.append(telecom.caveat)
-    finish(reports, notes, options, recipe_name(level))
+    finish(reports, notes, options)
 
 
 def _by_p1401(

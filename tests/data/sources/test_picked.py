@@ -22,9 +22,10 @@ from sqa_data.audio.level import active_level, with_active_level
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.prepare import prepare
-from sqa_data.prepare.unpack import unpack_corpus
+from sqa_data.prepare.unpack import require_audio, unpack_corpus
 from sqa_data.sources import picked
 from sqa_data.sources.download import download
+from sqa_data.sources.http import Patience
 from tiny_corpora import tone
 
 TOP = "blizzard_wavs_and_scores_{}_release_version_{}"
@@ -130,7 +131,7 @@ def test_the_clip_that_the_scripts_replace(tmp_path: Path) -> None:
     main = tmp_path / "bvcc" / "unpacked" / "main"
     assert corpus.picked is not None
     plan = {"": {"silence.wav": "wav/sys4bafa-uttc2e86f6.wav"}}
-    corpus = replace(corpus, picked=replace(corpus.picked, plan=lambda _: plan))
+    corpus = replace(corpus, wavs=2, picked=replace(corpus.picked, plan=lambda _: plan))
     with pytest.raises(DataError, match=r"silence\.wav: not here"):
         unpack_corpus(corpus, tmp_path)
     (main / "silence.wav").write_bytes(b"as it is")
@@ -279,6 +280,23 @@ def test_finished_clips_stay_and_only_archives_of_missing_ones_are_read(tmp_path
     assert told == {f"{top(line)}.tar.bz2" for line in lines[1:]}
     unpack_corpus(corpus, tmp_path, progress=lambda *_: pytest.fail("read again"), drop_archives=True)
     assert not list((tmp_path / "bvcc").glob("*.tar.bz2"))
+
+
+def test_made_by_hand_and_kept_without_the_list(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many clips as there should be: no archive is asked for, fetched or read, whatever the list says."""
+    corpus = corpus_of(tmp_path, "bvcc", [LINE])
+    without_labels = replace(corpus, archives=())
+    monkeypatch.setattr(sys.modules["sqa_data.sources.download"], "get_corpus", lambda _: without_labels)
+    (tmp_path / "bvcc" / "unpacked" / "main" / "gather.scp").unlink()
+    with pytest.raises(DataError, match="found 1 of 2 clips of bvcc"):
+        require_audio(corpus, tmp_path, unpack_corpus(corpus, tmp_path))
+    with pytest.raises(DataError, match="6 of 6 files could not be brought"):
+        download(["bvcc"], tmp_path, licence_ok=["bvcc"], base_url=server.url, patience=Patience(retries=0))
+    wav(tmp_path, LINE).write_bytes(b"made by hand")
+    assert download(["bvcc"], tmp_path, base_url=server.url) == []
+    require_audio(corpus, tmp_path, unpack_corpus(corpus, tmp_path))
 
 
 KILLED = """

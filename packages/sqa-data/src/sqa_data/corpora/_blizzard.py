@@ -84,12 +84,13 @@ def clip_name(year: str, system: str, file: str) -> str:
 def plan(root: Path) -> dict[str, dict[str, str]]:
     """Archive -> member -> clip, of every clip in the `gather.scp` that lies beside the folder DATA (`root`).
 
-    Lines of other challenges are left out: their clips come with the labels.
+    Lines of other challenges are left out: their clips come with the labels. Nothing where the list is not here, as
+    beside a folder DATA that was made by hand.
     """
     path = root.parent / "gather.scp"
     found: dict[str, dict[str, str]] = defaultdict(dict)
     taken: dict[str, str] = {}
-    for number, content in open_lines(path):
+    for number, content in open_lines(path) if path.exists() else ():
         line = content.decode("utf-8", "replace").strip()
         if not line.startswith("BC"):
             continue

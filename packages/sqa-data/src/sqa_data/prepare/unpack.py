@@ -10,7 +10,7 @@ from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources import parquet
 from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
-from sqa_data.sources.folder import find_corpus_folder
+from sqa_data.sources.folder import clips_here, find_corpus_folder
 from sqa_data.sources.picked import is_picked, pick_clips
 from sqa_data.sources.records import require_room
 
@@ -93,7 +93,7 @@ def require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:
     """Stop with the steps to take where audio that the archives of a corpus do not hold is not there."""
     if not corpus.wavs:
         return
-    found = sum(1 for _ in (root / "wav").glob("*.wav")) if (root / "wav").is_dir() else 0
+    found = clips_here(corpus, root)
     if found < corpus.wavs:
         raise DataError(
             f"{root / 'wav'}: found {found:,} of {corpus.wavs:,} clips of {corpus.name}.\n"

@@ -31,3 +31,8 @@ def _may_hold(folder: Path) -> bool:
     name = folder.name
     ours = name in ("__MACOSX", "labels", "audio") or name.startswith(".") or name.endswith(".partial")
     return not ours and folder.is_dir()
+
+
+def clips_here(corpus: Corpus, root: Path) -> int:
+    """How many audio files are below the corpus folder `root`, of a corpus that says how many it should have."""
+    return sum(1 for _ in (root / "wav").glob("*.wav")) if corpus.wavs else 0

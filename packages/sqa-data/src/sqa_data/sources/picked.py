@@ -19,6 +19,7 @@ from sqa_data.atomic import to_disk
 from sqa_data.corpus import Corpus, PickedClips
 from sqa_data.errors import AudioError, DataError
 from sqa_data.sources.archives import Progress
+from sqa_data.sources.folder import clips_here
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def pick_clips(
     Raises DataError: a damaged archive, a full disk; or, when all others are done, clips that cannot be made (with
     `partial` the log tells them).
     """
-    if corpus.picked is None:
+    if corpus.picked is None or _is_complete(corpus, root):
         return
     missing = {name: missing_clips(corpus, root, name) for name in corpus.picked.plan(root)}
     wrong = _copy_own(missing.pop("", {}), root)
@@ -73,8 +74,15 @@ def missing_clips(corpus: Corpus, root: Path, archive: str) -> dict[str, Path]:
 
 def is_picked(corpus: Corpus, root: Path | None, archive: str) -> bool:
     """Whether an archive is of no more use: clips are picked from it, and all of them are here."""
-    is_one = corpus.picked is not None and archive in {a.name for a in corpus.picked.archives}
-    return is_one and root is not None and not missing_clips(corpus, root, archive)
+    if root is None or corpus.picked is None or archive not in {a.name for a in corpus.picked.archives}:
+        return False
+    listed = archive in corpus.picked.plan(root)
+    return _is_complete(corpus, root) or (listed and not missing_clips(corpus, root, archive))
+
+
+def _is_complete(corpus: Corpus, root: Path) -> bool:
+    """Whether all clips are here, such as those that someone made by hand and kept without the list."""
+    return corpus.wavs is not None and clips_here(corpus, root) >= corpus.wavs
 
 
 def _copy_own(clips: Mapping[str, Path], root: Path) -> list[str]:
@@ -174,6 +182,7 @@ class _Stream:
         self.packed = archive.open("rb")
         self.unpacked = bz2.BZ2File(self.packed)
         self.at = 0
+        self.told = 0  # where `at` was when progress was last told
 
     def tell(self) -> int:
         return self.at
@@ -188,8 +197,9 @@ class _Stream:
         except (EOFError, OSError) as error:
             raise self.damaged(error) from error
         self.at += len(content)
-        if self.progress:
+        if self.progress and (self.at - self.told > 1 << 20 or not content):
             self.progress(self.archive.name, self.packed.tell(), self.size)
+            self.told = self.at
         return content
 
     def seek(self, to: int) -> None:

@@ -2,7 +2,8 @@
 
 Twelve systems of different true quality, twenty utterances each, eight listeners per utterance who vote 1..5; three
 predictors that see the true quality through noise: `sharp` (little noise), `biased` (the same order, 0.4 too high)
-and `blunt` (much noise, compressed range). `ratings.csv` holds the single votes behind `ref.jsonl`.
+and `blunt` (much noise, compressed range). `ratings.csv` holds the single votes behind `ref.jsonl`, `pairs.csv` the
+means of votes of -3..3 on which of two utterances is better.
 
     uv run python examples/make_scores.py
 """
@@ -50,6 +51,7 @@ def main() -> None:
     (OUT / "ratings.csv").write_text(
         "sample_id,system_id,listener_id,score\n" + "".join(rows), encoding="utf-8"
     )
+    (OUT / "pairs.csv").write_text(pairs(rng, quality, [utt for _, utt in ids]), encoding="utf-8")
     for name, scores in predictors.items():
         write(
             OUT / f"{name}.jsonl",
@@ -58,6 +60,16 @@ def main() -> None:
                 for (system, utt), s in zip(ids, np.clip(scores, 1, 5), strict=True)
             ],
         )
+
+
+def pairs(rng: np.random.Generator, quality: np.ndarray, ids: list[str]) -> str:
+    """Each utterance against one of the next three systems, the pairs of a system in turn."""
+    rows = ["a,b,cmos,votes,cmos_std\n"]
+    for a in range(len(quality)):
+        b = (a + UTTERANCES * (1 + a % 3)) % len(quality)
+        votes = np.clip(np.rint(quality[a] - quality[b] + rng.normal(0, 0.8, VOTES)), -3, 3)
+        rows.append(f"{ids[a]},{ids[b]},{votes.mean()},{VOTES},{votes.std(ddof=1):.4f}\n")
+    return "".join(rows)
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:

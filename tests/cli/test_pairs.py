@@ -57,6 +57,24 @@ def test_systems_of_a_manifest(files: tuple[Path, Path, Path], tmp_path: Path) -
     assert one == two
 
 
+def test_a_quoted_signature_is_checked(files: tuple[Path, Path, Path]) -> None:
+    ref, pred, utt2sys = files
+    order = ("pairs", "--ref", ref, "--pred", pred, "--utt2sys", utt2sys)
+    (own,) = (text for text in run(*order).splitlines() if text.startswith("sqa|"))
+    assert "|metric:cmos|level:pair+sys|eps:0/0|cov:60/60|sys:6|ci:loso-95|ref:" in own
+    run(*order, "--verify-signature", own)
+    text = run(*order, "--epsilon", 0.1, "--verify-signature", own, code=1)
+    assert "eps 0.1/0 here, 0/0 quoted (other ties (epsilon))" in text
+    # turned pairs in another order are the same reference
+    rows = [json.loads(line) for line in reversed(ref.read_text().splitlines())]
+    turned = [{"a": r["b"], "b": r["a"], "metrics": {"cmos": -r["metrics"]["cmos"]}} for r in rows]
+    ref.write_text("\n".join(map(json.dumps, turned)))
+    run(*order, "--verify-signature", own)
+    turned[0]["metrics"]["cmos"] += 0.5
+    ref.write_text("\n".join(map(json.dumps, turned)))
+    assert "(other ids or scores in the reference)" in run(*order, "--verify-signature", own, code=1)
+
+
 def test_wrong_orders(files: tuple[Path, Path, Path]) -> None:
     ref, pred, _ = files
     assert "expected --pred FILE, --strengths, or both" in run("pairs", "--ref", ref, code=2)

@@ -22,6 +22,7 @@ FIELDS = {
     "level": "other levels",
     "map": "another mapping of P.1401",
     "align": "corpora aligned otherwise",
+    "eps": "other ties (epsilon)",
     "cov": "another share of the reference scored",
     "sys": "other systems",
     "corpora": "other corpora",

@@ -68,6 +68,9 @@ P1401 = [
         help="d in the n - d of --p1401.  [default: 4 cubic, 2 linear, 0 none]",
     ),
 ]
+VERIFY = option(
+    "--verify-signature", "quoted", metavar="SIG", help="Exit with 1 if the signature is not SIG."
+)
 CONDITIONS = [
     option(
         "--align",
@@ -75,7 +78,7 @@ CONDITIONS = [
         default="none",
         help="Take the mean of each corpus out, or its slope too: agreement inside corpora alone.",
     ),
-    option("--verify-signature", "quoted", metavar="SIG", help="Exit with 1 if the signature is not SIG."),
+    VERIFY,
 ]
 OUTPUT = [
     option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),

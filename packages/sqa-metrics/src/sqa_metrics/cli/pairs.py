@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import named, print_notes
-from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import OUTPUT, VERIFY, ExampleCommand, option, with_options
 from sqa_metrics.terminal import say, say_json, width
 
 
@@ -25,9 +25,10 @@ from sqa_metrics.terminal import say, say_json, width
     option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
     option("--strengths", is_flag=True, help="Also rank the systems by listeners' comparisons."),
     option("--allow-missing", is_flag=True, help="Judge the pairs that both files have."),
+    VERIFY,
     *OUTPUT,
 )
-def pairs(pred: str | None, as_json: bool, style: Any, **options: Any) -> None:
+def pairs(pred: str | None, quoted: str | None, as_json: bool, style: Any, **options: Any) -> None:
     """Measure how well predictions agree with listeners who compared two clips.
 
     Prints MSE, LCC, SRCC, KTAU and accuracy, without and with ties, of pairs and of pairs of systems. A pair is a row
@@ -44,6 +45,7 @@ def pairs(pred: str | None, as_json: bool, style: Any, **options: Any) -> None:
     """
     from sqa_metrics.pairs.judge import judge_pairs, rank_systems
     from sqa_metrics.pairs.rows import systems_in
+    from sqa_metrics.signature import line, verify_signature
 
     files = [options[name] for name in ("ref", "utt2sys", "acr_ref", "acr_pred")]
     if [pred, *files].count("-") > 1:
@@ -64,4 +66,8 @@ def pairs(pred: str | None, as_json: bool, style: Any, **options: Any) -> None:
         say_json({"ref": ref, "pred": pred} | found.as_dict(), indent=2)
     else:
         say(found.table(style, width()), keep="\n")
+        if pred is not None:
+            say("", line(found.signature, style), keep="\n")
     print_notes(found.notes())
+    if quoted is not None and pred is not None:
+        verify_signature(found.signature, quoted)

@@ -15,6 +15,7 @@ import numpy as np
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.pairs.rows import Clip, Key, PairRow, Pairs
+from sqa_metrics.rows.fingerprint import fingerprint, shown
 from sqa_metrics.rows.records import Coverage, Scores
 from sqa_metrics.rows.scales import kinds_of
 from sqa_metrics.rows.systems import systems_of
@@ -39,6 +40,7 @@ class PairedPairs:
     coverage: Coverage
     ballots: list[Ballot]
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""  # of the whole reference
 
     def __len__(self) -> int:
         return len(self.ref)
@@ -141,6 +143,7 @@ def join_pairs(
         coverage=Coverage(len(ref), len(pred), n_missing, len(found.extra), len(ref) - n_missing - len(kept)),
         ballots=ballots_of(ref, utt2sys, found.systems),
         notes=(*ref.notes, *pred.notes, *found.notes),
+        fingerprint=_fingerprint(ref.rows),
     )
 
 
@@ -151,6 +154,15 @@ def ballots_of(
     system_of = _systems(ref, utt2sys, theirs or {})
     rows = ((*system_of(row), row.value, row.listener) for row in ref.ballots if math.isfinite(row.value))
     return [row for row in rows if row[0] and row[1] and row[0] != row[1]]
+
+
+def _fingerprint(rows: list[PairRow]) -> str:
+    """Of the pairs and their scores, in whichever order rows and their clips come."""
+    ordered = [row if row.a <= row.b else row.turned() for row in rows]
+    names = [row.pair_id or f"{row.a.sample_id}\0{row.b.sample_id}" for row in ordered]
+    systems = [f"{row.a.system_id}\0{row.b.system_id}" for row in ordered]
+    corpora = [row.corpus for row in ordered]
+    return shown(sum(fingerprint(names, systems, corpora, [row.value for row in ordered])))
 
 
 # --- matching ----------------------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from sqa_metrics import __version__
 from sqa_metrics.interval import Intervals, plain, plain_intervals
 from sqa_metrics.pairs import measure
 from sqa_metrics.pairs.join import PairedPairs
 from sqa_metrics.pairs.strengths import Strengths
 from sqa_metrics.report import MIN_CLUSTERS, Report
 from sqa_metrics.rows.records import Coverage
+from sqa_metrics.signature import NAME
 from sqa_metrics.tables import Style, figure, render
 
 LABELS = {
@@ -46,6 +48,7 @@ class PairReport:
     epsilon: float
     ref_epsilon: float
     coverage: Coverage
+    signature: str
     remarks: tuple[str, ...] = ()
     acr: Report | None = None  # of single clips, where both were judged
     strengths: Strengths | None = None
@@ -54,6 +57,7 @@ class PairReport:
         """The report as plain JSON types; an undefined figure is None."""
         names = (
             "name",
+            "signature",
             "n_pairs",
             "n_clips",
             "n_systems",
@@ -138,6 +142,17 @@ def evaluate_pairs(
     if paired.preferences:
         for found in values.values():
             found["mse"] = math.nan
+    conditions = {
+        "v": __version__,
+        "metric": "preference" if paired.preferences else "cmos",
+        "level": "pair+sys" if of_systems else "pair",
+        "eps": f"{epsilon:g}/{ref_epsilon:g}",
+        "cov": f"{len(paired)}/{paired.coverage.n_ref}",
+        "sys": str(len(paired.systems)),
+        # leaving one system out, or one clip, or one pair
+        "ci": f"lo{told.rpartition(' ')[2][0]}o-{100 * level:g}" if intervals["pair"] else "none",
+        "ref": paired.fingerprint,
+    }
     return PairReport(
         name=paired.name,
         n_pairs=len(paired),
@@ -154,6 +169,7 @@ def evaluate_pairs(
         epsilon=epsilon,
         ref_epsilon=ref_epsilon,
         coverage=paired.coverage,
+        signature="|".join([NAME, *(f"{name}:{value}" for name, value in conditions.items())]),
         remarks=paired.notes,
     )
 

@@ -10,6 +10,7 @@ least squares on incomplete designs, components, ceiling or clustered intervals,
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import tempfile
 import time
@@ -89,9 +90,11 @@ def main() -> None:
             print(f"{rows:>9,} rows, warm: ours {ours[0]:.3f} s ({ours[1]:.3f} processor), "
                   f"pandas {theirs[0]:.3f} s ({theirs[1]:.3f})")  # fmt: skip
             command = ["sqa-metrics", "ratings", str(path)]
-            start = time.perf_counter()
+            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
             subprocess.run(command, check=True, capture_output=True)
-            print(f"{rows:>9,} rows, cold `sqa-metrics ratings`: {time.perf_counter() - start:.3f} s")
+            after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(f"{rows:>9,} rows, cold `sqa-metrics ratings`: {wall:.3f} s ({cpu:.3f} processor)")
 
 
 if __name__ == "__main__":

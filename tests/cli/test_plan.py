@@ -54,6 +54,13 @@ def test_from_a_pilot(pilot: str) -> None:
     assert fresh["designs"][-1]["votes"] <= found["designs"][-1]["votes"]
 
 
+def test_from_published_means(shared: Path) -> None:
+    file = str(shared / "data" / "p835" / "labels.csv")
+    found = json.loads(run(file, "--columns", "mos=MOS_OVRL", "--half-width", "0.3", "--json").stdout)
+    assert 0.5 < found["variance"]["rest"] < 1.2
+    assert found["variance"]["rater"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -85,7 +85,7 @@ def test_out_is_a_reference_for_score(file: str, tmp_path: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["--out", "FILE"], 2, "--out is the file of ratings itself"),
-        (["--out", "/nowhere/mos.jsonl"], 1, "/nowhere"),
+        (["--out", "/nowhere/mos.jsonl"], 1, "/nowhere/mos.jsonl: its folder does not exist"),
         (["--estimate", "unbiased"], 2, "--out says where"),
         (["--out", "x", "--estimate", "unbiased", "--without-flagged"], 2, "leave --estimate out"),
         (["--scale", "5"], 1, "scale is '5'; expected LOW..HIGH such as 1..5"),

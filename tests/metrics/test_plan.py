@@ -116,6 +116,17 @@ def test_a_pilot_shows_what_varies() -> None:
     assert np.mean(found, axis=0) == pytest.approx([0.49, 0.16, 0.09], rel=0.12)
 
 
+def test_means_with_deviations_are_a_pilot_too() -> None:
+    rng = np.random.default_rng(0)
+    system = np.repeat(np.arange(40), 12)
+    truth = rng.normal(3, 0.8, 40)[system] + rng.normal(0, 0.3, 480)
+    votes = truth[:, None] + rng.normal(0, 0.7, (480, 6))
+    found = Spread.of_means(votes.mean(1), np.full(480, 6.0), votes.std(1, ddof=1), system)
+    assert [found.rest, found.rater, found.clip] == pytest.approx([0.49, 0, 0.09], rel=0.25)
+    with pytest.raises(MetricsError, match="expected single ratings, or columns votes and mos_std"):
+        Spread.of_means(truth, np.full(480, 1.0), np.full(480, np.nan), system)
+
+
 def test_pilots_that_show_nothing() -> None:
     for scores in ([1, 2], [3, 3, 3, 3]):
         names = [f"u{k // 2}" for k in range(len(scores))], [f"r{k % 2}" for k in range(len(scores))]

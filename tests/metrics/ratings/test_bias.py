@@ -87,12 +87,17 @@ def test_groups_are_the_connected_components(seed: int) -> None:
     assert additive(votes).groups == len(pairs)
 
 
-def test_a_long_chain_is_one_group() -> None:
-    # each rater shares one clip with the next
-    n = 300
+def test_a_long_chain_is_one_group_and_solved() -> None:
+    # each rater shares one clip with the next: the last bias is known only through all the others
+    n = 200
+    bias, clips = np.linspace(-1, 1, n), np.random.default_rng(0).uniform(1, 5, n + 1)
     table = np.full((n, n + 1), np.nan)
-    table[np.arange(n), np.arange(n)] = table[np.arange(n), np.arange(n) + 1] = 3
-    assert additive(Votes.of_matrix(table)).groups == 1
+    for k in range(n):
+        table[k, k : k + 2] = clips[k : k + 2] + bias[k]
+    found = additive(Votes.of_matrix(table))
+    assert (found.groups, found.converged) == (1, True)
+    assert found.bias == pytest.approx(bias, abs=1e-5)
+    assert found.mos == pytest.approx(clips, abs=1e-5)
 
 
 def test_raters_with_disjoint_clips_keep_their_levels() -> None:

@@ -18,6 +18,7 @@ from sqa_metrics.errors import MetricsError
 
 if TYPE_CHECKING:
     from sqa_metrics.ratings import Ratings
+    from sqa_metrics.ratings.votes import Codes, Floats
 
 MOST_VOTES = 100_000  # a clip; what needs more is out of reach
 CLIPS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)  # a system, of a table of designs
@@ -61,12 +62,9 @@ class Spread:
 
     @staticmethod
     def of_pilot(ratings: "Ratings") -> "Spread":
-        """From a pilot test; MetricsError if its votes cannot tell raters and chance apart."""
-        import numpy as np
-
+        """From the single ratings of a pilot; MetricsError if they cannot tell raters and chance apart."""
         from sqa_metrics.ratings.bias import additive
         from sqa_metrics.ratings.components import Components
-        from sqa_metrics.ratings.votes import counted, divide, dot
 
         votes = ratings.votes
         fit = additive(votes)
@@ -76,21 +74,27 @@ class Spread:
                 f"pilot: {len(votes)} votes of {len(ratings.raters)} raters do not tell raters and chance apart; "
                 "expected two votes or more a clip that differ, or the deviation itself (--sd)"
             )
-        # clips without a system count as of one
-        system, n = (
-            np.where(ratings.system < 0, len(ratings.systems), ratings.system),
-            len(ratings.systems) + 1,
-        )
         heard = votes.of_clip > 0
-        mos, owner = fit.mos[heard], system[heard]
-        size = counted(owner, n)
-        off = mos - divide(counted(owner, n, mos), size)[owner]
-        free = len(mos) - np.count_nonzero(size)
-        # the scatter of the clips' MOS less what the votes' own scatter leaves in them
-        inside = (
-            dot(off, off) / free - found.rest * float(np.mean(1 / votes.of_clip[heard])) if free > 0 else 0.0
-        )
-        return Spread(found.rest, found.rater, max(inside, 0.0))
+        clip = _inside(fit.mos[heard], ratings.system[heard], found.rest / votes.of_clip[heard])
+        return Spread(found.rest, found.rater, clip)
+
+    @staticmethod
+    def of_means(mos: "Floats", votes: "Floats", std: "Floats", system: "Codes") -> "Spread":
+        """From a pilot's MOS with votes and deviations (n - 1), (n,) each; raters' biases are part of the rest.
+
+        `system` is -1 where a clip has none. Rows without a deviation of two votes or more do not count.
+        """
+        import numpy as np
+
+        known = np.isfinite(mos) & (votes > 1) & np.isfinite(std)
+        mos, votes, variance = mos[known], votes[known], std[known] ** 2
+        if not variance.sum() > 0:
+            raise MetricsError(
+                "pilot: no clip has a MOS with two votes or more and their deviation; expected single ratings, or "
+                "columns votes and mos_std"
+            )
+        rest = float(np.sum((votes - 1) * variance) / np.sum(votes - 1))
+        return Spread(rest, clip=_inside(mos, system[known], variance / votes))
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,21 @@ def systems_for_predictors(
 def designs(votes_for: Callable[[int], int | None]) -> list[Design]:
     """A design for each usual number of clips a system; `votes_for` gives the votes for a number of clips."""
     return [Design(clips, votes_for(clips)) for clips in CLIPS]
+
+
+def _inside(mos: "Floats", system: "Codes", noise: "Floats") -> float:
+    """Variance of the clips of a system around its MOS, less the `noise` (variance) of each MOS; at least 0."""
+    import numpy as np
+
+    from sqa_metrics.ratings.votes import counted, divide, dot
+
+    # clips without a system count as of one
+    n = int(system.max(initial=-1)) + 2
+    owner = np.where(system < 0, n - 1, system)
+    size = counted(owner, n)
+    off = mos - divide(counted(owner, n, mos), size)[owner]
+    free = len(mos) - int(np.count_nonzero(size))
+    return max(dot(off, off) / free - float(noise.mean()), 0.0) if free > 0 else 0.0
 
 
 def _variance(spread: Spread, clips: int, votes: int, raters: int) -> float:

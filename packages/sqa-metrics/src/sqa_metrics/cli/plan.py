@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def plan(pilot: str | None, **options: Any) -> None:
     """Plan a listening test: how many votes, clips or systems it needs.
 
-    What varies comes from PILOT, single ratings as for `ratings`, or from --sd or --a. One of
-    --half-width, --difference and --predictors says what is wanted.
+    What varies comes from PILOT, single ratings as for `ratings` or MOS with votes and mos_std, or from
+    --sd or --a. One of --half-width, --difference and --predictors says what is wanted.
 
     \b
     Examples:
@@ -59,7 +59,6 @@ def plan(pilot: str | None, **options: Any) -> None:
 
 def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
     from sqa_metrics.plan import Spread
-    from sqa_metrics.rows.read import read_utt2sys
 
     given = [name for name in ("sd", "a") if options[name] is not None]
     if len(given) + (pilot is not None) != 1:
@@ -75,17 +74,36 @@ def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
         )
     if any(more.values()):
         raise click.UsageError("--rater-share and --clip-sd go with --sd or --a; a pilot shows both itself")
-    from sqa_metrics.ratings import read_ratings
+    return _of_pilot(pilot, options)
 
+
+def _of_pilot(pilot: str, options: dict[str, Any]) -> "Spread":
+    """From single ratings, or from MOS with votes and deviations."""
+    import numpy as np
+
+    from sqa_metrics.cli.inputs import once
+    from sqa_metrics.plan import Spread
+    from sqa_metrics.ratings import read_ratings
+    from sqa_metrics.rows.names import one_side
+    from sqa_metrics.rows.pick import pick
+    from sqa_metrics.rows.read import read_scores, read_utt2sys, table_of
+    from sqa_metrics.rows.systems import systems_of
+
+    metric, columns = options["metric"], columns_of(options["columns"])
     systems = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
-    return Spread.of_pilot(
-        read_ratings(
-            pilot,
-            options["metric"],
-            scale=options["scale"],
-            utt2sys=systems,
-            columns=columns_of(options["columns"]),
-        )
+    source = once(pilot)
+    if pick(table_of(source(), "pilot"), metric, "ref", one_side(columns, "ref")).listener is not None:
+        found = read_ratings(source(), metric, scale=options["scale"], utt2sys=systems, columns=columns)
+        return Spread.of_pilot(found)
+    scores = read_scores(source(), metric, role="ref", utt2sys=systems, columns=columns)
+    names, _ = systems_of(scores.system_id, scores.sample_id, scores.corpus)
+    number = {name: k for k, name in enumerate(sorted(set(names) - {""}))}
+    missing = [float("nan")] * len(scores)
+    return Spread.of_means(
+        np.array(scores.value),
+        np.array(scores.votes or missing),
+        np.array(scores.std or missing),
+        np.array([number.get(name, -1) for name in names]),
     )
 
 

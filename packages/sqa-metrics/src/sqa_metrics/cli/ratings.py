@@ -111,17 +111,20 @@ def _show(test: "ListeningTest", file: str, options: dict[str, Any]) -> None:
 
 
 def _write(test: "ListeningTest", file: str, options: dict[str, Any]) -> None:
+    import json
     import os
 
-    import orjson
+    from sqa_metrics.errors import MetricsError
 
     out = Path(options["out"])
+    if not out.parent.is_dir():
+        raise MetricsError(f"{out}: its folder does not exist; make it first")
     if file != "-" and out.exists() and out.samefile(file):
         raise click.UsageError("--out is the file of ratings itself; name another")
     rows = list(test.rows(options["estimate"], without_flagged=options["without_flagged"]))
     part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        part.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+        part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)

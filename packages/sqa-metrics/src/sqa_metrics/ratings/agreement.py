@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from sqa_metrics.ratings.votes import ROUNDING, Floats, Votes, dot
+from sqa_metrics.ratings.votes import ROUNDING, Floats, Votes, distinct, dot
 
 ICC = ("1,1", "1,k", "A,1", "A,k", "C,1", "C,k")
 
@@ -79,5 +79,6 @@ def _ratio(above: float, below: float) -> float:
 
 def _mid_ranks(scores: Floats) -> Floats:
     """Mean rank of each score among all, ties sharing theirs."""
-    _, which, count = np.unique(scores, return_inverse=True, return_counts=True)
+    _, _, which = distinct(scores)
+    count = np.bincount(which)
     return (np.cumsum(count) - (count - 1) / 2)[which]

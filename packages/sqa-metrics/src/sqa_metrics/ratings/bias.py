@@ -1,10 +1,10 @@
 """MOS without the raters' biases: additive (ITU-T P.913 clause 12.4) and by their consistency (ITU-T P.910 Annex E).
 
 Additive: vote = clip + bias of the rater + rest, by least squares. Where all rate all it is P.913's one step, bias =
-mean of vote - MOS; else that step is repeated until nothing moves. Annex E (Li et al. 2020, "A simple model for
-subject behavior in subjective experiments"): each rater also has an inconsistency v, and votes weigh 1 / v^2, by
-alternating projection. Its likelihood has no maximum: on few clips one rater's v falls to 0 and that rater's votes
-become the scale, so v has a floor.
+mean of vote - MOS; else conjugate gradients take as many steps as the design needs. Annex E (Li et al. 2020, "A
+simple model for subject behavior in subjective experiments"): each rater also has an inconsistency v, and votes weigh
+1 / v^2, by alternating projection. Its likelihood has no maximum: on few clips one rater's v falls to 0 and that
+rater's votes become the scale, so v has a floor.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sqa_metrics.ratings.votes import Codes, Floats, Votes, divide
+from sqa_metrics.ratings.votes import Codes, Floats, Votes, distinct, divide, dot
 
 STILL = 1e-8  # of the scale's unit: a step this small is the last
 MOST_STEPS = 1000
@@ -41,7 +41,7 @@ def additive(votes: Votes) -> Model:
     >>> found.bias.round(6).tolist(), found.std.round(6).tolist()
     ([0.083333, 0.583333, -0.666667], [0.381881, 0.25, 0.381881, 0.25])
     """
-    mos, bias, converged = _alternate(votes, lambda mos, bias: None)
+    mos, bias, converged = _least_squares(votes)
     mos, bias, groups = _centred(votes, mos, bias)
     rest = votes.scored(votes.score - bias[votes.rater])
     return Model(mos, np.sqrt(rest.variance), bias, None, groups, 0, converged)
@@ -79,20 +79,43 @@ def annex_e(votes: Votes, floor: float = FLOOR) -> Model:
     return Model(mos, std, bias, np.fmax(v, floor) if floor > 0 else v, groups, floored, converged)
 
 
-def _alternate(
-    votes: Votes, weights: Callable[[Floats, Floats], Floats | None]
-) -> tuple[Floats, Floats, bool]:
+def _least_squares(votes: Votes) -> tuple[Floats, Floats, bool]:
+    """Clips and biases by conjugate gradients on the biases, which need few steps also where raters share few clips."""
+
+    def unexplained(score: Floats) -> Floats:
+        """What is left of the votes without their clips' means, summed over each rater."""
+        means = divide(votes.per_clip(score), votes.of_clip)
+        return votes.per_rater(score - means[votes.clip])
+
+    weight = np.maximum(votes.of_rater, 1)
+    bias = np.zeros(votes.n_raters)
+    rest = votes.per_rater(votes.off)
+    step = scaled = rest / weight
+    size = dot(rest, scaled)
+    converged = False
+    for _ in range(MOST_STEPS):
+        converged = float(np.abs(scaled).max(initial=0.0)) < STILL
+        if converged:
+            break
+        moved = unexplained(step[votes.rater])
+        length = size / dot(step, moved)
+        bias = bias + length * step
+        rest = rest - length * moved
+        scaled = rest / weight
+        size, before = dot(rest, scaled), size
+        step = scaled + size / before * step
+    bias = np.where(votes.of_rater > 0, bias, np.nan)
+    return divide(votes.per_clip(votes.score - bias[votes.rater]), votes.of_clip), bias, converged
+
+
+def _alternate(votes: Votes, weights: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Floats, bool]:
     """From MOS and mean residuals, each in turn given the other, until the clips stand still."""
     mos = votes.mos
     bias = divide(votes.per_rater(votes.off), votes.of_rater)
     for _ in range(MOST_STEPS):
         w = weights(mos, bias)
         free = votes.score - bias[votes.rater]
-        new = (
-            divide(votes.per_clip(free), votes.of_clip)
-            if w is None
-            else divide(votes.per_clip(w * free), votes.per_clip(w))
-        )
+        new = divide(votes.per_clip(w * free), votes.per_clip(w))
         bias = divide(votes.per_rater(votes.score - new[votes.clip]), votes.of_rater)
         moved = float(np.nanmax(np.abs(new - mos), initial=0.0))
         mos = new
@@ -126,7 +149,7 @@ def groups(votes: Votes) -> tuple[Codes, Codes]:
         if (joined == rater).all():
             break
         rater = joined
-    names = np.unique(rater[votes.of_rater > 0])
+    names, _, _ = distinct(rater[votes.of_rater > 0])
     number = np.full(votes.n_raters + 1, -1)
     number[names] = np.arange(len(names))
     return np.where(votes.of_rater > 0, number[rater], -1), number[clip]

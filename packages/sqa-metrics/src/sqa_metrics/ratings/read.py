@@ -13,7 +13,7 @@ import numpy as np
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
-from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes
+from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes, distinct
 from sqa_metrics.rows.names import NAMES, Named, one_side
 from sqa_metrics.rows.pick import pick
 from sqa_metrics.rows.read import by_utt2sys, table_of
@@ -186,7 +186,7 @@ def _clips(sample: list[str], system: list[str] | None, corpus: list[str] | None
         if column and column.count(column[0]) < len(column):
             other, names = _codes(column)
             code = code * len(names) + other
-    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    _, first, code = distinct(code)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))

@@ -15,7 +15,7 @@ from sqa_metrics.ratings.leave_out import LeftOut
 from sqa_metrics.ratings.means import Means
 from sqa_metrics.ratings.screening import Screening
 from sqa_metrics.ratings.spread import Retest, sos
-from sqa_metrics.ratings.votes import Ratings
+from sqa_metrics.ratings.votes import Ratings, median
 
 Estimate = Literal["mean", "unbiased", "weighted"]
 
@@ -153,8 +153,8 @@ def listening_test(
 def _no_weights(ratings: Ratings) -> str:
     """Why Annex E's model is not to be trusted here; "" if it is."""
     votes = ratings.votes
-    per_clip = float(np.median(votes.of_clip[votes.of_clip > 0]))
-    per_rater = float(np.median(votes.of_rater[votes.of_rater > 0]))
+    per_clip = median(votes.of_clip[votes.of_clip > 0])
+    per_rater = median(votes.of_rater[votes.of_rater > 0])
     if per_clip >= WEIGHTED_VOTES and per_rater >= WEIGHTED_CLIPS:
         return ""
     return (

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sqa_metrics.ratings.votes import ROUNDING, Codes, Flags, Floats, Votes, counted, divide, summed
+from sqa_metrics.ratings.votes import ROUNDING, Codes, Flags, Floats, Votes, counted, divide, median, summed
 
 CONSTANT_FROM = 5  # clips
 CORRELATION_FROM = 5  # clips from which a correlation says something
@@ -84,8 +84,8 @@ class Screening:
             return np.zeros(len(known), bool)
         # Fisher's z has no value at -1 and 1
         z = np.arctanh(np.clip(self.others, -0.999999, 0.999999))
-        middle = np.median(z[known])
-        spread = 1.4826 * np.median(np.abs(z[known] - middle))
+        middle = median(z[known])
+        spread = 1.4826 * median(np.abs(z[known] - middle))
         allowed = np.maximum(spread, 1 / np.sqrt(np.maximum(self.votes - 3, 1)))
         found: Flags = known & (z < middle - DEVIATIONS * allowed)
         return found

@@ -7,6 +7,7 @@ may be incomplete: not every rater need hear every clip.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,11 +101,31 @@ def counted(code: Codes, n: int, values: Floats | None = None) -> Floats:
 def summed(code: Codes, values: Floats, above: int) -> tuple[Codes, Floats]:
     """The codes below `above` that occur, ascending, and the sum of `values` over the rows of each."""
     if above > 4 * len(code) + 1000:
-        present, which = np.unique(code, return_inverse=True)
+        present, _, which = distinct(code)
         return present, counted(which, len(present), values)
     # pairs of few systems and raters: counting is quicker than sorting
     present = np.flatnonzero(np.bincount(code, minlength=above)).astype(np.int64, copy=False)
     return present, counted(code, above, values)[present]
+
+
+def distinct(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes, Codes]:
+    """The values that occur, ascending, the first row of each, and which of them each row holds.
+
+    NumPy's `unique` and `median` load its masked arrays, a fifth of a short run.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    new = np.ones(len(values), bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    which = np.empty(len(values), np.int64)
+    which[order] = np.cumsum(new) - 1
+    return ordered[new], order[new], which
+
+
+def median(values: Floats) -> float:
+    """Middle of one value or more."""
+    ordered = np.sort(values)
+    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def dot(one: Floats, other: Floats) -> float:

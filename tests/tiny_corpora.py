@@ -4,6 +4,7 @@
 `prepare` must find in them, written down here by hand and not computed by the code under test.
 """
 
+import importlib
 import io
 import tarfile
 import zipfile
@@ -57,6 +58,8 @@ def tarred(path: Path, files: dict[str, bytes]) -> None:
 def build(name: str, folder: Path) -> Expected:
     """Write corpus `name` into `folder` as published."""
     folder.mkdir(parents=True, exist_ok=True)
+    if other := get_corpus(name).audio_of:
+        build(other, folder.parent / other)
     return BUILDERS[name](folder)
 
 
@@ -199,7 +202,7 @@ def tcd_voip(folder: Path) -> Expected:
     ]
     files = {
         "TCD-VOIP/README.txt": b"",
-        "TCD-VOIP/TCD-VoIP MOS.xlsx": workbook("Subjective Test Scores", rows),
+        "TCD-VOIP/TCD-VoIP MOS.xlsx": workbook({"About": [["TCD-VoIP"]], "Subjective Test Scores": rows}),
     }
     for clip in (row[0] for row in rows[1:]):
         kind = str(clip).split("_")[2].lower()
@@ -369,8 +372,8 @@ def urgent2025(folder: Path) -> Expected:
     return _urgent(folder, 2025)
 
 
-def workbook(sheet: str, rows: list[list[object]]) -> bytes:
-    """A minimal .xlsx: one other sheet first, then `sheet` with `rows` (ECMA-376, inline strings)."""
+def workbook(sheets: dict[str, list[list[object]]]) -> bytes:
+    """A minimal .xlsx with these sheets and their rows (ECMA-376, inline strings)."""
 
     def cell(value: object) -> str:
         if isinstance(value, str):
@@ -381,56 +384,43 @@ def workbook(sheet: str, rows: list[list[object]]) -> bytes:
         return ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>' + body).encode()
 
     def worksheet(content: list[list[object]]) -> bytes:
-        lines = "".join(
-            f'<row r="{i}">{"".join(map(cell, row))}</row>' for i, row in enumerate(content, start=1)
-        )
-        return xml(f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>')
+        lines = (f'<row r="{i}">{"".join(map(cell, row))}</row>' for i, row in enumerate(content, start=1))
+        return xml(f'<worksheet xmlns="{main}"><sheetData>{"".join(lines)}</sheetData></worksheet>')
 
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    relation = '<Relationship Id="{}" Type="' + office + '/{}" Target="{}"/>'
+    numbers = range(1, len(sheets) + 1)
+
+    def relations(*found: str) -> bytes:
+        return xml(f'<Relationships xmlns="{package}/relationships">{"".join(found)}</Relationships>')
+
+    types = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kind}.worksheet+xml"/>'
+        for n in numbers
+    )
+    names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
+    files = {
+        "[Content_Types].xml": xml(
+            f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>{types}</Types>'
+        ),
+        "_rels/.rels": relations(relation.format("r1", "officeDocument", "xl/workbook.xml")),
+        "xl/_rels/workbook.xml.rels": relations(
+            *(relation.format(f"r{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in numbers)
+        ),
+        "xl/workbook.xml": xml(
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{names}</sheets></workbook>'
+        ),
+    }
+    files |= {f"xl/worksheets/sheet{n}.xml": worksheet(rows) for n, rows in enumerate(sheets.values(), 1)}
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as book:
-        book.writestr(
-            "[Content_Types].xml",
-            xml(
-                f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
-                'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-                f'<Override PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/>'
-                f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}.worksheet+xml"/>'
-                f'<Override PartName="/xl/worksheets/sheet2.xml" ContentType="{kind}.worksheet+xml"/></Types>'
-            ),
-        )
-        relations = f'<Relationships xmlns="{package}/relationships">'
-        book.writestr(
-            "_rels/.rels",
-            xml(
-                relations + f'<Relationship Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/>'
-                "</Relationships>"
-            ),
-        )
-        book.writestr(
-            "xl/_rels/workbook.xml.rels",
-            xml(
-                relations
-                + "".join(
-                    f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>'
-                    for n in (1, 2)
-                )
-                + "</Relationships>"
-            ),
-        )
-        book.writestr(
-            "xl/workbook.xml",
-            xml(
-                f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-                '<sheet name="About" sheetId="1" r:id="r1"/>'
-                f'<sheet name="{sheet}" sheetId="2" r:id="r2"/></sheets></workbook>'
-            ),
-        )
-        book.writestr("xl/worksheets/sheet1.xml", worksheet([["TCD-VoIP"]]))
-        book.writestr("xl/worksheets/sheet2.xml", worksheet(rows))
+        for name, content in files.items():
+            book.writestr(name, content)
     return file.getvalue()
 
 
@@ -448,3 +438,6 @@ BUILDERS = {
     "urgent2024-sqa": urgent2024,
     "urgent2025-sqa": urgent2025,
 }
+# they take their tools from here
+for module in ("tiny_listening_tests",):
+    BUILDERS |= importlib.import_module(module).BUILDERS

@@ -1,14 +1,16 @@
-"""The real label files of three corpora: published counts, and pandas as the independent reader."""
+"""The real label files of several corpora: published counts, and pandas as the independent reader."""
 
 import csv
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from sqa_data import get_corpus
-from sqa_data.corpus import Sample
+from sqa_data import DataError, get_corpus
+from sqa_data.corpus import Rating, Sample
+from sqa_data.prepare.opinions import utterances
 from tiny_corpora import workbook
 
 
@@ -77,7 +79,7 @@ def test_tcd_voip(shared: Path, tmp_path: Path) -> None:
     with (shared / "data" / "labels" / "tcd_voip_testset_subjective_mos.csv").open() as file:
         table = list(csv.DictReader(file))
     body = [[row["Filename"], int(row["Filename"].split("_")[1]), float(row["MOS"])] for row in table]
-    sheet = workbook("Subjective Test Scores", [["Filename", "ConditionID", "sample MOS"], *body])
+    sheet = workbook({"Subjective Test Scores": [["Filename", "ConditionID", "sample MOS"], *body]})
     (tmp_path / "mos.xlsx").write_bytes(sheet)
     rows = parsed("tcd-voip", tmp_path)
     assert len(rows) == 384
@@ -88,3 +90,94 @@ def test_tcd_voip(shared: Path, tmp_path: Path) -> None:
     assert {row.sample_id: row.metrics["mos"] for row in rows} == {
         row["Filename"].removesuffix(".wav"): float(row["MOS"]) for row in table
     }
+
+
+def test_tmhint_qi_s(shared: Path, tmp_path: Path) -> None:
+    shutil.copy(shared / "data" / "labels" / "tmhint_qi_s_answer.csv", tmp_path / "answer.csv")
+    rows = parsed("tmhint-qi-s", tmp_path)
+    facts = get_corpus("tmhint-qi-s").splits
+    for split, (samples, systems) in {"test": (1960, 97), "unofficial": (255, 1)}.items():
+        found = [row for row in rows if row.split == split]
+        assert (len(found), len({row.system_id for row in found})) == (samples, systems)
+        assert (facts[split].samples, facts[split].systems) == (samples, systems)
+    # at -2 dB, where the name has two hyphens
+    assert sum("snr-2" in str(row.system_id) for row in rows) == 480
+    table = pd.read_csv(shared / "data" / "labels" / "tmhint_qi_s_answer.csv", names=["clip", "mos"])
+    assert {row.sample_id: row.metrics["mos"] for row in rows} == dict(
+        zip(table["clip"], table["mos"], strict=True)
+    )
+
+
+def test_vmc24_track3(shared: Path, tmp_path: Path) -> None:
+    """The published scores stay where the mean of the votes is another."""
+    labels = shared / "data" / "labels"
+    shutil.copy(labels / "vmc24_track3_answer.csv", tmp_path / "track3_answer.csv")
+    shutil.copy(labels / "vmc24_track3_listener_wise.csv", tmp_path / "track3_listener_wise_answer.csv")
+    corpus = get_corpus("vmc24-track3")
+    found = [clip for clip, _ in utterances(corpus, tmp_path, corpus.parse(tmp_path))]  # type: ignore[arg-type]
+    assert (len(found), len({clip.system_id for clip in found})) == (280, 7)
+    published = pd.read_csv(labels / "vmc24_track3_answer.csv").set_index("systems")
+    votes = pd.read_csv(labels / "vmc24_track3_listener_wise.csv").groupby("sample_id")
+    assert all(votes.size() == 5)
+    apart = (published.OVR - votes.ovr.mean()).abs()
+    assert 120 < (apart > 1e-6).sum() < 130
+    for clip in found:
+        row = published.loc[clip.sample_id]
+        assert clip.metrics == {"mos": row.OVR, "mos_sig": row.SIG, "mos_bak": row.BAK}
+        assert clip.votes == (5 if apart[clip.sample_id] < 0.051 else None)
+
+
+def test_hablamos(shared: Path, tmp_path: Path) -> None:
+    """Without its audio nobody can tell whose clip a name of several voices is; all others are read."""
+    table = pd.read_csv(shared / "data" / "labels" / "hablamos_train.csv")
+    table.to_csv(tmp_path / "train.csv", index=False)
+    for name in ("val.csv", "test.csv"):
+        table[:0].to_csv(tmp_path / name, index=False)
+    opinions = list(get_corpus("hablamos").parse(tmp_path))
+    voices = table.groupby("wav_path").speaker_id.nunique()
+    assert (voices > 1).sum() == 282
+    clear = table[table.wav_path.map(voices) == 1]
+    read = [row for row in opinions if isinstance(row, Rating)]
+    assert len(read) == len(clear) + 282  # one of each such name, which `prepare` lists as missing
+    assert len(opinions) - len(read) == len(table) - len(read)
+
+
+def test_vmc24_zoomed(shared: Path, tmp_path: Path) -> None:
+    """Written from the MOS of the shared reference: a histogram that has it."""
+    lines = [
+        json.loads(line) for line in (shared / "data/scores/bvcc_rerated_ref.jsonl").read_text().splitlines()
+    ]
+    assert len(lines) == 3610
+    rows = []
+    for row in lines:
+        total = round(row["metrics"]["mos"] * 8)
+        low, more = divmod(total, 8)
+        counts = dict.fromkeys(range(1, 6), 0)
+        counts[low] += 8 - more
+        if more:
+            counts[low + 1] += more
+        histogram = ",".join(f"{value}:{n}" for value, n in counts.items())
+        clip = row["sample_id"]
+        mos = total / 8
+        rows.append(f"{row['system_id']}/{clip}.wav {mos:.6f} 0.5 ({histogram},total: 8)")
+    (tmp_path / "VMC2024_MOS").write_text("\n".join(rows))
+    corpus = get_corpus("vmc24-zoomed")
+    found = [clip for clip, _ in utterances(corpus, tmp_path, corpus.parse(tmp_path))]  # type: ignore[arg-type]
+    assert (len(found), len({clip.system_id for clip in found})) == (3610, 95)
+    assert {clip.votes for clip in found} == {8}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys1/sys2-utta.wav 3.0 0.5 (1:0,2:0,3:1,4:0,5:0,total: 1)",
+        "sys1/sys1-utta.wav 3.0 0.5 (1:0,2:0,3:1,4:0,5:0,total: 2)",
+        "sys1/sys1-utta.wav 3.5 0.5 (1:0,2:0,3:1,4:0,5:0,total: 1)",
+        "sys1/sys1-utta.wav 3.0 0.5 (1:0,2:0,3:99999999999,4:0,5:0,total: 99999999999)",
+        "sys1/sys1-utta.wav 3.0 0.5 (1:0,2:0,3:0,4:0,5:0,total: 0)",
+    ],
+)
+def test_a_histogram_that_contradicts_itself_is_an_error(line: str, tmp_path: Path) -> None:
+    (tmp_path / "VMC2024_MOS").write_text(line)
+    with pytest.raises(DataError, match="VMC2024_MOS:1: "):
+        list(get_corpus("vmc24-zoomed").parse(tmp_path))

@@ -37,7 +37,7 @@ def prepared(name: str, tmp_path: Path, **options: object) -> tuple[Path, Expect
     return tmp_path / "out" / name, expected
 
 
-def test_all_twelve_are_known() -> None:
+def test_every_corpus_is_here_in_small() -> None:
     assert [corpus.name for corpus in list_corpora()] == sorted(BUILDERS)
 
 
@@ -575,3 +575,11 @@ def test_pairs_lie_beside_the_manifest_of_their_clips(
 
     manifest.with_name("pairs.jsonl").write_bytes(to_line(replace(lost, corpus="pstn")))
     assert validate(manifest).counts["pair"] == 1
+
+
+def test_dropping_archives_leaves_clips_and_tables_that_are_none(tmp_path: Path) -> None:
+    for name, gone in (("p835-reference", None), ("tmhint-qi-s", "VoiceMOS_2023_track3.zip")):
+        build(name, tmp_path / name)
+        before = {path for path in (tmp_path / name).rglob("*") if path.is_file()}
+        unpack_corpus(get_corpus(name), tmp_path, drop_archives=True)
+        assert {path.name for path in before if not path.is_file()} == ({gone} if gone else set())

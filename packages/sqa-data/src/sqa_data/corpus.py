@@ -47,6 +47,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """A row of a label file that is left out, and why: what nobody can tell, in the words of a heading."""
+
+    row: str  # file:line
+    why: str
+
+
+Opinion = Rating | Sample | Pair | Unusable
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """What is published of one split; None: not known, or (systems) none exist."""
 
@@ -144,11 +155,11 @@ class Corpus:
     archives: tuple[Archive, ...]
     links: tuple[str, ...]
     citation: str
-    parse: Callable[[Path], Iterator[Rating | Sample | Pair]]  # the corpus folder -> what its label files say
+    parse: Callable[[Path], Iterator[Opinion]]  # the corpus folder -> what its label files say
     # below the corpus folder, whose presence tells that folder; empty: the files of `each_row`
     label_files: tuple[str, ...] = ()
     # the same as the 2026 baseline reads it, where that differs
-    parse_as_baseline: Callable[[Path], Iterator[Rating | Sample | Pair]] | None = None
+    parse_as_baseline: Callable[[Path], Iterator[Opinion]] | None = None
     method: str = "ACR"  # how listeners were asked: ACR, CCR, P.835, MUSHRA, preference ...
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of labels that are not 1 to 5
     languages: tuple[str, ...] = ()  # ISO 639-1; empty: not known. If it is one, it is every clip's

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqa_data.errors import DataError
 
@@ -115,6 +115,21 @@ def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[in
             raise DataError(f"{path}:{reader.line_num}: {error}") from error
         except UnicodeDecodeError as error:
             raise DataError(f"{path}:{reader.line_num}: not UTF-8 text ({error.reason})") from error
+
+
+def read_sheet(path: Path, sheet: str, *columns: str) -> tuple[list[str], list[tuple[int, list[Any]]]]:
+    """Header and (line, cells) below it of a sheet of a workbook; the header is the first row with `columns[0]`."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        found: list[list[Any]] = CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python()
+    except (CalamineError, OSError) as error:
+        raise DataError(f"{path}: cannot read sheet {sheet!r}: {error}") from error
+    start = next((i for i, row in enumerate(found) if columns[0] in row), None)
+    missing = [c for c in columns if start is None or c not in found[start]]
+    if start is None or missing:
+        raise DataError(f"{path}: sheet {sheet!r} has no column {', '.join(missing)}")
+    return found[start], [(i + 1, row) for i, row in enumerate(found) if i > start and any(row)]
 
 
 def read_header(path: Path) -> list[str]:

@@ -6,25 +6,15 @@ from typing import Any
 
 from sqa_data.corpus import CC_BY_NC_SA, MIRROR, Archive, Corpus, Sample, Split
 from sqa_data.errors import DataError
+from sqa_data.tables import read_sheet
 
 SHEET = "Subjective Test Scores"
 COLUMNS = ("Filename", "ConditionID", "sample MOS")
 
 
 def parse(root: Path) -> Iterator[Sample]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
     path = next(p for p in sorted(root.glob("*.xlsx")) if not p.name.startswith(("~", ".")))
-    try:
-        workbook = CalamineWorkbook.from_path(path)
-        rows: list[list[Any]] = workbook.get_sheet_by_name(SHEET).to_python()
-    except (CalamineError, OSError) as error:
-        raise DataError(f"{path}: cannot read sheet {SHEET!r}: {error}") from error
-    start = next((i for i, row in enumerate(rows) if COLUMNS[0] in row), None)
-    missing = [c for c in COLUMNS if start is None or c not in rows[start]]
-    if start is None or missing:
-        raise DataError(f"{path}: sheet {SHEET!r} has no column {', '.join(missing)}")
-    header, body = rows[start], [(i + 1, row) for i, row in enumerate(rows) if i > start and any(row)]
+    header, body = read_sheet(path, SHEET, *COLUMNS)
     name_at, condition_at, mos_at = (header.index(c) for c in COLUMNS)
     listeners = _listener_columns([row for _, row in body], {name_at, condition_at, mos_at}, mos_at)
 

@@ -26,12 +26,13 @@ def utterances(
                     f"{corpus.name}/{split}: sample_id {row.sample_id!r} stands for two clips: {first.audio} of "
                     f"system {first.system_id!r} and {row.audio} of system {row.system_id!r}"
                 )
-        if isinstance(first, Sample):
-            if len(rows) > 1:
-                raise DataError(f"{corpus.name}/{split}: {len(rows)} rows for sample_id {first.sample_id!r}")
-            metrics, votes, std, ratings = _of_sample(first)
+        samples = [row for row in rows if isinstance(row, Sample)]
+        ratings = [row for row in rows if isinstance(row, Rating)]
+        if len(samples) > 1:
+            raise DataError(f"{corpus.name}/{split}: {len(samples)} rows for sample_id {first.sample_id!r}")
+        if samples:
+            metrics, votes, std, ratings = _of_sample(samples[0], ratings)
         else:
-            ratings = [row for row in rows if isinstance(row, Rating)]  # a corpus yields one kind
             metrics, votes, std = _of_ratings(ratings)
         yield (
             Utterance(
@@ -60,21 +61,20 @@ def _of_ratings(rows: list[Rating]) -> tuple[dict[str, float], int | None, float
     return metrics, len(given) or None, spread(given)
 
 
-def _of_sample(sample: Sample) -> tuple[dict[str, float], int | None, float | None, list[Rating]]:
+def _of_sample(
+    sample: Sample, ratings: list[Rating]
+) -> tuple[dict[str, float], int | None, float | None, list[Rating]]:
     """Labels of a clip whose MOS may be published beside the ratings: the published one is kept."""
-    if not sample.ratings:
-        return sample.metrics, sample.votes, sample.mos_std, []
-    mean = math.fsum(sample.ratings) / len(sample.ratings)
-    metrics = {"mos": sample.metrics.get("mos", mean), **sample.metrics}
-    ratings = [
+    ratings = ratings + [
         Rating(sample.split, sample.audio, sample.sample_id, sample.system_id, None, value)
         for value in sample.ratings
     ]
-    if (
-        abs(metrics["mos"] - mean) > ROUNDING
-    ):  # the publisher dropped some, so these are not the votes behind it
+    means, votes, std = _of_ratings(ratings)
+    metrics = means | sample.metrics
+    if not votes or abs(metrics["mos"] - means["mos"]) > ROUNDING:
+        # the publisher dropped some, so these are not the votes behind it
         return metrics, sample.votes, sample.mos_std, ratings
-    return metrics, len(ratings), spread(sample.ratings), ratings
+    return metrics, votes, std, ratings
 
 
 def spread(values: Iterable[float]) -> float | None:

@@ -92,7 +92,7 @@ def prepare(
             require_unedited(target, before)
         with ExitStack() as files:
             writer = Writer(corpus, target, files, relative)
-            opinions = writer.without_pairs((parse or corpus.parse)(root))
+            opinions = writer.of_clips((parse or corpus.parse)(root))
             _write_manifests(corpus, utterances(corpus, audio, opinions), writer, jobs, progress)
             writer.finish(partial)
             if not accept_layout and not partial:
@@ -102,6 +102,9 @@ def prepare(
         finish(target, before, record)
     how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
     notes = [*source_notes(corpus, before, source), *([f"{corpus.name}: {how}"] * (labels == "baseline"))]
+    notes += [
+        f"left out {len(rows):,} rows, {why}; the first: {rows[0]}" for why, rows in writer.left_out.items()
+    ]
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},

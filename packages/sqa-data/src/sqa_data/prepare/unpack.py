@@ -9,7 +9,7 @@ from sqa_data.atomic import finish_replace, lock
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources import parquet
-from sqa_data.sources.archives import Progress, unpack, unpack_nested, unpacked_from, unpacked_size
+from sqa_data.sources.archives import Progress, is_packed, unpack, unpack_nested, unpacked_from, unpacked_size
 from sqa_data.sources.folder import clips_here, find_corpus_folder
 from sqa_data.sources.picked import is_picked, pick_clips
 from sqa_data.sources.records import require_room
@@ -47,25 +47,28 @@ def unpack_corpus(
             raise DataError(
                 f"{unpacked}: made from {before}, but now there is {present}; move it away to unpack afresh"
             )
-        root = find_corpus_folder(corpus, folder)
-        if root is None and archives and len(present) == len(archives) and not unpacked.exists():
+        packed = [archive for archive in archives if is_packed(archive.name)]
+        # label files that are published beside an archive go into one folder with what is in it
+        beside = packed and len(packed) < len(archives)
+        root = find_corpus_folder(corpus, unpacked if beside else folder)
+        if root is None and packed and len(present) == len(archives) and not unpacked.exists():
             needed = sum(unpacked_size(archive) or 0 for archive in archives)
             require_room(folder, needed, "are to be unpacked")
             unpack(archives, unpacked, nested, progress=progress)
-            root = find_corpus_folder(corpus, folder)
+            root = find_corpus_folder(corpus, unpacked)
         if root is None:
             raise DataError(
                 f"{folder}: the label files of {corpus.name} are not here; expected "
-                f"{', '.join(a.name for a in corpus.archives) or 'its files'} or, unpacked, "
+                f"{', '.join(a.name for a in packed) or 'its files'} or, unpacked, "
                 f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
             )
         if not unpacked.exists():
             unpack_nested(root, nested, progress)
         if corpus.picked:
             pick_clips(corpus, folder, root, jobs=jobs, partial=partial, progress=progress)
-            archives += [folder / a.name for a in corpus.picked.archives if is_picked(corpus, root, a.name)]
+            packed += [folder / a.name for a in corpus.picked.archives if is_picked(corpus, root, a.name)]
         if drop_archives:
-            for path in archives:
+            for path in packed:
                 path.unlink(missing_ok=True)
     return root
 
@@ -85,8 +88,10 @@ def manual_steps(corpus: Corpus, raw: str | Path, root: Path | None = None) -> s
     )
     # found: root is main/DATA, and the scripts lie beside DATA
     folder = top if root is None else root.parent
-    archive = corpus.archives[0].name if corpus.archives else ""
-    return corpus.manual.format(name=corpus.name, folder=folder, wavs=corpus.wavs or 0, archive=archive)
+    home, archive = Path(raw) / corpus.name, corpus.archives[0].name if corpus.archives else ""
+    return corpus.manual.format(
+        name=corpus.name, folder=folder, home=home, wavs=corpus.wavs or 0, archive=archive
+    )
 
 
 def require_audio(corpus: Corpus, raw: str | Path, root: Path) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from sqa_data.atomic import atomic_write
 from sqa_data.audio import AudioInfo
-from sqa_data.corpus import Corpus, Rating, Sample
+from sqa_data.corpus import Corpus, Opinion, Rating, Sample, Unusable
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, to_line
 from sqa_data.pairs import Pair
@@ -73,6 +73,7 @@ class Writer:
         self.counts: defaultdict[str, SplitCount] = defaultdict(SplitCount)
         self.problems: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
+        self.left_out: dict[str, list[str]] = {}  # why -> rows of label files
         self._pairs: list[Pair] = []
         self._written: set[tuple[str, str]] = set()  # split and sample_id, where there are pairs of them
         self._open: dict[tuple[str, str], BinaryIO] = {}  # by split and name
@@ -80,11 +81,13 @@ class Writer:
         self._listing = ExitStack()  # ends before the other files do, and also where they are given up
         files.push(self._listing)
 
-    def without_pairs(self, opinions: Iterable[Rating | Sample | Pair]) -> Iterator[Rating | Sample]:
-        """What is said of single clips; pairs are kept until it is known which clips are there."""
+    def of_clips(self, opinions: Iterable[Opinion]) -> Iterator[Rating | Sample]:
+        """What is said of single clips. Pairs are kept until it is known which clips are there."""
         for opinion in opinions:
             if isinstance(opinion, Pair):
                 self._pairs.append(opinion)
+            elif isinstance(opinion, Unusable):
+                self.left_out.setdefault(opinion.why, []).append(opinion.row)
             else:
                 yield opinion
 

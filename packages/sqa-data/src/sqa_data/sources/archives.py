@@ -19,7 +19,7 @@ from sqa_data.sources.records import read_json, write_json
 MAX_RATIO = 200  # expanded to packed size: speech reaches 4, silence and text 50
 MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio allows
 MARKER = ".unpacked.json"  # in an unpacked folder: the archives it was made from, and their sizes
-TABLES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".scp", ".xlsx")  # not packed (.xlsx: not for us)
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz", ".bz2", ".xz")
 JUNK = ("__MACOSX", ".DS_Store", MARKER)
 
 Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes in all or None)
@@ -35,7 +35,7 @@ def unpack(
 ) -> None:
     """Unpack one or more .zip, .tar or .tar.gz, and those named in `nested` inside, as the new folder `folder`.
 
-    A table (.csv, .json, .txt, .xlsx ...) that is published beside them goes there too, as it is.
+    A table that is published beside them goes there too, as it is.
 
     The work goes on in `folder.partial`, renamed when whole; members that an interrupted run on the same archives
     had finished are not written again. Absolute paths, "..", links and devices are refused, as is expansion beyond
@@ -96,10 +96,19 @@ def unpack_nested(folder: Path, names: tuple[str, ...], progress: Progress | Non
 
 def unpacked_size(archive: Path) -> int | None:
     """Bytes that a zip says it expands to; None for a tar, which does not say."""
-    if archive.suffix in TABLES or not zipfile.is_zipfile(archive):
+    if not is_packed(archive.name) or not zipfile.is_zipfile(archive):
         return None
     with _said_plainly(archive), zipfile.ZipFile(archive) as file:
         return sum(member.file_size for member in file.infolist())
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is an archive and no table or clip, by its name.
+
+    >>> is_packed("a.tar.gz"), is_packed("answers.xlsx")
+    (True, False)
+    """
+    return name.lower().endswith(PACKED)
 
 
 def safe_path(name: str, archive: Path) -> PurePosixPath | None:
@@ -119,7 +128,7 @@ def _cap(archive: Path) -> int:
 
 
 def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | None) -> None:
-    if archive.suffix in TABLES:
+    if not is_packed(archive.name):
         members = _one_member(archive)
     elif zipfile.is_zipfile(archive):
         members = _zip_members(archive)
@@ -149,8 +158,8 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
 Member = tuple[PurePosixPath, int, Callable[[], IO[bytes]]]  # path, bytes by its header, open
 
 
-def _one_member(table: Path) -> Iterator[Member]:
-    yield PurePosixPath(table.name), table.stat().st_size, lambda: table.open("rb")
+def _one_member(file: Path) -> Iterator[Member]:
+    yield PurePosixPath(file.name), file.stat().st_size, lambda: file.open("rb")
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:

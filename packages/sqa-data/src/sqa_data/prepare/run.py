@@ -102,15 +102,12 @@ def prepare(
         finish(target, before, record)
     how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
     notes = [*source_notes(corpus, before, source), *([f"{corpus.name}: {how}"] * (labels == "baseline"))]
-    notes += [
-        f"left out {len(rows):,} rows, {why}; the first: {rows[0]}" for why, rows in writer.left_out.items()
-    ]
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},
         dict(writer.counts),
         dict(writer.problems),
-        (*notes, *count_notes(corpus, writer.counts)),
+        (*notes, *writer.notes()),
     )
 
 

@@ -158,6 +158,12 @@ class Writer:
             f"All are listed in {self.target / 'problems.jsonl'}; --partial prepares the others."
         )
 
+    def notes(self) -> Iterator[str]:
+        """What was left out of the label files and why, and counts that are not those published."""
+        for why, rows in self.left_out.items():
+            yield f"{self.corpus.name}: left out {len(rows):,} rows, {why}; the first: {rows[0]}"
+        yield from count_notes(self.corpus, self.counts)
+
     def record(self, partial: bool, source: Mapping[str, object]) -> dict[str, Any]:
         """What prepared.json says: nothing that differs between two runs on the same files."""
         return {

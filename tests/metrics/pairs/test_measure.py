@@ -128,3 +128,45 @@ def test_a_share_of_all_or_none_has_an_interval() -> None:
 def test_few_clusters_have_no_interval() -> None:
     one, _ = measure.of_pairs(drawn(4, 10))
     assert measure.intervals(one, one.values(0, 0), 0, 0, 0.95) == {}
+
+
+def sampled(rng: np.random.Generator, systems: int, utterances: int) -> PairedPairs:
+    """Systems by chance, compared by five votes of -3..3 a pair, and a predictor that errs by system and clip."""
+    quality = 0.8 * rng.normal(size=systems)[:, None] + 0.35 * rng.normal(size=(systems, utterances))
+    error = 0.3 * rng.normal(size=systems)[:, None] + 0.25 * rng.normal(size=quality.shape)
+    i, j = np.triu_indices(systems, 1)
+    turned = rng.random((utterances, i.size)) < 0.5
+    system = np.stack([np.where(turned, j, i), np.where(turned, i, j)], axis=-1)
+    clips = system * utterances + np.arange(utterances)[:, None, None]
+    ref, pred = (v.ravel()[clips[..., 0]] - v.ravel()[clips[..., 1]] for v in (quality, quality + error))
+    votes = np.clip(np.round(ref[..., None] + 0.8 * rng.normal(size=(*ref.shape, 5))), -3, 3)
+    paired = drawn(systems, utterances)
+    columns = {
+        "ref": votes.mean(axis=-1).ravel(),
+        "pred": pred.ravel(),
+        "std": votes.std(axis=-1, ddof=1).ravel(),
+    }
+    return PairedPairs(
+        **{**vars(paired), **columns, "system": system.reshape(-1, 2), "clips": clips.reshape(-1, 2)}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("systems", "utterances"), [(6, 10), (12, 6)])
+def test_intervals_cover(systems: int, utterances: int) -> None:
+    many = sampled(np.random.default_rng(1000), 150, utterances)
+    levels = (lambda paired: measure.of_pairs(paired)[0], measure.of_system_pairs)
+    truth = [level(many).values(0.1, 0.0) for level in levels]
+    right: dict[tuple[int, str], list[bool]] = {}
+    for seed in range(150):
+        paired = sampled(np.random.default_rng(seed), systems, utterances)
+        for k, level in enumerate(levels):
+            one = level(paired)
+            found = measure.intervals(one, one.values(0.1, 0.0), 0.1, 0.0, 0.95)
+            for name, interval in found.items():
+                if not math.isnan(interval.low):
+                    right.setdefault((k, name), []).append(interval.low <= truth[k][name] <= interval.high)
+    shares = {key: float(np.mean(values)) for key, values in right.items()}
+    print(shares)
+    # 150 tests: .95 +- .018
+    assert min(shares.values()) >= 0.89

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from sqa_metrics import MetricsError, evaluate, pair, score
+from sqa_metrics import MetricsError, compare, evaluate, pair, rank, score
 
 
 def test_sources_of_different_kinds_are_joined() -> None:
@@ -24,6 +24,17 @@ def test_sources_of_different_kinds_are_joined() -> None:
 def test_score_and_evaluate_are_one() -> None:
     ref, pred = {"a": 1, "b": 2, "c": 4}, {"a": 1.5, "b": 2, "c": 3}
     assert evaluate(ref, pred) == score(ref, pred) == evaluate(pair(ref, {"pred": pred}))
+
+
+def test_compare_and_rank_take_what_pair_takes() -> None:
+    ref, preds = [1, 2, 3, 4, 5, 3], {"a": [1, 2, 3, 5, 5, 3], "b": [2, 2, 3, 3, 5, 1]}
+    paired = pair(ref, preds, corpus=["x"] * 6)
+    assert repr(compare(ref, preds, corpus=["x"] * 6)) == repr(compare(paired))
+    assert [p.name for p in rank(ref, preds)] == ["a", "b"]
+    with pytest.raises(MetricsError, match="a Paired has its predictions already"):
+        compare(paired, preds)
+    with pytest.raises(MetricsError, match="preds is NoneType; expected one or more predictions"):
+        rank(ref)
 
 
 def test_utt2sys_serves_tables() -> None:

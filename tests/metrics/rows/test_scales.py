@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqa_metrics import MetricsError, pair, score
+from sqa_metrics import MetricsError, compare, pair, rank, score, with_uncertainty
 
 RNG = np.random.default_rng(5)
 MOS = np.round(RNG.uniform(1, 5, 40), 2)
@@ -140,3 +140,21 @@ def test_scales_that_rows_declare(road: str) -> None:
     assert score(io.BytesIO(two), io.BytesIO(two), scale=(0, 100)).n_utterances == 80
     with pytest.raises(MetricsError, match=r"<file>:1: the scale of mos is \[5, 1\]; expected \[low, high\]"):
         score(jsonl(MOS, scales={"mos": [5, 1]}), jsonl(MOS))
+
+
+def test_a_ranking_needs_one_scale_and_intervals_leave_errors_out() -> None:
+    paired = pair(by_id(MOS), {"ours": by_id(MOS), "theirs": by_id(25 * (MOS - 1))})
+    with pytest.raises(
+        MetricsError, match="theirs: on another scale than the reference, and the ranking needs errors"
+    ):
+        rank(paired)
+    assert {d.metric for d in compare(paired)} == {"lcc", "srcc", "ktau"}
+    with pytest.raises(
+        MetricsError, match="theirs: on another scale than the reference, so there are no errors"
+    ):
+        compare(paired, figure="mse")
+    ours, theirs = with_uncertainty(paired)
+    assert ours.intervals
+    assert theirs.intervals
+    assert "mse" in ours.intervals["utterance"]
+    assert set(theirs.intervals["utterance"]) == {"lcc", "srcc", "ktau"}

@@ -11,6 +11,7 @@ from sqa_metrics.errors import MetricsError
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # for type checkers and editors; __getattr__ below does it at run time
+    from sqa_metrics.accumulate import Scorer
     from sqa_metrics.agreement import (
         ConstantInputWarning,
         OmittedWarning,
@@ -72,6 +73,7 @@ __all__ = [
     "Place",
     "Ratings",
     "Report",
+    "Scorer",
     "Scores",
     "Spread",
     "Strengths",
@@ -127,7 +129,7 @@ __all__ = [
 _MODULES = (
     *("rows.systems", "rows.records", "rows.read", "rows.join", "rows.pair"),
     *("calibration.record", "calibration.fit"),
-    *("agreement", "figures", "interval", "report"),
+    *("agreement", "figures", "interval", "report", "accumulate"),
     *("uncertainty.intervals", "uncertainty.differences", "uncertainty.ceilings", "ranking"),
     *("p1401.mapping", "p1401.figures", "p1401.levels", "p1401.compare"),
     *("ratings", "plan"),

@@ -8,6 +8,7 @@ carried through the score. The places of resamples would miss the first place th
 all tests, and a share of resamples is no probability of being first.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import FIGURES
 from sqa_metrics.report import Report, evaluate
-from sqa_metrics.rows.records import Paired
+from sqa_metrics.rows.pair import as_paired
+from sqa_metrics.rows.records import Paired, Source
 from sqa_metrics.tables import Style, render
 from sqa_metrics.uncertainty.differences import Difference, compare
 
@@ -50,8 +52,16 @@ class Place:
         }
 
 
-def rank(paired: Paired, *, level: float = 0.95) -> list[Place]:
+def rank(
+    paired: Paired | Source,
+    preds: Mapping[str, Source] | None = None,
+    *,
+    level: float = 0.95,
+    **reading: Any,
+) -> list[Place]:
     """Rank the predictors of `paired`, best first, with the places that the data leave open to each.
+
+    Takes a `Paired`, or a reference, predictions by name and what else `pair` takes.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -60,8 +70,14 @@ def rank(paired: Paired, *, level: float = 0.95) -> list[Place]:
     >>> [(p.place, p.name, p.score, p.place_interval) for p in places]
     [(1, 'good', 1.0, (1, 2)), (2, 'bad', 2.0, (1, 2))]
     """
+    paired = as_paired(paired, preds, reading)
     if len(paired.preds) < 2:
         raise MetricsError(f"{len(paired.preds)} predictor given; expected at least two to rank")
+    if paired.apart:
+        raise MetricsError(
+            f"{', '.join(paired.apart)}: on another scale than the reference, and the ranking needs errors; say with "
+            "--scale LOW..HIGH that both are on one, or map with --scale ref:0..100,pred:1..5 (scale=...)"
+        )
     reports = [evaluate(paired, k) for k in range(len(paired.preds))]
     tests = compare(paired, level=level)
     observed = {

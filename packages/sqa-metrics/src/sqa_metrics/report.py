@@ -17,7 +17,7 @@ from sqa_metrics.interval import Intervals, Macro, figure_cells, plain, plain_in
 from sqa_metrics.rows.pair import pair
 from sqa_metrics.rows.records import Coverage, Paired, Source
 from sqa_metrics.rows.systems import systems_of
-from sqa_metrics.tables import Style, render
+from sqa_metrics.tables import Style, escaped, render
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,6 +162,27 @@ class Report:
         elif lost:
             notes.append(f"no interval of {', '.join(lost)} at the {level} level: too few errors to tell")
         return notes
+
+    def __post_init__(self) -> None:
+        # a figure that is left out has no interval
+        if self.other_scale and self.intervals:
+            kept = {
+                level: {name: found for name, found in by_name.items() if name not in ERRORS}
+                for level, by_name in self.intervals.items()
+            }
+            object.__setattr__(self, "intervals", kept)
+
+    def __str__(self) -> str:
+        """The table, the signature and the notes, as `score` prints them."""
+        signature = [self.signature] if self.origin else []
+        return "\n".join([self.table(), *signature, *(f"note: {line}" for line in self.notes())])
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        signature = [self.signature] if self.origin else []
+        below = [*signature, *(f"note: {line}" for line in self.notes())]
+        # the escapes of a table's cells
+        return self.table("html") + "".join(f"<div>{escaped(line, 'html')}</div>" for line in below)
 
     def table(self, style: Style = "text", width: int | None = None) -> str:
         """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""

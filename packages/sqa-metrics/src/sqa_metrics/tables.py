@@ -5,11 +5,12 @@ from typing import Literal
 
 from sqa_metrics.rows.ids import shown
 
-Style = Literal["text", "markdown", "latex"]
+Style = Literal["text", "markdown", "latex", "html"]
 
-ESCAPES = {
+ESCAPES: dict[str, dict[str, str]] = {
     "text": {},
     "markdown": {"|": r"\|"},
+    "html": {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"},
     "latex": {c: "\\" + c for c in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
 }
@@ -31,13 +32,15 @@ def render(
     |:-------|------:|
     | system | 0.461 |
     """
-    escapes = str.maketrans(ESCAPES[style])
-    header, *rows = [[shown(cell).translate(escapes) for cell in row] for row in (header, *rows)]
+    header, *rows = [[escaped(cell, style) for cell in row] for row in (header, *rows)]
     if style == "latex":
         body = [" & ".join(row) + r" \\" for row in (header, *rows)]
         columns = "l" + "r" * (len(header) - 1)
         begin, end = rf"\begin{{tabular}}{{{columns}}}", r"\end{tabular}"
         return "\n".join([begin, r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", end])
+    if style == "html":
+        lines = [_html_row(row, "td") for row in rows]
+        return "\n".join(["<table>", _html_row(header, "th"), *lines, "</table>"])
     widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
 
     def line(row: Sequence[str]) -> list[str]:
@@ -61,6 +64,23 @@ def render(
             lines.append("  " + "  ".join(line(row)[1:]))
         return "\n".join(lines)
     return "\n".join("  ".join(line(row)).rstrip() for row in (header, *rows))
+
+
+def escaped(text: str, style: Style) -> str:
+    """A text as it stands in a table of this style: what does not print, and the style's own characters, escaped.
+
+    >>> escaped("a<b\x1b", "html"), escaped("a_b", "latex")
+    ('a&lt;b\\\\x1b', 'a\\\\_b')
+    """
+    return "".join(ESCAPES[style].get(c, c) for c in shown(text))
+
+
+def _html_row(cells: Sequence[str], tag: str) -> str:
+    aligned = (
+        f'<{tag} style="text-align:{"left" if k == 0 else "right"}">{cell}</{tag}>'
+        for k, cell in enumerate(cells)
+    )
+    return f"<tr>{''.join(aligned)}</tr>"
 
 
 def figure(value: float | None, digits: int = 3, sign: bool = False) -> str:

@@ -52,7 +52,7 @@ GONE = [
     click.option(name, hidden=True, expose_value=False, callback=_gone)
     for name in ("--resamples", "--seed", "--method")
 ]
-STYLE = click.Choice(["text", "markdown", "latex"])
+STYLE = click.Choice(["text", "markdown", "latex", "html"])
 P1401 = [
     option("--p1401", is_flag=True, help="Add the figures of ITU-T P.1401, unmapped and mapped."),
     option(

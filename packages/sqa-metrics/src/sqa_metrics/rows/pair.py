@@ -79,6 +79,17 @@ def pair(
     )
 
 
+def as_paired(ref: Paired | Source, preds: Mapping[str, Source] | None, reading: Mapping[str, Any]) -> Paired:
+    """What `compare` and `rank` are given: a `Paired`, or a reference, predictions and arguments as for `pair`."""
+    if not isinstance(ref, Paired):
+        return pair(ref, preds, **reading)  # type: ignore[arg-type]  # None is refused there
+    if preds is not None or reading:
+        raise MetricsError(
+            "a Paired has its predictions already; give a reference instead, or nothing beside it"
+        )
+    return ref
+
+
 def _mixed_roads(arrays: list[str], sources: Mapping[str, Any], labels: Mapping[str, Any]) -> MetricsError:
     if not arrays:
         return MetricsError(

@@ -7,6 +7,7 @@ Where an order is perfect, leaving out shows no error, and the predictors' syste
 
 import math
 import warnings
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,10 +16,11 @@ import numpy as np
 
 from sqa_metrics.distributions import t_quantile, t_two_sided
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.figures import FIGURES, Figure
+from sqa_metrics.figures import ERRORS, FIGURES, Figure
 from sqa_metrics.interval import Interval
 from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate
-from sqa_metrics.rows.records import Paired
+from sqa_metrics.rows.pair import as_paired
+from sqa_metrics.rows.records import Paired, Source
 from sqa_metrics.tables import Style, figure, render
 from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, levels, of_clusters
 from sqa_metrics.uncertainty.recipe import transformed, variance
@@ -97,9 +99,17 @@ def _back(figure: Figure, ends: np.ndarray, shift: float) -> float:
 
 
 def compare(
-    paired: Paired, *, level: float = 0.95, baseline: str | None = None, figure: str | None = None
+    paired: Paired | Source,
+    preds: Mapping[str, Source] | None = None,
+    *,
+    level: float = 0.95,
+    baseline: str | None = None,
+    figure: str | None = None,
+    **reading: Any,
 ) -> list[Difference]:
     """Difference of every figure for every two predictors on the same items, with interval and two-sided p-value.
+
+    Takes a `Paired`, or a reference, predictions by name and what else `pair` takes.
 
     With `baseline`, the name of a predictor, only the comparisons with it. Holm (1979) corrects p over the family: all
     of these differences, or those of one primary `figure`, "srcc" (of the system level where there is one) or
@@ -115,7 +125,8 @@ def compare(
     >>> first.a, first.b, first.level, first.metric, first.difference < 0, first.p < 0.05
     ('near', 'off', 'utterance', 'mse', True, True)
     """
-    return differences(paired.names, measure(paired), level, baseline, figure)
+    paired = as_paired(paired, preds, reading)
+    return differences(paired.names, measure(paired), level, baseline, figure, paired.apart)
 
 
 def measure(paired: Paired) -> dict[str, Measured]:
@@ -166,8 +177,12 @@ def differences(
     level: float,
     baseline: str | None = None,
     primary: str | None = None,
+    apart: Collection[str] = (),
 ) -> list[Difference]:
-    """All differences that are asked for, level by level and figure by figure, corrected over their family."""
+    """All differences that are asked for, level by level and figure by figure, corrected over their family.
+
+    Predictors in `apart` are on another scale than the reference: there are no differences of their errors.
+    """
     if len(names) < 2:
         raise MetricsError(f"{len(names)} predictor given; expected at least two to compare")
     if baseline is not None and baseline not in names:
@@ -178,9 +193,15 @@ def differences(
     for name, scores in measured.items():
         for metric in FIGURES:
             for a, b in pairs:
+                if metric in ERRORS and not {names[a], names[b]}.isdisjoint(apart):
+                    continue
                 difference, p, interval = scores.test(metric, a, b, level)
                 result.append(Difference(names[a], names[b], name, metric, difference, interval, p, math.nan))
     family = [k for k, d in enumerate(result) if primary_of in (None, (d.level, d.metric))]
+    if not family:
+        raise MetricsError(
+            f"{', '.join(apart)}: on another scale than the reference, so there are no errors to compare"
+        )
     what = f"{len(pairs)} comparison{'s' * (len(pairs) != 1)}"
     what += f" with {baseline}" if baseline is not None else ""
     if primary_of is None:

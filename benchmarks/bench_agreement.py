@@ -1,6 +1,6 @@
 """Agreement metrics against SciPy: both in this process, in turn, one thread; ratios of the best times.
 
-    python benchmarks/bench_agreement.py [tau|four|many|cold ...] [--largest 10000000]
+    python benchmarks/bench_agreement.py [tau|four|many|leave_out|cold ...] [--largest 10000000]
 
 Scores are float64 as a user would pass them, and every figure is of the public function with all its checks.
 """
@@ -19,6 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy import stats
 from sqa_metrics.agreement import four, ktau, ktau_many, ktau_matrix, warmup
+from sqa_metrics.figures import FIGURES
+from sqa_metrics.kernels.leave_out import leave_out
 
 
 def in_turn(*functions: Callable[[], object], budget_s: float = 1.5) -> list[float]:
@@ -112,6 +114,25 @@ def many_row(m: int, n: int) -> None:
     row("matrix", f"{len(few)} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.1f}×")
 
 
+def bench_leave_out(largest: int) -> None:
+    """The four figures of predictors without each system; SciPy is timed on one of these and scaled."""
+    row("predictors × systems × items", "ours", "loop over SciPy", "ratio")
+    row("---", "--:", "--:", "--:")
+    functions = {name: figure.function for name, figure in FIGURES.items()}
+    for m, systems, n in ((2, 12, 240), (2, 95, 1900), (20, 238, 238_000)):
+        if n <= largest:
+            rng = np.random.default_rng(0)
+            ref = np.round((3 + rng.normal(size=n)) * 8) / 8
+            preds, size = ref + rng.normal(size=(m, n)), n // systems
+            starts = np.arange(0, n + 1, size)
+            ours, scipy = in_turn(
+                lambda r=ref, p=preds, s=starts: leave_out(r, p, s, functions),
+                lambda r=ref, p=preds, k=size: scipy_four(r[k:], p[0][k:]),
+            )
+            scipy *= m * systems
+            row(f"{m} × {systems} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.0f}×")
+
+
 def bench_cold(largest: int) -> None:
     """Fresh processes, the imports of both sides included: processor seconds until the k-th tau of arrays."""
     row("fresh process, k times tau of n", "k", "ours", "SciPy", "ours / SciPy")
@@ -146,6 +167,7 @@ BENCHES = {
     "tau": bench_tau,
     "four": bench_four,
     "many": bench_many,
+    "leave_out": bench_leave_out,
     "cold": bench_cold,
 }
 

@@ -16,7 +16,7 @@ from sqa_metrics import FIGURES, Coverage, Paired, compare, evaluate, intervals,
 
 SYSTEMS, UTTERANCES = (5, 6, 8, 12, 23, 95), (4, 20)
 KINDS = ("normal", "skewed", "skewed, unequal")
-ENDLESS = 40_000  # systems of a test without end
+ENDLESS = 100_000  # systems of a test without end
 LEVELS = ("utterance", "system")
 
 

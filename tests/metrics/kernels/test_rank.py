@@ -182,3 +182,12 @@ def test_warmup_reaches_every_kernel():
     for module, name in called:
         variants = len(getattr(modules[module], name).signatures)
         assert 1 <= variants <= 2, f"{name}: {variants} compiled variants after warmup"
+
+
+@pytest.mark.slow
+def test_products_of_ranks_stay_in_range_with_ties_on_both_sides() -> None:
+    """From some two million items on the halves of such products left 64 bits."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=4_000_000)
+    y = x.round(2) + rng.normal(size=x.size).round(1)
+    assert rank.srcc(x.round(1), y) == arrays.srcc(x.round(1), y)

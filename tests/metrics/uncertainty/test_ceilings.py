@@ -5,34 +5,100 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulated import simulate
-from sqa_metrics import ceiling, evaluate
+from scipy import stats
+from simulated import simulate, without_systems
+from sqa_metrics import FIGURES, Paired, ceiling, evaluate
+from sqa_metrics.uncertainty.ceilings import _noise
+
+
+def listened(n_systems: int, n_utterances: int, votes: int, seed: int) -> Paired:
+    """A test of so many votes a clip, and the predictor that knows every true mean."""
+    rng = np.random.default_rng(seed)
+    n = n_systems * n_utterances
+    truth = np.repeat(rng.normal(3, 0.6, n_systems), n_utterances) + rng.normal(0, 0.3, n)
+    ratings = truth[:, None] + rng.normal(0, 0.8, (n, votes))
+    return replace(
+        simulate(n_systems, n_utterances, [0.1], 0),
+        ref=ratings.mean(1),
+        preds=[truth],
+        noise=ratings.var(1, ddof=1) / votes,
+        votes=np.full(n, float(votes)),
+    )
 
 
 def test_ceiling_is_reached_by_the_true_mean() -> None:
-    rng = np.random.default_rng(7)
-    n, votes = 4000, 6
-    truth = np.repeat(rng.normal(3, 0.6, 200), 20) + rng.normal(0, 0.3, n)
-    ratings = truth[:, None] + rng.normal(0, 0.9, (n, votes))
-    paired = replace(
-        simulate(200, 20, [0.1], 0),
-        ref=ratings.mean(1),
-        preds=[truth],
-        noise=ratings.std(1, ddof=1) ** 2 / votes,
-    )
+    paired = listened(200, 20, 6, 7)
     top, figures = ceiling(paired), evaluate(paired)
     assert top is not None
-    assert figures.system is not None
-    assert top["utterance"].values["mse"] == pytest.approx(figures.utterance["mse"], rel=0.05)
-    assert top["utterance"].values["lcc"] == pytest.approx(figures.utterance["lcc"], abs=0.01)
-    assert top["system"].values["mse"] == pytest.approx(figures.system["mse"], rel=0.3)
-    assert top["system"].values["lcc"] == pytest.approx(figures.system["lcc"], abs=0.01)
+    for level in ("utterance", "system"):
+        for metric, value in figures.level(level).items():
+            expected = pytest.approx(value, rel=0.2 if metric == "mse" else 0, abs=0.015)
+            assert top[level].values[metric] == expected, (level, metric)
     assert ceiling(replace(paired, noise=None)) is None
 
 
-def test_ceiling_says_why_it_is_undefined() -> None:
-    paired = replace(simulate(8, 5, [0.3], 1), noise=np.full(40, 100.0))
+def test_ceilings_of_small_tests_are_right_on_the_average() -> None:
+    """Within .02 of what the perfect predictor has, 12 systems of 10 clips and 5 votes."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for seed in range(60):
+        paired = listened(12, 10, 5, seed)
+        top, figures = ceiling(paired), evaluate(paired)
+        assert top is not None
+        for level in ("utterance", "system"):
+            for metric, value in figures.level(level).items():
+                found.setdefault((level, metric), []).append(top[level].values[metric] - value)
+    assert {key: np.mean(values) for key, values in found.items()} == pytest.approx(
+        dict.fromkeys(found, 0), abs=0.02
+    )
+
+
+def test_the_intervals_of_ceilings_by_hand() -> None:
+    """The floor of the MSE is a mean of noise, and its interval that of the recipe."""
+    paired = without_systems(listened(9, 1, 5, 3))
     top = ceiling(paired)
     assert top is not None
-    assert "undefined" in top["utterance"].text()
+    interval = top["utterance"].intervals["mse"]
+    noise = np.asarray(paired.noise)
+    left = np.log((noise.sum() - noise) / 8)
+    half = stats.t.ppf(0.975, 8) * math.sqrt(8 / 9 * np.sum((left - left.mean()) ** 2))
+    assert (interval.low, interval.high) == pytest.approx(
+        (noise.mean() * math.exp(-half), noise.mean() * math.exp(half))
+    )
+    for metric in FIGURES:
+        i = top["utterance"].intervals[metric]
+        assert i.low < top["utterance"].values[metric] < i.high
+    assert ceiling(paired) == top
+    again = ceiling(paired, level=0.5)
+    assert again is not None
+    assert again["utterance"].intervals["srcc"].low > top["utterance"].intervals["srcc"].low
+
+
+def test_one_vote_takes_the_pooled_variance_by_hand() -> None:
+    """Variances 1 of three votes and 4 of two: pooled (2 + 4) / 3; without votes, the mean error of the others."""
+    paired = simulate(4, 1, [0.1], 0)
+    noise, votes = np.array([1 / 3, 2, np.nan, np.nan]), np.array([3, 2, 1, np.nan])
+    found = _noise(replace(paired, noise=noise, votes=votes))
+    assert found is not None
+    assert found.tolist() == pytest.approx([1 / 3, 2, 2, (1 / 3 + 2 + 2) / 3])
+
+
+def test_no_spread_at_all_is_no_ceiling() -> None:
+    paired = simulate(4, 1, [0.1], 0)
+    assert _noise(replace(paired, noise=np.full(4, np.nan), votes=np.ones(4))) is None
+
+
+def test_ceiling_says_why_it_is_undefined() -> None:
+    top = ceiling(replace(simulate(8, 5, [0.3], 1), noise=np.full(40, 100.0)))
+    assert top is not None
+    assert "LCC, SRCC, KTAU undefined" in top["utterance"].text()
+    assert top["utterance"].as_dict()["max_srcc"] is None
     assert not math.isnan(top["utterance"].values["mse"])
+
+
+def test_ceilings_are_plain_json_types() -> None:
+    top = ceiling(listened(12, 4, 5, 1))
+    assert top is not None
+    value = top["system"].as_dict()
+    assert set(value) == {"mse_floor", "max_lcc", "max_srcc", "max_ktau", "intervals"}
+    assert "if listeners erred independently" in top["system"].text()
+    assert top["system"].text().count("[") == 4

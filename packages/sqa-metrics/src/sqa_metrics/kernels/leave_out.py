@@ -78,7 +78,8 @@ class _Side(NamedTuple):
     values: np.ndarray  # (n,)
     code: np.ndarray  # (n,) dense rank
     rank: np.ndarray  # (n,) twice the mid-rank less its mean, an integer
-    inner: np.ndarray  # (n,) the same among the items of the own cluster
+    cell: np.ndarray  # (n,) dense rank in the order of clusters first
+    inner: np.ndarray  # (n,) as `rank`, among the items of the own cluster
     untied: np.ndarray  # (clusters,) pairs of unequal values that are left without it
     squares: np.ndarray  # (clusters,) sum of squared ranks of what is left, ranked anew
 
@@ -86,16 +87,11 @@ class _Side(NamedTuple):
     def of(values: np.ndarray, sizes: np.ndarray) -> "_Side":
         levels, n = arrays.levels(values), values.size
         cluster = np.repeat(np.arange(sizes.size), sizes)
-        # a cell is a level in a cluster
-        _, first, cell, count = np.unique(
-            cluster * levels.size.size + levels.code,
-            return_index=True,
-            return_inverse=True,
-            return_counts=True,
-        )
+        cells = arrays.levels(cluster * n + levels.code)
+        begin, count = np.cumsum(cells.size) - cells.size, cells.size
+        first = cells.order[begin]
         home = cluster[first]
-        before = np.cumsum(count) - count - (np.cumsum(sizes) - sizes)[home]
-        inner = (2 * before + count - sizes[home])[cell]
+        inner = (2 * (begin - (np.cumsum(sizes) - sizes)[home]) + count - sizes[home])[cells.code]
         kind = np.int64 if n < EXACT else np.float64
         full = levels.size[levels.code[first]].astype(kind)
         rest, left = full - count, (n - sizes).astype(kind)
@@ -104,7 +100,8 @@ class _Side(NamedTuple):
         whole = levels.size.astype(kind)
         untied = left * (left - 1) // 2 - ((whole * (whole - 1) // 2).sum() - tied)
         squares = (left**3 - ((whole**3).sum() - cubes)) // 3
-        return _Side(values, levels.code, levels.rank[levels.code].astype(kind), inner, untied, squares)
+        rank = levels.rank[levels.code].astype(kind)
+        return _Side(values, levels.code, rank, cells.code, inner, untied, squares)
 
 
 def _at(place: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
@@ -119,12 +116,8 @@ def _four(x: _Side, y: _Side, sizes: np.ndarray, kernels: ModuleType | None) -> 
     starts = np.cumsum(sizes) - sizes
     left = x.values.size - sizes
     each = _concordance(x.code, y.code, kernels)
-    cluster = np.repeat(np.arange(sizes.size), sizes)
     # In the order of clusters first every pair of two clusters is concordant: what is left is inside.
-    width = x.values.size
-    inside = _concordance(cluster * width + x.code, cluster * width + y.code, kernels) - np.repeat(
-        left, sizes
-    )
+    inside = _concordance(x.cell, y.cell, kernels) - np.repeat(left, sizes)
     concordance = each.sum() // 2 - np.add.reduceat(each, starts) + np.add.reduceat(inside, starts) // 2
     products = _rank_products(x, y, sizes, each, kernels)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -195,28 +188,19 @@ def _walk(x: np.ndarray, y: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -
 
 
 def _concordance(x: np.ndarray, y: np.ndarray, kernels: ModuleType | None) -> np.ndarray:
-    """For each item: the items that it is concordant with, less those that it is discordant with; (n,), integers."""
-    n = x.size
-    order = np.lexsort((y, x))
-    x, y = x[order], y[order]
-    # Equal values of y take their places in the order they come, so that a tie never looks inverted.
+    """For each item: the items that it is concordant with, less those that it is discordant with; (n,), integers.
+
+    x and y are dense ranks, (n,).
+    """
+    n, size_x, size_y = x.size, np.bincount(x), np.bincount(y)
+    joint = arrays.levels(x * size_y.size + y)
+    # Equal values take their places in the order of the other, so that a tie never looks inverted.
     place = np.empty(n, np.int64)
-    place[np.argsort(y, kind="stable")] = np.arange(n)
+    place[np.argsort(y[joint.order] * n + np.arange(n))] = np.arange(n)
     inverted = (kernels.inversions_of_each if kernels else inversions_of_each)(place)
-    new_x, new_y = x[1:] != x[:-1], y[1:] != y[:-1]
-    same_x, same_both = _run_lengths(new_x), _run_lengths(new_x | new_y)
-    in_y = np.sort(y)
-    same_y = np.searchsorted(in_y, y, side="right") - np.searchsorted(in_y, y, side="left")
-    found = np.empty(n, np.int64)
-    found[order] = n - same_x - same_y + same_both - 2 * inverted
+    found: np.ndarray = n - size_x[x] - size_y[y] + joint.size[joint.code]
+    found[joint.order] -= 2 * inverted
     return found
-
-
-def _run_lengths(begins: np.ndarray) -> np.ndarray:
-    """Length of the run that each of n items is in; begins (n - 1,): whether the next one begins a new run."""
-    first = np.concatenate([[0], np.flatnonzero(begins) + 1])
-    length = np.diff(first, append=begins.size + 1)
-    return np.repeat(length, length)
 
 
 def inversions_of_each(permutation: np.ndarray) -> np.ndarray:

@@ -9,36 +9,61 @@ BLOCK = 8  # clusters walked at a time: one look at an item's place serves them 
 
 
 @compiled
+def lend(x: np.ndarray, starts: np.ndarray, size: np.ndarray, lent: np.ndarray) -> None:
+    """For each level of x and cluster of a block: its items below the level less those above, (levels, BLOCK)."""
+    lent[:] = 0
+    for b in range(starts.size):
+        for i in range(starts[b], starts[b] + size[b]):
+            lent[x[i], b] += 1
+    below = np.zeros(BLOCK, np.int64)
+    for level in range(lent.shape[0]):
+        row = lent[level]
+        for b in range(BLOCK):
+            count = row[b]
+            row[b] = 2 * below[b] + count - size[b]
+            below[b] += count
+
+
+@compiled
 def walk(x: np.ndarray, y: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """As `leave_out._walk`: x, y (n,) dense ranks; starts, sizes (k,) of clusters -> (k,)."""
+    """As `leave_out._walk`: x, y (n,) dense ranks; starts, sizes (k,) of clusters -> (k,).
+
+    The items are walked in the order of y, where what a cluster lends in y is a running count; only that in x is looked
+    up. Items of equal y are added first, and then multiplied with what they share.
+    """
+    n = x.size
+    order = np.argsort(y)
+    owner = np.full(n, -1, np.int64)
+    for k in range(starts.size):
+        owner[starts[k] : starts[k] + sizes[k]] = k
+    in_x, in_y, owner = x[order], y[order], owner[order]
     found = np.zeros(starts.size, np.int64)
-    lent_x = np.empty((x.max() + 1, BLOCK), np.int32)
-    lent_y = np.empty((y.max() + 1, BLOCK), np.int32)
-    total = np.empty(BLOCK, np.int64)
+    lent = np.empty((x.max() + 1, BLOCK), np.int32)
+    size, below, here = np.zeros(BLOCK, np.int64), np.zeros(BLOCK, np.int64), np.zeros(BLOCK, np.int64)
+    run, total = np.zeros(BLOCK, np.int64), np.zeros(BLOCK, np.int64)
     for first in range(0, starts.size, BLOCK):
         block = min(BLOCK, starts.size - first)
-        for code, lent in ((x, lent_x), (y, lent_y)):
-            lent[:] = 0
-            for b in range(block):
-                start = starts[first + b]
-                for i in range(start, start + sizes[first + b]):
-                    lent[code[i], b] += 1
-            below = np.zeros(BLOCK, np.int32)
-            for level in range(lent.shape[0]):
-                for b in range(BLOCK):
-                    here = lent[level, b]
-                    lent[level, b] = 2 * below[b] + here
-                    below[b] += here
-            for level in range(lent.shape[0]):
-                for b in range(BLOCK):
-                    lent[level, b] -= below[b]
+        size[:] = 0
+        size[:block] = sizes[first : first + block]
+        lend(x, starts[first : first + block], size, lent)
+        below[:] = 0
+        here[:] = 0
+        run[:] = 0
         total[:] = 0
-        for i in range(x.size):
-            row_x, row_y = lent_x[x[i]], lent_y[y[i]]
+        for i in range(n):
+            if i and in_y[i] != in_y[i - 1]:
+                for b in range(BLOCK):
+                    total[b] += run[b] * (2 * below[b] + here[b] - size[b])
+                    below[b] += here[b]
+                    here[b] = 0
+                    run[b] = 0
+            row = lent[in_x[i]]
             for b in range(BLOCK):
-                total[b] += np.int64(row_x[b]) * np.int64(row_y[b])
+                run[b] += row[b]
+            if first <= owner[i] < first + block:
+                here[owner[i] - first] += 1
         for b in range(block):
-            found[first + b] = total[b]
+            found[first + b] = total[b] + run[b] * (2 * below[b] + here[b] - size[b])
     return found
 
 

@@ -79,8 +79,9 @@ def tied_sums(
             same = y[first[second[j] & mask] & mask] == y[first[second[start] & mask] & mask]
         if not same:  # the run [start, j) ends: run_rank is the sum of its ranks of x
             t, rank_y = j - start, start + j - n
-            high += rank_y * (run_rank >> 24)
-            low += rank_y * (run_rank & 0xFFFFFF)
+            part = rank_y * (run_rank & 0xFFFFFF)
+            high += rank_y * (run_rank >> 24) + (part >> 24)
+            low += part & 0xFFFFFF
             tied_y += t * (t - 1) // 2
             cube_high += t * ((t * t) >> 24)
             cube_low += t * ((t * t) & 0xFFFFFF)

@@ -73,17 +73,28 @@ def left_out(paired: Paired) -> dict[str, LeftOut]:
 
 
 def of_clusters(level: Clusters, of_systems: bool) -> LeftOut:
-    """The figures of one level; without too few clusters to leave one out they are NaN."""
-    stratum = _joined(level.stratum)
+    """The figures of one level; with too few clusters to leave one out those without it are NaN."""
     whole = [figures_of(level.ref, pred, other) for pred, other in zip(level.preds, level.apart, strict=True)]
-    shape = (len(stratum), len(level.preds), len(FIGURES))
-    without = np.full(shape, np.nan)
-    if len(stratum) >= MIN_CLUSTERS:
+    without = np.full((len(level.stratum), len(level.preds), len(FIGURES)), np.nan)
+    if len(level.stratum) >= MIN_CLUSTERS:
         functions = {name: figure.function for name, figure in FIGURES.items()}
         without = leave_out(level.ref, level.preds, level.starts, functions)
+    return assembled(
+        level,
+        {name: np.array([figures[name] for figures in whole]) for name in FIGURES},
+        {name: without[:, :, k] for k, name in enumerate(FIGURES)},
+        of_systems,
+    )
+
+
+def assembled(
+    level: Clusters, whole: dict[str, np.ndarray], without: dict[str, np.ndarray], of_systems: bool
+) -> LeftOut:
+    """Figures of one level, with what their uncertainty needs to know of its clusters."""
+    stratum = _joined(level.stratum)
     return LeftOut(
-        whole={name: np.array([figures[name] for figures in whole]) for name in FIGURES},
-        without={name: without[:, :, k] for k, name in enumerate(FIGURES)},
+        whole,
+        without,
         items=np.append(level.ref.size - level.sizes, level.ref.size),
         stratum=stratum,
         freedom=sum(_effective(level.sizes[rows]) - 1 for rows in strata(stratum)),

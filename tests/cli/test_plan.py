@@ -71,6 +71,11 @@ def test_from_published_means(shared: Path) -> None:
         (["PILOT", "--half-width", "1", "--clip-sd", "1"], 2, "a pilot shows both itself"),
         (["--sd", "-1", "--half-width", "1"], 1, "sd is -1; expected a standard deviation above 0"),
         (["--predictors", "0.9,0.8"], 2, "expected 3 numbers"),
+        (["--predictors", "0.9,0.8,0.7", "--sd", "1"], 2, "needs neither PILOT nor --sd or --a"),
+        (["PILOT", "--predictors", "0.9,0.8,0.7"], 2, "needs neither PILOT nor --sd or --a"),
+        (["PILOT", "--half-width", "1", "--mos", "3"], 2, "--mos goes with --a"),
+        (["--sd", "1", "--half-width", "1", "--mos", "3"], 2, "--mos goes with --a"),
+        (["--a", ".2", "--half-width", "1", "--scale", "pred:1..5"], 1, "expected LOW..HIGH such as 1..5"),
         (["nowhere.csv", "--half-width", "1"], 1, "nowhere.csv: no such file"),
     ],
 )

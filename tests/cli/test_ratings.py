@@ -1,6 +1,7 @@
 """`ratings` at the terminal: a summary that fits a screen, details, JSON, rows for `score`, and what is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,20 @@ def test_refused(file: str, arguments: list[str], code: int, message: str) -> No
     assert result.exit_code == code
     assert message in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
+
+
+def test_what_rates_all_alike_is_not_said_to_differ_between_clips(tmp_path: Path) -> None:
+    for name, rows in {"one": "u1,a,3\n", "same": "u1,a,3\nu1,b,3\nu2,a,3\nu2,b,3\n"}.items():
+        (tmp_path / name).write_text("sample_id,listener_id,score\n" + rows)
+        lines = run(str(tmp_path / name)).stdout
+        assert "differ between clips" not in lines
+    assert "1 vote a clip, 1 clip a rater" in run(str(tmp_path / "one")).stdout
+    (tmp_path / "some").write_text("sample_id,listener_id,score\nu1,a,3\nu1,b,4\nu2,a,3\n")
+    assert "(raters differ between clips)" in run(str(tmp_path / "some")).stdout
+
+
+def test_out_never_takes_the_place_of_a_device(file: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run(file, "--out", str(tmp_path / "pipe"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pipe: is a folder or a device; expected the name of a file to write" in result.stderr

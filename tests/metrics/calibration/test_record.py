@@ -108,7 +108,7 @@ def test_places_that_are_no_files_are_refused(tmp_path: Path) -> None:
         read_calibration("/dev/zero")
     with pytest.raises(MetricsError, match="expected the name of a file"):
         write_calibration(MADE, tmp_path)
-    with pytest.raises(MetricsError, match="cannot be written"):
+    with pytest.raises(MetricsError, match="its folder does not exist; make it first"):
         write_calibration(MADE, tmp_path / "no folder" / "cal.json")
 
 

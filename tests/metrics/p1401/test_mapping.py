@@ -116,3 +116,9 @@ def test_an_unknown_mapping() -> None:
     with pytest.raises(MetricsError, match="mapping 'square': expected one of none, linear, cubic"):
         fit_mapping(X, Y, "square")  # type: ignore[arg-type]
     assert isinstance(fit_mapping(np.array(X), np.array(Y)), Mapping)
+
+
+def test_rounding_is_no_coefficient_and_no_constraint() -> None:
+    y = [1 + k / 7 for k in range(9)]
+    assert fit_mapping([0.3 + 0.9 * v for v in y], y, "cubic").text() == "0.3 + 0.9 y + 0 y^2 + 0 y^3"
+    assert fit_mapping([3.7] * 9, y, "cubic").text().startswith("3.7, a constant")

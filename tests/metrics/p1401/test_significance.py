@@ -63,3 +63,17 @@ def test_the_distance_is_from_the_best() -> None:
     expected = [4 - critical, 0, 0]
     assert statistical_distance([0.4, 0.2, 0.21], 20) == pytest.approx(expected, abs=1e-10)
     assert statistical_distance([0.0, 0.0, 0.1], 20) == [0, 0, math.inf]
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_correlation_that_is_undefined_is_not_tested(swap: bool) -> None:
+    # one prediction for all has no correlation
+    one, other = p1401_figures(X, A), p1401_figures(X, [3.0] * 8)
+    found = significance(other, one) if swap else significance(one, other)
+    assert [test.figure for test in found] == ["rmse"]
+
+
+def test_two_exact_predictors_do_not_differ_by_rounding() -> None:
+    exact = [p1401_figures(X, [k * x + 1 / 3 for x in X], mapping="linear") for k in (0.1, 0.7)]
+    assert [found.rmse.value for found in exact] == [0, 0]
+    assert not any(test.significant for test in significance(*exact))

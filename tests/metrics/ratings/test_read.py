@@ -90,6 +90,19 @@ def test_scale_is_given() -> None:
     assert read(HEAD + "u1,a,-2\n").scale == (-3, 3)
 
 
+def test_a_slip_that_widens_the_scale_is_told() -> None:
+    votes = "".join(f"u{k % 5},r{k},{1 + k % 5}\n" for k in range(39))
+    found = read(HEAD + votes + "u1,r40,44\n")
+    assert found.scale == (0, 100)
+    assert found.notes[-1] == (
+        "<file>: 1 of 40 scores are off 1..5, the first 44 of 'u1' by 'r40', so the scale is taken to be 0..100; "
+        "--scale LOW..HIGH names it"
+    )
+    assert read(HEAD + votes + "u1,r40,44\n", scale="0..100").notes == ()
+    # many such scores are no slips
+    assert read(HEAD + votes[:90] + "".join(f"u1,s{k},44\n" for k in range(3))).notes == ()
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
@@ -106,6 +119,11 @@ def test_scale_is_given() -> None:
         (HEAD + "u1,a,7\n", {"scale": (1, 5)}, r"<file>: scores from 7 to 7; expected 1\.\.5"),
         (HEAD + "u1,a,-5\nu1,b,3\n", {}, "<file>: scores from -5 to 3; expected .* --scale LOW..HIGH"),
         (HEAD + "u1,a,3\n", {"scale": (5, 1)}, r"scale is \(5, 1\); expected LOW\.\.HIGH"),
+        (
+            HEAD + "u1,a,3\n",
+            {"scale": "pred:1..5"},
+            r"scale is 'pred:1..5'; expected LOW\.\.HIGH .* no predictions",
+        ),
         (HEAD + "u1,a,3\n", {"metric": "sig"}, "no metric"),
     ],
 )

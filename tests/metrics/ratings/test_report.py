@@ -156,3 +156,10 @@ def test_many_random_designs_give_figures_or_nan() -> None:
         assert np.isfinite(test.clips.mos[heard]).all()
         assert np.isfinite(test.unbiased.mos[heard]).all()
         assert not any(math.isinf(v) for v in [*test.alpha.values(), *test.icc.values(), test.sos])
+
+
+def test_without_all_raters_there_are_no_rows() -> None:
+    test = listening_test(of_table(np.full((3, 6), 4.0)))
+    with pytest.raises(MetricsError, match="all raters are flagged; without them there is no MOS"):
+        list(test.rows(without_flagged=True))
+    assert len(list(test.rows())) == 6

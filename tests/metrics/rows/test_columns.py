@@ -94,6 +94,8 @@ def test_both_roads_agree(monkeypatch: pytest.MonkeyPatch, defects: bool) -> Non
         b'{"sample_id": "b", "sample_id": "a", "metrics": {"mos": 1}}\n',
         b'{"sample_id": "a", "votes": 3, "votes": null, "metrics": {"mos": 1}}\n',
         b'{"sample_id": "a", "metrics": {"mos": 1e101}}\n',
+        b'{"sample_id": "a", "votes": -1, "metrics": {"mos": 1}}\n',
+        b'{"sample_id": "a", "mos_std": -1, "metrics": {"mos": 1}}\n',
         # two rows of one id that the reference does not know
         b'{"sample_id": "a", "metrics": {"mos": 1}}\n' + b'{"sample_id": "b", "metrics": {"mos": 1}}\n' * 2,
     ],
@@ -192,3 +194,11 @@ def test_unasked_values_are_skipped() -> None:
     assert columns is not None
     assert columns.numbers[:, 0].tolist() == [2.5, 2.5]
     assert columns.text(1, scan.SAMPLE) == "a"
+
+
+def test_no_votes_leave_no_known_noise(road: str) -> None:
+    rows = [row(f"u{k}", votes=votes, mos_std=1.0) for k, votes in enumerate((0, 4))]
+    paired = pair(jsonl(rows), {"p": jsonl(rows)})
+    assert paired.noise is not None
+    assert [math.isnan(paired.noise[0]), paired.noise[1]] == [True, 0.25]
+    assert pair(jsonl(rows[:1]), {"p": jsonl(rows[:1])}).noise is None

@@ -72,7 +72,7 @@ def test_corpus_and_system_are_part_of_the_key() -> None:
 def test_a_prediction_without_systems_cannot_tell_equal_ids_apart() -> None:
     ref = jsonl([row("u", system_id="1"), row("u", system_id="2")])
     with pytest.raises(
-        MetricsError, match="duplicate id 'u', first seen on line 1; <file> has no corpus and no"
+        MetricsError, match="duplicate id 'u', first seen on line 1; <file> has no system_id to"
     ):
         pair(ref, {"p": io.BytesIO(b"u 3\n")})
 
@@ -104,3 +104,11 @@ def test_no_votes_give_no_noise() -> None:
     assert math.isnan(noise[0])
     assert noise[1] == 0.5
     assert pair(jsonl([row("a", votes=0, mos_std=1.0)]), {"p": io.BytesIO(b"a 1\n")}).noise is None
+
+
+def test_averaged_ratings_are_told_of_no_column_for_raters() -> None:
+    ref = io.BytesIO(b"sample_id,system_id,listener_id,score\nu,1,a,1\nu,2,a,2\n")
+    with pytest.raises(
+        MetricsError, match=r"'u', first seen on line 2; .* has no system_id to tell .*apart$"
+    ):
+        pair(ref, {"p": io.BytesIO(b"u,1\n")})

@@ -1,11 +1,12 @@
 """What a value may be, alike for files and for objects in memory."""
 
+import io
 import math
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqa_metrics import MetricsError
+from sqa_metrics import MetricsError, pair, read_scores
 from sqa_metrics.rows.table import of_columns
 
 
@@ -39,3 +40,12 @@ def test_few_texts_many_times_are_read_once_each(bad: str) -> None:
     texts[1500], texts[1700] = bad, "y"
     with pytest.raises(MetricsError, match=rf"f\.csv:1502: mos is '{bad}', expected a number"):
         table.numbers("mos", texts)
+
+
+@pytest.mark.parametrize("name", ["votes", "mos_std"])
+def test_votes_and_deviations_are_not_negative(name: str) -> None:
+    ref = f"sample_id,mos,{name}\na,1,2\nb,2,-3\n".encode()
+    with pytest.raises(MetricsError, match=rf"<file>:3: {name} is -3, expected 0 or more"):
+        read_scores(io.BytesIO(ref), role="ref")
+    with pytest.raises(MetricsError, match=rf"\[1\]: {name} is -3, expected 0 or more"):
+        pair([1.0, 2.0], {"p": [1.0, 2.0]}, **{name: [2, -3]})

@@ -76,3 +76,14 @@ def test_a_rating_comes_before_the_average_beside_it() -> None:
         for who, v in (("x", 1), ("y", 4))
     ]
     assert read_scores(io.BytesIO("\n".join(rows).encode()), role="ref").value == [2.5]
+
+
+def test_who_is_not_named_is_nobody_who_rated_before() -> None:
+    with pytest.raises(MetricsError, match="<file>:3: no rater; expected who gave each score"):
+        read_scores(ratings("u1,a,1", "u1,,2", "u1,,3"))
+
+
+def test_two_columns_of_ratings_are_ambiguous() -> None:
+    rows = io.BytesIO(b"sample_id,listener_id,rating,score\nu1,a,1,2\nu1,b,3,4\n")
+    with pytest.raises(MetricsError, match="mos could be each of the columns 'rating', 'score'"):
+        read_scores(rows)

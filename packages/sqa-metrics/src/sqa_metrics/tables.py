@@ -89,4 +89,4 @@ def figure(value: float | None, digits: int = 3, sign: bool = False) -> str:
     >>> figure(0.61164), figure(None), figure(float("nan"))
     ('0.612', '-', '-')
     """
-    return "-" if value is None or value != value else f"{value:{'+' if sign else ''}.{digits}f}"
+    return "-" if value is None or value != value else f"{value:{'+' if sign else ''}z.{digits}f}"

@@ -7,7 +7,6 @@ before anything of it is used.
 import hashlib
 import json
 import math
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from sqa_metrics.errors import MetricsError
+from sqa_metrics.files import write_whole
 from sqa_metrics.tables import figure
 
 LARGEST_FILE = 1_000_000  # bytes
@@ -156,9 +156,7 @@ def as_dict(made: Calibration) -> dict[str, Any]:
 
 
 def write_calibration(made: Calibration, path: str | Path) -> None:
-    """Write a calibration whole or not at all: beside its place, read again, then renamed.
-
-    Raises MetricsError where `path` is no place for a file.
+    """Write a calibration whole or not at all; MetricsError where `path` is no place for a file.
 
     >>> import tempfile
     >>> lines = [Line(0.5, 1.0)]
@@ -168,23 +166,7 @@ def write_calibration(made: Calibration, path: str | Path) -> None:
     ...     read_calibration(folder + "/cal.json") == made
     True
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise MetricsError(f"{path}: is a folder or a device; expected the name of a file to write")
-    beside = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(as_dict(made), file, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if read_calibration(beside) != made:
-            raise MetricsError(f"{path}: could not be written: what was read again is not the same")
-        beside.replace(path)
-    except OSError as error:
-        raise MetricsError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, json.dumps(as_dict(made), indent=1, allow_nan=False) + "\n")
 
 
 def read_calibration(path: str | Path) -> Calibration:

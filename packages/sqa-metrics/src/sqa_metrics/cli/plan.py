@@ -48,6 +48,10 @@ def plan(pilot: str | None, **options: Any) -> None:
 
     level, power = options["level"], options["power"]
     if options["predictors"] is not None:
+        if pilot is not None or any(options[name] is not None for name in ("sd", "a")):
+            raise click.UsageError(
+                "--predictors needs neither PILOT nor --sd or --a: it is about systems, not votes"
+            )
         systems = systems_for_predictors(*options["predictors"], power=power, level=level)
         if options["as_json"]:
             say_json({"systems": systems, "power": power, "level": level}, indent=2)
@@ -64,14 +68,14 @@ def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
     if len(given) + (pilot is not None) != 1:
         raise click.UsageError("one of PILOT, --sd and --a says how votes vary")
     more = {name: options[name] for name in ("rater_share", "clip_sd")}
+    if options["mos"] is not None and given != ["a"]:
+        raise click.UsageError("--mos goes with --a; otherwise votes vary alike at every MOS")
     if pilot is None:
         if given == ["sd"]:
             return Spread.of_sd(options["sd"], **more)
-        from sqa_metrics.rows.scales import parsed
+        from sqa_metrics.rows.scales import KNOWN, one_scale
 
-        return Spread.of_sos(
-            options["a"], options["mos"], parsed(options["scale"]).get("ref", (1.0, 5.0)), **more
-        )
+        return Spread.of_sos(options["a"], options["mos"], one_scale(options["scale"]) or KNOWN[0], **more)
     if any(more.values()):
         raise click.UsageError("--rater-share and --clip-sd go with --sd or --a; a pilot shows both itself")
     return _of_pilot(pilot, options)

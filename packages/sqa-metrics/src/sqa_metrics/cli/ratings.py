@@ -112,21 +112,13 @@ def _show(test: "ListeningTest", file: str, options: dict[str, Any]) -> None:
 
 def _write(test: "ListeningTest", file: str, options: dict[str, Any]) -> None:
     import json
-    import os
 
-    from sqa_metrics.errors import MetricsError
+    from sqa_metrics.files import write_whole
 
     out = Path(options["out"])
-    if not out.parent.is_dir():
-        raise MetricsError(f"{out}: its folder does not exist; make it first")
     if file != "-" and out.exists() and out.samefile(file):
         raise click.UsageError("--out is the file of ratings itself; name another")
     rows = list(test.rows(options["estimate"], without_flagged=options["without_flagged"]))
-    part = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(out, "".join(json.dumps(row) + "\n" for row in rows))
     left = len(test.ratings.clips) - len(rows)
     note(f"{out}: {len(rows)} clips" + (f"; {left} have no vote and are left out" if left else ""))

@@ -14,7 +14,7 @@ from sqa_metrics import distributions
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.kernels import plain
 from sqa_metrics.numbers import as_scores
-from sqa_metrics.p1401.mapping import COEFFICIENTS, SCALE, Mapping, MappingName, fit_mapping, span_of
+from sqa_metrics.p1401.mapping import COEFFICIENTS, FLAT, SCALE, Mapping, MappingName, fit_mapping, span_of
 
 if TYPE_CHECKING:
     from sqa_metrics.numbers import Scores
@@ -106,7 +106,8 @@ def p1401_figures(
         raise MetricsError(f"d = {d} of {n} items leaves no degree of freedom; expected 0 <= d < {n}")
     fitted = fit_mapping(x, y, mapping, span_of(y, scale))
     mapped = fitted(y)
-    errors = [a - b for a, b in zip(x, mapped, strict=True)]
+    least = FLAT * max(map(abs, x))
+    errors = [a - b if abs(a - b) > least else 0.0 for a, b in zip(x, mapped, strict=True)]
     star = ratio = None
     if widths is not None:
         beyond = [max(0.0, abs(e) - w) for e, w in zip(errors, widths, strict=True)]

@@ -24,7 +24,7 @@ ORDER = {"none": 0, "linear": 1, "cubic": 3}
 COEFFICIENTS = {"none": 0, "linear": 2, "cubic": 4}
 
 SCALE = (1.0, 5.0)  # of MOS: the mapping rises over all of it, if the predictions are on it
-FLAT = 1e-12  # a slope this near zero, relative to the largest on the scale, is zero up to rounding
+FLAT = 1e-12  # what is so much smaller than scores and slopes are is zero up to rounding
 PLACES = 64  # steps in which a double zero of the slope is looked for
 
 Vector = list[float]
@@ -125,7 +125,9 @@ def _free_fit(v: Vector, x: Vector, order: int) -> tuple[list[Polynomial], Vecto
             own = _sum([(1.0, own), (-inner(own, other), other)])
         size = math.sqrt(inner(own, own))
         basis.append([c / size for c in own])
-    return basis, [_dot(p, targets) for p in basis]
+    weights = [_dot(p, targets) for p in basis]
+    least = FLAT * max(map(abs, x))
+    return basis, [w if abs(w) > least else 0.0 for w in weights]
 
 
 # --- the nearest point of the cone -------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def significance(a: Agreement, b: Agreement) -> list[Significance]:
     found = [_f_test("rmse", a.rmse.value, b.rmse.value, a.n - a.d, b.n - b.d)]
     if a.rmse_star is not None and b.rmse_star is not None:
         found.append(_f_test("rmse*", a.rmse_star, b.rmse_star, a.n - a.d, b.n - b.d))
-    if min(a.n, b.n) > 3 and max(abs(a.pearson.value), abs(b.pearson.value)) < 1:
+    if min(a.n, b.n) > 3 and all(abs(one.pearson.value) < 1 for one in (a, b)):
         difference = math.atanh(a.pearson.value) - math.atanh(b.pearson.value)
         sigma = math.sqrt(1 / (a.n - 3) + 1 / (b.n - 3))
         found.append(_z_test("Pearson", a.pearson.value, b.pearson.value, difference, sigma))

@@ -59,7 +59,7 @@ def icc(votes: Votes) -> dict[str, float]:
     one = _ratio(between - within, between + (k0 - 1) * within)
     result["1,1"], result["1,k"] = one, _ratio(k * one, 1 + (k - 1) * one)
     raters = int(np.count_nonzero(votes.of_rater))
-    if raters > 1 and n == clips * raters:
+    if raters > 1 and votes.complete:
         means = votes.per_rater(votes.score)[votes.of_rater > 0] / clips
         of_raters = clips * float(np.sum((means - grand) ** 2)) / (raters - 1)
         rest = (within * (n - clips) - of_raters * (raters - 1)) / ((clips - 1) * (raters - 1))

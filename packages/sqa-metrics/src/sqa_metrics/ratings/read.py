@@ -18,11 +18,12 @@ from sqa_metrics.rows.names import NAMES, Named, one_side
 from sqa_metrics.rows.pick import pick
 from sqa_metrics.rows.read import by_utt2sys, table_of
 from sqa_metrics.rows.records import Scale, Source
-from sqa_metrics.rows.scales import KNOWN, PERCENT, Given, parsed
+from sqa_metrics.rows.scales import KNOWN, PERCENT, Given, one_scale
 from sqa_metrics.rows.systems import systems_of
 
 # Scales that a test may have, the usual ones first: the first that holds all scores is taken.
 SCALES = (*KNOWN, PERCENT)
+FEW_SLIPS = 0.05  # of the scores: so few off a scale may be slips of the hand
 
 
 @contextlib.contextmanager
@@ -57,7 +58,7 @@ def read_ratings(
     >>> ratings.votes.score.tolist(), ratings.raters, ratings.scale, ratings.again.tolist()
     ([3.0, 4.5], ['a', 'b'], (1.0, 5.0), [[4.0, 5.0]])
     """
-    given = parsed(scale).get("ref")
+    given = one_scale(scale)
     table = table_of(source, "ratings")
     rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
     table = rows.table
@@ -127,7 +128,10 @@ def ratings_of(
         scale=found,
         again=again,
         again_variance=variance,
-        notes=tuple(_notes(name, sample, listener, there, votes, self_named)),
+        notes=(
+            *_notes(name, sample, listener, there, votes, self_named),
+            *(_slips(name, values, sample, listener, found) if scale is None else ()),
+        ),
     )
 
 
@@ -155,6 +159,22 @@ def _notes(
     if self_named:
         of = ", ".join(filter(None, self_named))
         yield f"{name}: system_id only repeats sample_id{of and f' in {of}'}, so there are no systems"
+
+
+def _slips(
+    name: str, values: Floats, sample: Sequence[str], listener: Sequence[str], found: Scale
+) -> Iterator[str]:
+    """That a few scores alone are why the scale was found to be no smaller one."""
+    for low, high in SCALES[: SCALES.index(found)]:
+        beyond = np.flatnonzero((values < low) | (values > high))
+        if beyond.size <= FEW_SLIPS * np.count_nonzero(np.isfinite(values)):
+            row = int(beyond[0])
+            yield (
+                f"{name}: {beyond.size} of {len(values)} scores are off {low:g}..{high:g}, the first {values[row]:g} "
+                f"of {sample[row]!r} by {listener[row]!r}, so the scale is taken to be {found[0]:g}..{found[1]:g}; "
+                "--scale LOW..HIGH names it"
+            )
+            return
 
 
 def scale_of(scores: Floats, given: Scale | None, name: str) -> Scale:

@@ -81,8 +81,11 @@ class ListeningTest:
     def rows(self, estimate: Estimate = "mean", *, without_flagged: bool = False) -> Iterator[dict[str, Any]]:
         """A row a clip as `score` reads it: `sample_id`, `system_id`, `corpus`, `metrics`, `votes`, `mos_std`.
 
-        Clips without a vote give none. `unbiased` and `weighted` are of all raters.
+        Clips without a vote give none. `unbiased` and `weighted` are of all raters. MetricsError if all raters are
+        flagged and wanted out, and where there are no weighted MOS.
         """
+        if without_flagged and self.left_out is None and self.screening.flagged.any():
+            raise MetricsError("all raters are flagged; without them there is no MOS")
         means = self.left_out.clips if without_flagged and self.left_out else self.clips
         mos, std = means.mos, means.std
         if estimate != "mean":

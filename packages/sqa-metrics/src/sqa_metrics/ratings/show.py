@@ -33,14 +33,18 @@ def summary(test: ListeningTest, style: Style = "text") -> str:
     """What the test is, how far its raters agree, who stands out: a row each."""
     r, votes = test.ratings, test.ratings.votes
     alpha, icc, parts, again = test.alpha, test.icc, test.components, test.retest
-    kind, remark = ("1", " (raters differ between clips)") if math.isnan(icc["A,1"]) else ("A", "")
+    kind = "1" if math.isnan(icc["A,1"]) else "A"
+    remark = "" if votes.complete else " (raters differ between clips)"
     systems = f" of {_count(len(r.systems), 'system')}" if r.systems else ", without systems"
     rows = [
         (
             "votes",
             f"{len(votes)} by {_count(len(r.raters), 'rater')} of {_count(len(r.clips), 'clip')}{systems}",
         ),
-        ("a clip, a rater", f"{_range(votes.of_clip)} votes a clip, {_range(votes.of_rater)} clips a rater"),
+        (
+            "a clip, a rater",
+            f"{_range(votes.of_clip, 'vote')} a clip, {_range(votes.of_rater, 'clip')} a rater",
+        ),
         ("scale", f"{r.scale[0]:g} to {r.scale[1]:g}; SOS a {figure(test.sos)}"),
         ("alpha", f"{figure(alpha['interval'])} interval, {figure(alpha['ordinal'])} ordinal (Krippendorff)"),
         (f"ICC({kind},1), ICC({kind},k)", f"{figure(icc[kind + ',1'])}, {figure(icc[kind + ',k'])}{remark}"),
@@ -203,6 +207,6 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _range(counts: Floats) -> str:
+def _range(counts: Floats, noun: str) -> str:
     low, high = int(counts[counts > 0].min()), int(counts.max())
-    return str(low) if low == high else f"{low} to {high}"
+    return _count(low, noun) if low == high else f"{low} to {_count(high, noun)}"

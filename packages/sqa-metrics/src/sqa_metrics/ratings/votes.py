@@ -62,6 +62,11 @@ class Votes:
         return self.per_rater()
 
     @cached_property
+    def complete(self) -> bool:
+        """Whether every rater rated every clip, of those that there are."""
+        return len(self) == np.count_nonzero(self.of_clip) * np.count_nonzero(self.of_rater)
+
+    @cached_property
     def mos(self) -> Floats:
         """Mean of each clip's votes; NaN where it has none."""
         return divide(self.per_clip(self.score), self.of_clip)

@@ -104,10 +104,7 @@ def _paired(
     kept, apart, notes = settle(
         kept_ref, {name: pred[keep] for name, pred in zip(names, preds, strict=True)}, given, {}
     )
-    noise = None
     votes, std = (None if column is None else column[keep] for column in map(numbers.get, NUMBERS))
-    if votes is not None and std is not None:
-        noise = np.where(votes > 0, std**2 / np.where(votes > 0, votes, 1), math.nan)
     return Paired(
         names=names,
         ref=kept_ref,
@@ -119,7 +116,7 @@ def _paired(
         coverage=coverage,
         ref_utterances=[corpus.count(name) for name in corpora],
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
-        noise=noise if noise is not None and np.isfinite(noise).any() else None,
+        noise=None if votes is None or std is None else noise_of(votes, std),
         votes=votes,
         # without ids of their own rows have no order either
         origin=origin_of(ref if sample else replace(ref, sample_id=[""] * len(ref)), rows),
@@ -128,6 +125,14 @@ def _paired(
         scale=given.get("ref"),
         apart=tuple(apart),
     )
+
+
+def noise_of(votes: "np.ndarray", std: "np.ndarray") -> "np.ndarray | None":
+    """Variance (n,) of each MOS as a mean of ratings, NaN where unknown; None if it always is."""
+    import numpy as np
+
+    noise = np.divide(std**2, votes, out=np.full(len(votes), math.nan), where=votes > 0)
+    return noise if np.isfinite(noise).any() else None
 
 
 def _scores(name: str, values: Any) -> "np.ndarray":
@@ -166,9 +171,7 @@ def _labels(
     texts = {label: table.texts(name) if label in columns else None for label, name in LABELS.items()}
     if texts["sample"] and not all(texts["sample"]):
         raise MetricsError(f"sample[{texts['sample'].index('')}] is empty, expected an id")
-    numbers = {
-        name: np.array(table.numbers(name, columns[name])) if name in columns else None for name in NUMBERS
-    }
+    numbers = {name: np.array(table.amounts(name)) if name in columns else None for name in NUMBERS}
     return {label: text if text and any(text) else None for label, text in texts.items()}, numbers
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from sqa_metrics.kernels.checksum import TABLES, squares
 from sqa_metrics.kernels.hashing import group, join
 from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, STD, STRANGE, SYSTEM, scan
+from sqa_metrics.rows.arrays import noise_of
 from sqa_metrics.rows.fingerprint import DIGITS, Origin
 from sqa_metrics.rows.fingerprint import LARGEST as LARGEST_CODED
 from sqa_metrics.rows.names import deviation_tiers, recognised
@@ -66,9 +67,7 @@ def pair(
         return None
     corpora, corpus = _names(ref, CORPUS)
     ref_systems, systems, system, self_named = _systems_of(ref, corpora, corpus, keep, preds, rows)
-    votes = ref.numbers[keep, 1]
-    noise = ref.numbers[keep, 2] ** 2 / votes
-    kept = ref.numbers[keep, 0]
+    kept, votes, std = ref.numbers[keep].T
     kept_preds = {
         name: pred.numbers[row[keep], 0] for name, pred, row in zip(pred_bytes, preds, rows, strict=True)
     }
@@ -87,7 +86,7 @@ def pair(
         coverage=[match[1] for match in matches if match],
         ref_utterances=np.bincount(corpus).tolist(),
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
-        noise=noise if np.isfinite(noise).any() else None,
+        noise=noise_of(votes, std),
         votes=votes if np.isfinite(ref.numbers[:, 1]).any() else None,
         origin=_origin(ref, keep, ref_metric),
         self_named=self_named,
@@ -156,7 +155,7 @@ def _read(data: bytes, metric: str) -> _Columns | None:
     for row, start, stop in long[1 : long[0, 0] + 1].tolist():  # digits beyond float64's own arithmetic
         numbers[row, 0] = float(data[start:stop])
     # NaN too: a row without this metric may have it elsewhere.
-    if not (abs(numbers[:rows, 0]) <= LARGEST).all():
+    if not (abs(numbers[:rows, 0]) <= LARGEST).all() or (numbers[:rows, 1:] < 0).any():
         return None
     return _Columns(buffer, spans[:rows], numbers[:rows])
 

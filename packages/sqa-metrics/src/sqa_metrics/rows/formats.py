@@ -23,7 +23,9 @@ ANSWER = ("utt", "score")  # the columns of a list without a header
 def table_of(data: bytes, path: str) -> Table:
     """The table that a file holds; `path` is for messages. MetricsError naming file and line."""
     if b"\0" in data[:4096]:
-        raise MetricsError(f"{path}: is not a text file; expected JSON Lines, CSV, an answer list or scp")
+        raise MetricsError(
+            f"{path}: is not a text file in UTF-8; expected JSON Lines, CSV, an answer list or scp"
+        )
     first = data.removeprefix(BOM).lstrip().split(b"\n", 1)[0]
     if first.startswith(b"["):
         raise MetricsError(
@@ -45,7 +47,9 @@ def text_of(data: bytes, path: str) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MetricsError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise MetricsError(
+            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from None
 
 
 # --- JSON Lines --------------------------------------------------------------------------------------------------

@@ -117,12 +117,17 @@ def _keys(scores: Scores, with_corpus: bool, with_system: bool, other: Scores) -
     for row, key in enumerate(keys):
         first = table.setdefault(key, row)
         if first != row:
-            dropped = [n for n, used in (("corpus", with_corpus), ("system_id", with_system)) if not used]
+            parts = (("corpus", with_corpus, scores.corpus), ("system_id", with_system, scores.system_id))
+            dropped = [name for name, used, column in parts if column and not used]
             hint = f"; {other.path} has no {' and no '.join(dropped)} to tell them apart" if dropped else ""
+            if scores.votes is None:
+                hint += (
+                    ". Single ratings need a column that names the rater: one of "
+                    f"{', '.join(NAMES['listener_id'][1])} (--columns listener_id=NAME)"
+                )
             raise MetricsError(
                 f"{scores.place(row)}: duplicate id {_show(key)}, first seen "
-                f"{'at' if scores.in_memory else 'on line'} {scores.line[first]}{hint}. Single ratings need a column "
-                f"that names the rater: one of {', '.join(NAMES['listener_id'][1])} (--columns listener_id=NAME)"
+                f"{'at' if scores.in_memory else 'on line'} {scores.line[first]}{hint}"
             )
     return table
 

@@ -116,7 +116,7 @@ def choose(
     """
     forms = {name: plain(name) for name in names}
     for tier in tiers:
-        own = tier is tiers[0] and tier[0] in forms
+        own = tier is tiers[0] and tier is not RATED and tier[0] in forms
         found = [tier[0]] if own else [name for name, form in forms.items() if form in tier]
         if len(found) > 1 and any(list(column(name)) != list(column(found[0])) for name in found[1:]):
             listed = ", ".join(map(repr, found))

@@ -39,9 +39,9 @@ def pair(
 
     A source is a path, "-", an open file, a data frame (pandas, Polars, Arrow), a dict of columns, a list of dicts or a
     dict of scores by sample_id. `columns` names columns that are called otherwise ({"mos": "SIG", "ref:sample_id":
-    "file"}, "" for none); `scale` says what scale the scores are on ((1, 5), or {"ref": (0, 100), "pred": (1, 5)},
     "file"}, "" for none); `scale` says which scale scores are on ((1, 5), or {"ref": (0, 100), "pred": (1, 5)},
-    `mos_std` may be arrays of n too.
+    which maps the predictions). Beside arrays of n scores, `sample`, `system`, `corpus`, `votes` and `mos_std` may be
+    arrays of n too.
 
     Strict by default: missing, extra or non-finite rows raise MetricsError with counts and the first id of each;
     duplicate ids always do. With `allow_missing` the utterances that every file has are kept, and `coverage` says

@@ -106,8 +106,8 @@ def pick(table: Table, metric: str, role: Role, named: Named, *, scale_given: bo
     def texts(name: str | None) -> list[str]:
         return [""] * n if name is None else table.texts(name)
 
-    def numbers(name: str | None) -> list[float]:
-        return [math.nan] * n if name is None else table.numbers(name, table.column(name))
+    def amounts(name: str | None) -> list[float]:
+        return [math.nan] * n if name is None else table.amounts(name)
 
     return Rows(
         table=table,
@@ -116,8 +116,8 @@ def pick(table: Table, metric: str, role: Role, named: Named, *, scale_given: bo
         corpus=texts(others["corpus"]),
         listener=texts(listener) if listener else None,
         value=value,
-        votes=numbers(others["votes"]),
-        std=numbers(spread),
+        votes=amounts(others["votes"]),
+        std=amounts(spread),
         path=path,
         scale=None if scale_given else _declared(table, metric),
         notes=(*notes, *choice.notes()),

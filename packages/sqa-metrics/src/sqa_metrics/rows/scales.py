@@ -75,6 +75,16 @@ def parsed(scale: Given | None) -> dict[str, Scale]:
     return found
 
 
+def one_scale(scale: Given | None) -> Scale | None:
+    """The scale of what has no other side: of single ratings."""
+    given = parsed(scale)
+    if given and "ref" not in given:
+        raise MetricsError(
+            f"scale is {scale!r}; expected LOW..HIGH such as 1..5, as there are no predictions"
+        )
+    return given.get("ref")
+
+
 def as_scale(bounds: Any) -> Scale | None:
     """Two bounds as a scale; None if they are none."""
     try:

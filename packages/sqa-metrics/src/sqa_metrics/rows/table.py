@@ -64,6 +64,13 @@ class Table:
             return list(map(known.__getitem__, values))
         return [math.nan if v is None else self._number(v, row, name) for row, v in enumerate(values)]
 
+    def amounts(self, name: str) -> list[float]:
+        """A column of numbers from 0 on: votes, deviations."""
+        values = self.numbers(name, self.column(name))
+        if (low := next((row for row, value in enumerate(values) if value < 0), None)) is not None:
+            raise MetricsError(f"{self.place(low)}: {name} is {values[low]:g}, expected 0 or more")
+        return values
+
     def _text(self, value: Any, row: int, name: str) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)

@@ -7,12 +7,17 @@ again has one vote, the mean. The spread is the sample standard deviation, NaN f
 import math
 from dataclasses import replace
 
+from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.pick import Rows
 
 
 def averaged(rows: Rows) -> tuple[Rows, list[int]]:
     """One row a sample, with notes about votes that are missing or repeated; and which row came first of each."""
     assert rows.listener is not None
+    if "" in rows.listener:
+        raise MetricsError(
+            f"{rows.table.place(rows.listener.index(''))}: no rater; expected who gave each score"
+        )
     ratings: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     first: list[int] = []
     missing: list[int] = []

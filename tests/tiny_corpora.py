@@ -6,6 +6,7 @@
 
 import importlib
 import io
+import shutil
 import tarfile
 import zipfile
 import zlib
@@ -67,12 +68,25 @@ def publish(name: str, server: Loopback, folder: Path) -> Expected:
     """Build a corpus and put its files on a server, where `--from` or the Hub's address finds them."""
     expected = build(name, folder)
     files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    hub = get_corpus(name).hub
-    if hub:
-        server.repos[hub.repo] = files
-    else:
-        server.files |= {f"/{name}/{file}": content for file, content in files.items()}
+    corpus = get_corpus(name)
+    if corpus.hub:
+        beside = {archive.name for archive in corpus.files}
+        server.repos[corpus.hub.repo] = {
+            file: content for file, content in files.items() if file not in beside
+        }
+        files = {file: content for file, content in files.items() if file in beside}
+    server.files |= {f"/{name}/{file}": content for file, content in files.items()}
     return expected
+
+
+def bring_by_hand(name: str, published: Path, folder: Path) -> None:
+    """Copy what no `download` of a corpus brings: clips of other corpora, for one."""
+    corpus = get_corpus(name)
+    for path in published.rglob("*"):
+        file = path.relative_to(published)
+        if path.is_file() and not corpus.hub and file.as_posix() not in {a.name for a in corpus.files}:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / file)
 
 
 def bzipped(path: Path, files: dict[str, bytes]) -> None:
@@ -439,5 +453,5 @@ BUILDERS = {
     "urgent2025-sqa": urgent2025,
 }
 # they take their tools from here
-for module in ("tiny_listening_tests",):
+for module in ("tiny_listening_tests", "tiny_published_tests"):
     BUILDERS |= importlib.import_module(module).BUILDERS

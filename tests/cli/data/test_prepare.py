@@ -9,7 +9,7 @@ import pytest
 from commands import run
 from loopback import Loopback
 from sqa_data import corpora, get_corpus, list_corpora, read_manifest
-from tiny_corpora import BUILDERS, Clip, Expected, build, publish, tone, zipped
+from tiny_corpora import BUILDERS, Clip, Expected, bring_by_hand, build, publish, tone, zipped
 
 BY_HAND = ("bc19", "bvcc")
 PUBLISHED_CHECKSUM = tuple(c.name for c in list_corpora() if any(a.checksum or a.size for a in c.files))
@@ -35,6 +35,7 @@ def test_download_prepare_verify(
     raw, out = tmp_path / "raw ü", tmp_path / "d a t a"
     if other := get_corpus(name).audio_of:
         build(other, raw / other)
+    bring_by_hand(name, tmp_path / "published" / name, raw / name)
     if name in PUBLISHED_CHECKSUM:
         # as long as the published facts hold, the small archive is refused
         failed = run(

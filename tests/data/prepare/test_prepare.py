@@ -67,7 +67,7 @@ def test_prepare(name: str, tmp_path: Path) -> None:
             assert (utterance.system_id, utterance.votes) == (clip.system_id, clip.votes)
             assert (utterance.corpus, utterance.split) == (name, split)
             assert utterance.duration == pytest.approx(clip.seconds, abs=1e-4)
-            assert utterance.sample_rate in rates
+            assert not rates or utterance.sample_rate in rates
             assert Path(utterance.audio_path).is_file()
 
 

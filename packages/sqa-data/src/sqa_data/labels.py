@@ -48,6 +48,17 @@ RANGES: dict[str, tuple[float, float]] = {
     "mos_loud": MOS,  # NISQA: loudness
     "mos_sig": MOS,  # ITU-T P.835: speech signal
     "mos_bak": MOS,  # ITU-T P.835: background
+    "mos_naturalness": MOS,
+    "mos_intelligibility": MOS,
+    "mos_speed": MOS,  # QualiSpeech, and the next four
+    "mos_noise": MOS,
+    "mos_distortion": MOS,
+    "mos_effort": MOS,  # of listening
+    "mos_continuity": MOS,
+    "mos_dynamics": MOS,  # SpeechEval: dynamic range, and the next three
+    "mos_emotion": MOS,
+    "mos_expression": MOS,
+    "mos_experience": MOS,
 }
 
 

@@ -17,7 +17,7 @@ def parse(row: Row, split: str) -> Iterator[Sample]:
 CORPUS = Corpus(
     name="pstn",
     title="PSTN (ConferencingSpeech 2022)",
-    splits={"train": Split(58709, None, 163.08)},
+    splits={"train": Split(58709, None, 163.08, "1 to 10 votes a clip, 4.6 on average")},
     sample_rates=(8000,),
     licence=Licence(
         "unknown",

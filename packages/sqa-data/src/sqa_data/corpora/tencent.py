@@ -31,6 +31,7 @@ CORPUS = Corpus(
     languages=("zh",),
     licence=APACHE,
     archives=(Archive("TencentCorpus.zip", (MIRROR,)),),
+    # 14,000 clips with the unpublished test; on Dropbox as TencentCorups.zip
     links=("https://share.weiyun.com/B4IS0l3z",),
     citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality assessment "
     "challenge for online conferencing applications, Interspeech 2022",

@@ -25,7 +25,9 @@ CORPUS = Corpus(
     title="TMHINT-QI",
     splits={
         "train": Split(12937, 98, 11.35),
-        "test": Split(None, note="sources disagree: 1,978 to 2,297 samples"),
+        "test": Split(
+            None, note="sources disagree: 1,978 to 2,297 samples; MOS-Bench parts off 1,293 of train for dev"
+        ),
     },
     sample_rates=(16000,),
     languages=("zh",),

@@ -22,7 +22,11 @@ CORPUS = Corpus(
     languages=("en",),
     licence=CC_BY_NC_SA,
     archives=(),
-    links=("https://huggingface.co/datasets/urgent-challenge/urgent2024-sqa",),
+    links=(
+        "https://huggingface.co/datasets/urgent-challenge/urgent2024-sqa",
+        # the test split again, of which SHEET trains on 6,210 clips: its models have seen it
+        "https://huggingface.co/datasets/urgent-challenge/urgent2024_mos",
+    ),
     citation="W. Wang et al., Improving speech enhancement with multi-metric supervision from learned quality "
     "assessment, 2025; W. Zhang et al., URGENT challenge, Interspeech 2024",
     label_files=("*.parquet",),

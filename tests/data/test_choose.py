@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqa_data import DataError, Utterance, write_manifest
-from sqa_data.choose import Condition, merged, sampled
+from sqa_data.choose import Condition, merged, rescaled, sampled
 from sqa_data.verify import validate
 
 ALL = [
@@ -18,6 +18,7 @@ ALL = [
         c,
         "train",
         votes=i,
+        language=("en", "zh", None, "de")[i % 4],
     )
     for c in ("one", "two")
     for i in range(20)
@@ -30,6 +31,7 @@ ALL = [
         (Condition(), lambda u: True),
         (Condition(corpora=("one",)), lambda u: u.corpus == "one"),
         (Condition(splits=("dev",)), lambda u: False),
+        (Condition(languages=("en", "de")), lambda u: u.language in ("en", "de")),
         (Condition(systems=("s1", "s2")), lambda u: u.system_id in ("s1", "s2")),
         (Condition(labels=("mos",)), lambda u: "mos" in u.metrics),
         (Condition(min_duration_s=3, max_duration_s=5), lambda u: 3 <= u.duration <= 5),
@@ -74,3 +76,35 @@ def test_per_system() -> None:
     for utterance in found:
         counts[str(utterance.corpus), str(utterance.system_id)] += 1
     assert set(counts.values()) == {2}
+
+
+def test_a_scale_is_mapped_to_the_usual_one() -> None:
+    """Ends become ends, also of two scales and labels at once; a label that is asked for alone is mapped alone."""
+    scales: dict[str, tuple[float, float]] = {"mos": (-2, 2), "mos_sig": (0, 100)}
+    low = Utterance("a", "a", 1, {"mos": -2, "mos_sig": 0}, mos_std=1.5, scales=scales)
+    high = Utterance("b", "b", 1, {"mos": 2, "mos_sig": 100, "utmos": 2}, mos_std=None, scales=scales)
+    usual = Utterance("c", "c", 1, {"mos": 4}, mos_std=0.5)
+    both = list(rescaled([low, high, usual], ["mos", "mos_sig"]))
+    assert [u.metrics for u in both] == [
+        {"mos": 1, "mos_sig": 1},
+        {"mos": 5, "mos_sig": 5, "utmos": 2},
+        {"mos": 4},
+    ]
+    assert [u.mos_std for u in both] == [1.5, None, 0.5]
+    assert [u.scales for u in both] == [{}, {}, {}]
+    (alone,) = rescaled([low], ["mos_sig"])
+    assert (alone.metrics, alone.mos_std) == ({"mos": -2, "mos_sig": 1}, 1.5)
+    assert alone.scales == {"mos": (-2, 2)}
+
+
+def test_a_clip_without_the_label_that_is_mapped() -> None:
+    """As a line says it whose label is null: its scale goes too. A label that no clip has is a mistake."""
+    bare = Utterance("a", "a", 1, {}, scales={"mos": (0, 100)})
+    rated = Utterance("b", "b", 1, {"mos": 50}, scales={"mos": (0, 100)})
+    found = list(rescaled([bare, rated], ["mos"]))
+    assert [(u.metrics, u.scales) for u in found] == [({}, {}), ({"mos": 3}, {})]
+    with pytest.raises(DataError, match="no utterance has the label moss, which is to be mapped"):
+        list(rescaled([bare, rated], ["mos", "moss"]))
+    mine = Utterance("c", "c", 1, {"mine": 5}, scales={"mine": (0, 10)})
+    with pytest.raises(DataError, match=r"mine has no usual scale to map 0\.\.10 to"):
+        list(rescaled([mine], ["mine"]))

@@ -166,6 +166,8 @@ def test_scale_and_language_are_kept_and_the_baseline_keys_stay(tmp_path: Path) 
         ("[1, 5]", "scales is .1, 5.; expected an object"),
         ('{"mos": [1]}', "expected an object such as"),
         ('{"mos": [5, 1]}', r"scales\.mos is \[5, 1\]; expected the lower bound first"),
+        ('{"mos": [3, 3]}', "expected the lower bound first"),
+        ('{"mos": [-1.7e308, 1.7e308]}', "a width that is finite"),
         ('{"mos": [1, null]}', r"scales\.mos is None; expected a number"),
     ],
 )

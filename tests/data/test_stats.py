@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sqa_data import Utterance, write_manifest
+from sqa_data import DataError, Utterance, write_manifest
 from sqa_data.stats import statistics
 
 
@@ -56,3 +56,24 @@ def test_nothing_known(tmp_path: Path) -> None:
     (stats,) = (s.as_dict() for s in statistics([tmp_path / "m.jsonl"]))
     assert (stats["corpus"], stats["systems"], stats["mos"]["mean"], stats["votes"]["max"]) == (None,) * 4
     json.dumps(stats, allow_nan=False)
+
+
+def test_opinions_on_two_scales_are_not_pooled(tmp_path: Path) -> None:
+    """One corpus and split has one scale; a clip without an opinion has none, and two corpora may have two."""
+    path = tmp_path / "m.jsonl"
+    wide: dict[str, tuple[float, float]] = {"mos": (0, 100)}
+    clips = [
+        Utterance("/a.wav", "a", 1, {}, None, "one"),
+        Utterance("/b.wav", "b", 1, {"mos": 0}, None, "one", scales=wide),
+        Utterance("/c.wav", "c", 1, {"mos": 100}, None, "one", scales=wide),
+        Utterance("/d.wav", "d", 1, {"mos": 5}, None, "two"),
+    ]
+    write_manifest(path, clips)
+    one, two = (s.as_dict()["mos"] for s in statistics([path]))
+    assert (one["mean"], one["edges"][0], one["edges"][-1]) == (50, 0, 100)
+    assert one["counts"] == [1, *[0] * 14, 1]
+    assert (two["mean"], two["edges"][0], two["edges"][-1]) == (5, 1, 5)
+    write_manifest(path, [*clips, Utterance("/e.wav", "e", 1, {"mos": 3}, None, "one")])
+    said = r"mos of 'e' is on a scale of 1 to 5, those before it in one are on 0 to 100; .*--rescale mos"
+    with pytest.raises(DataError, match=said):
+        statistics([path])

@@ -41,6 +41,17 @@ def test_the_list_is_filtered(options: list[str], in_it: str, not_in_it: str) ->
     assert not_in_it not in names
 
 
+def test_a_filter_that_leaves_nothing_says_so() -> None:
+    output = run("data", "list", "--scale", "CRR")
+    assert output == f"no such corpus; `sqa-cli data list` shows all {len(list_corpora())}\n"
+    assert json.loads(run("data", "list", "--scale", "CRR", "--json")) == []
+
+
+def test_a_set_where_one_corpus_is_asked_for() -> None:
+    assert "is a set of corpora, bc19, bvcc" in run("data", "show", "URGENT2026", code=1)
+    assert "did you mean 'urgent2026'?" in run("data", "download", "urgent2062", code=1)
+
+
 def test_a_set_is_its_corpora() -> None:
     assert all(
         name in {corpus.name for corpus in list_corpora()} for _, names in SETS.values() for name in names

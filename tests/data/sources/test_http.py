@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -445,3 +446,17 @@ def test_sizes_that_servers_tell(server: Loopback) -> None:
     assert sizes == {f"{url}/a.zip": 3, f"{url}/b.zip": 4}
     server.always = Do(chunked=True)
     assert told_sizes([f"{url}/a.zip"]) == {}
+
+
+def test_a_server_that_is_not_there_is_asked_for_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question may take the time limit, and a corpus can have a hundred files."""
+    asked: list[str] = []
+
+    def ask(_: object, url: str) -> None:
+        asked.append(url)
+        raise httpx.ConnectTimeout("")
+
+    monkeypatch.setattr(httpx.Client, "head", ask)
+    away = [f"http://away.example/{i}" for i in range(3)]
+    assert told_sizes([*away, "http://other.example/0"]) == {}
+    assert asked == [away[0], "http://other.example/0"]

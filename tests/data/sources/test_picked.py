@@ -132,7 +132,7 @@ def test_the_clip_that_the_scripts_replace(tmp_path: Path) -> None:
     assert corpus.picked is not None
     plan = {"": {"silence.wav": "wav/sys4bafa-uttc2e86f6.wav"}}
     corpus = replace(corpus, wavs=2, picked=replace(corpus.picked, plan=lambda _: plan))
-    with pytest.raises(DataError, match=r"silence\.wav: not here"):
+    with pytest.raises(DataError, match=r"silence\.wav: cannot be copied to .*uttc2e86f6\.wav: No such file"):
         unpack_corpus(corpus, tmp_path)
     (main / "silence.wav").write_bytes(b"as it is")
     unpack_corpus(corpus, tmp_path)
@@ -395,3 +395,36 @@ def test_download_brings_what_clips_are_missing_of(
     assert server.log == []
     with pytest.raises(DataError, match="no file of bvcc is called 'nope"):
         download(["bvcc"], tmp_path / "raw", only="nope*", **options)  # type: ignore[arg-type]
+
+
+def test_no_room_for_clips_is_told_with_the_archive(tmp_path: Path) -> None:
+    """Such as a file where the folder of the clips should be."""
+    corpus = corpus_of(tmp_path, "bvcc", [LINE])
+    packed(tmp_path / "bvcc" / f"{top(LINE)}.tar.bz2", [(PLACE, tone("x", 16000))])
+    folder = wav(tmp_path, LINE).parent
+    (folder / "sys1-utta.wav").unlink()
+    folder.rmdir()
+    folder.write_bytes(b"")
+    with pytest.raises(
+        DataError, match=r"2008_release_version_1\.tar\.bz2: cannot make its clips: File exists"
+    ):
+        unpack_corpus(corpus, tmp_path)
+    folder.unlink()
+    unpack_corpus(corpus, tmp_path)
+    assert wav(tmp_path, LINE).exists()
+
+
+def test_partial_holds_for_the_corpus_whose_audio_labels_lie_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    corpus_of(tmp_path, "bvcc", [LINE])
+    packed(tmp_path / "bvcc" / f"{top(LINE)}.tar.bz2", [("elsewhere.wav", b"")])
+    (tmp_path / "vmc24-zoomed").mkdir()
+    votes = "3.0 0.5 (1:0,2:0,3:2,4:0,5:0,total: 2)"
+    (tmp_path / "vmc24-zoomed" / "VMC2024_MOS").write_text(f"sys1/sys1-utta.wav {votes}\n")
+    with pytest.raises(DataError, match="1 clips are not in it"):
+        prepare("vmc24-zoomed", tmp_path, tmp_path / "out")
+    with caplog.at_level(logging.WARNING):
+        prepared = prepare("vmc24-zoomed", tmp_path, tmp_path / "out", partial=True)
+    assert "1 clips are not in it" in caplog.text
+    assert prepared.counts["test"].samples == 1

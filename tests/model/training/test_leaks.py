@@ -72,3 +72,10 @@ def test_corpora_that_hold_each_other_leak(tmp_path: Path, monkeypatch: pytest.M
     assert find_leaks(clips(a, corpus="nisqa"), clips(b, corpus="bvcc")) == [told]
     assert find_leaks(clips(a, corpus="bvcc"), clips(b, corpus="bvcc")) == []
     assert find_leaks(clips(a, corpus="bvcc"), clips(b, corpus="mine")) == []
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    """It would wait for ever; a clip that is none is told when it is read."""
+    os.mkfifo(tmp_path / "pipe")
+    (empty,) = written(tmp_path / "wavs", empty=b"")
+    assert find_leaks(clips(empty), clips(tmp_path / "pipe")) == []

@@ -67,21 +67,29 @@ def merged(manifests: Iterable[str | Path]) -> Iterator[Utterance]:
 def rescaled(utterances: Iterable[Utterance], labels: Iterable[str]) -> Iterator[Utterance]:
     """`labels` that were given on another scale than usual, mapped linearly to the usual one, with their spread.
 
+    Raises DataError for a label without a usual scale, and for one that no utterance has.
+
     >>> (clip,) = rescaled([Utterance("a", "a", 1, {"mos": 50}, mos_std=10, scales={"mos": (0, 100)})], ["mos"])
     >>> clip.metrics, clip.mos_std, clip.scales
     ({'mos': 3.0}, 0.4, {})
     """
     wanted = set(labels)
+    unseen = set(wanted)
     for utterance in utterances:
+        unseen -= utterance.metrics.keys()
         metrics, spread, scales = dict(utterance.metrics), utterance.mos_std, dict(utterance.scales)
         for label in wanted & scales.keys():
             (low, high), (new_low, new_high) = scales.pop(label), range_of(label)
             if not math.isfinite(new_high - new_low):
                 raise DataError(f"{label} has no usual scale to map {low:g}..{high:g} to")
+            if label not in metrics:
+                continue
             factor = (new_high - new_low) / (high - low)
             metrics[label] = new_low + (metrics[label] - low) * factor
             spread = spread * factor if label == "mos" and spread is not None else spread
         yield replace(utterance, metrics=metrics, mos_std=spread, scales=scales)
+    if unseen:
+        raise DataError(f"no utterance has the label {', '.join(sorted(unseen))}, which is to be mapped")
 
 
 def sampled(

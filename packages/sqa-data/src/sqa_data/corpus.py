@@ -209,18 +209,8 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "urgent2026": (
         "URGENT 2026 challenge, track 2: training, development and evaluation",
         (
-            *(
-                "bc19",
-                "bvcc",
-                "chime-7-udase-eval",
-                "nisqa",
-                "pstn",
-                "somos",
-                "tcd-voip",
-                "tencent",
-                "tmhint-qi",
-            ),
-            *("ttsds2", "urgent2024-sqa", "urgent2025-sqa"),
+            *("bc19", "bvcc", "chime-7-udase-eval", "nisqa", "pstn", "somos", "tcd-voip", "tencent"),
+            *("tmhint-qi", "ttsds2", "urgent2024-sqa", "urgent2025-sqa"),
         ),
     ),
 }
@@ -272,7 +262,9 @@ def get_corpus(name: str) -> Corpus:
     for corpus in list_corpora():
         if corpus.name == wanted:
             return corpus
+    if wanted in SETS:
+        raise DataError(f"{name!r} is a set of corpora, {', '.join(SETS[wanted][1])}; expected one of them")
     known = [corpus.name for corpus in list_corpora()]
-    close = difflib.get_close_matches(wanted, known, n=1)
+    close = difflib.get_close_matches(wanted, [*known, *SETS], n=1)
     remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
     raise DataError(f"no corpus {name!r}; {remedy}")

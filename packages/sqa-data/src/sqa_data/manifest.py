@@ -217,8 +217,10 @@ def _scales(value: Any) -> Mapping[str, tuple[float, float]]:
         if not (isinstance(bounds, list) and len(bounds) == 2 and label):
             raise Wrong(f'scales is {value!r}; expected an object such as {{"mos": [1, 5]}}')
         low, high = (_number(f"scales.{label}", bound, -sys.float_info.max) for bound in bounds)
-        if low >= high:
-            raise Wrong(f"scales.{label} is {bounds}; expected the lower bound first")
+        if not 0 < high - low < math.inf:
+            raise Wrong(
+                f"scales.{label} is {bounds}; expected the lower bound first, and a width that is finite"
+            )
         scales[label] = low, high
     return scales
 

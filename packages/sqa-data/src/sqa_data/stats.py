@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from sqa_data.errors import DataError
 from sqa_data.labels import MOS, range_of
-from sqa_data.manifest import iter_manifest
+from sqa_data.manifest import Utterance, iter_manifest
 
 BINS = 16  # of the histogram of opinions: quarters of 1 to 5
 DURATION_EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60, np.inf])  # seconds
@@ -27,7 +28,7 @@ class Stats:
     seconds: float = 0.0
     sample_rates: Counter[int | None] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)  # label -> samples that have it
-    scale: tuple[float, float] = MOS
+    scale: tuple[float, float] | None = None  # of the opinions; None while there is none
     mos: "array[float]" = field(default_factory=lambda: array("d"))
     votes: Counter[int] = field(default_factory=Counter)
     durations: "array[float]" = field(default_factory=lambda: array("d"))
@@ -37,7 +38,7 @@ class Stats:
         mos = np.frombuffer(self.mos) if self.mos else np.empty(0)
         durations = np.frombuffer(self.durations) if self.durations else np.empty(0)
         votes = np.repeat(*np.array(sorted(self.votes.items())).T) if self.votes else np.empty(0)
-        edges = np.linspace(*self.scale, BINS + 1)
+        edges = np.linspace(*(self.scale or MOS), BINS + 1)
         rates = sorted(self.sample_rates.items(), key=lambda item: item[0] or 0)
         return {
             "corpus": self.corpus,
@@ -55,7 +56,10 @@ class Stats:
 
 
 def statistics(manifests: Iterable[str | Path]) -> list[Stats]:
-    """One `Stats` for each corpus and split in the manifests, in the order they appear."""
+    """One `Stats` for each corpus and split in the manifests, in the order they appear.
+
+    Raises DataError where opinions of one corpus and split are on two scales, whose mean says nothing.
+    """
     found: dict[tuple[str | None, str | None], Stats] = {}
     for path in manifests:
         for utterance in iter_manifest(path):
@@ -70,10 +74,24 @@ def statistics(manifests: Iterable[str | Path]) -> list[Stats]:
                 stats.systems.add(utterance.system_id)
             if "mos" in utterance.metrics:
                 stats.mos.append(utterance.metrics["mos"])
-                stats.scale = range_of("mos", utterance.scales)
+                scale = range_of("mos", utterance.scales)
+                stats.scale = stats.scale or scale
+                if scale != stats.scale:
+                    raise DataError(_two_scales(path, utterance, stats.scale, scale))
             if utterance.votes is not None:
                 stats.votes[utterance.votes] += 1
     return list(found.values())
+
+
+def _two_scales(
+    path: str | Path, utterance: Utterance, before: tuple[float, float], now: tuple[float, float]
+) -> str:
+    (low, high), (new_low, new_high) = before, now
+    return (
+        f"{path}: mos of {utterance.sample_id!r} is on a scale of {new_low:g} to {new_high:g}, those before it in "
+        f"{utterance.corpus or 'no corpus'} {utterance.split or ''}".rstrip()
+        + f" are on {low:g} to {high:g}; `sqa-cli data merge --rescale mos` maps them"
+    )
 
 
 def bars(counts: list[int], edges: list[float], width: int = 40) -> list[str]:

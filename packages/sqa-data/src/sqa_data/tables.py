@@ -1,7 +1,6 @@
 """Read the label files of corpora: delimited text, with the line of whatever is wrong in it."""
 
 import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,28 +92,17 @@ def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[in
     column written "name?" may be missing, its values are then "". Without `columns` the file has no header and the
     whole row is given.
     """
-    with _open(path) as file:
-        reader = csv.reader(file)
-        try:
-            picks: list[int | None] | None = None
-            for row in reader:
-                if not row:
-                    continue
-                if columns is None:
-                    yield reader.line_num, row
-                elif picks is None:
-                    picks = _picks(path, row, columns)
-                    needed = max((p for p in picks if p is not None), default=0) + 1
-                elif len(row) < needed:
-                    raise DataError(
-                        f"{path}:{reader.line_num}: {len(row)} fields; expected at least {needed}"
-                    )
-                else:
-                    yield reader.line_num, ["" if p is None else row[p] for p in picks]
-        except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: {error}") from error
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{reader.line_num}: not UTF-8 text ({error.reason})") from error
+    picks: list[int | None] | None = None
+    for line, row in _lines(path):
+        if columns is None:
+            yield line, row
+        elif picks is None:
+            picks = _picks(path, row, columns)
+            needed = max((p for p in picks if p is not None), default=0) + 1
+        elif len(row) < needed:
+            raise DataError(f"{path}:{line}: {len(row)} fields; expected at least {needed}")
+        else:
+            yield line, ["" if p is None else row[p] for p in picks]
 
 
 def read_sheet(path: Path, sheet: str, *columns: str) -> tuple[list[str], list[tuple[int, list[Any]]]]:
@@ -134,8 +122,7 @@ def read_sheet(path: Path, sheet: str, *columns: str) -> tuple[list[str], list[t
 
 def read_header(path: Path) -> list[str]:
     """The column names of a comma-separated file."""
-    with _open(path) as file:
-        return next(csv.reader(file), [])
+    return next((row for _, row in _lines(path)), [])
 
 
 def number(text: str, column: str, path: Path, line: int, low: float = 1, high: float = 5) -> float:
@@ -157,11 +144,22 @@ def below(path: str, where: Path, line: int) -> str:
     return "/".join(parts)
 
 
-def _open(path: Path) -> io.TextIOWrapper:
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of each row that is not blank, without a byte order mark."""
     try:
-        return path.open(encoding="utf-8-sig", newline="")
+        file = path.open(encoding="utf-8-sig", newline="")
     except OSError as error:
         raise DataError(f"{path}: cannot read the label file: {error.strerror}") from error
+    with file:
+        reader = csv.reader(file)
+        try:
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise DataError(f"{path}:{reader.line_num}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}:{reader.line_num}: not UTF-8 text ({error.reason})") from error
 
 
 def _picks(path: Path, header: list[str], columns: list[str]) -> list[int | None]:

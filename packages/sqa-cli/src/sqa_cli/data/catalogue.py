@@ -41,7 +41,7 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
     \b
     Examples:
       sqa-cli data list --language en --licence free
-      sqa-cli data list --scale MUSHRA --json
+      sqa-cli data list --scale P.835 --json
     """
     from sqa_data import list_corpora
     from sqa_data.corpus import SETS
@@ -51,6 +51,9 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
     states = {corpus.name: here(corpus, raw, out) for corpus in corpora}
     if as_json:
         say_json([_record(c, split, state) for c in corpora for split, state in states[c.name].items()])
+        return
+    if not corpora:
+        say(f"no such corpus; `sqa-cli data list` shows all {len(list_corpora())}")
         return
     groups: dict[str, list[list[str]]] = {}
     for corpus in sorted(corpora, key=lambda c: (c.use[0] != "training", c.use, c.method != "ACR", c.method)):

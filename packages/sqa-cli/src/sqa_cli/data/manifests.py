@@ -165,7 +165,7 @@ def merge(
 
     \b
     Example:
-      sqa-cli data merge data/odaq/test/data.jsonl data/tcd-voip/train/data.jsonl --rescale mos --out both.jsonl
+      sqa-cli data merge data/mine/train/data.jsonl data/tcd-voip/train/data.jsonl --rescale mos --out both.jsonl
     """
     from sqa_data.choose import merged, rescaled
 

@@ -8,6 +8,8 @@ OUT/NAME/prepared.json        counts and hashes of source and result
 OUT/NAME/problems.jsonl       what did not fit together
 """
 
+import functools
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -77,13 +79,14 @@ def prepare(
     """
     corpus = get_corpus(name)
     target = Path(out) / corpus.name
-    root = unpack_corpus(corpus, raw, jobs=jobs, partial=partial, progress=progress)
+    unpack = functools.partial(unpack_corpus, raw=raw, jobs=jobs, partial=partial, progress=progress)
+    root = unpack(corpus)
     if not accept_layout and isinstance(corpus.parse, Tables):
         _require_assumed(corpus, corpus.parse.unknown_columns(root))
     parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
-    audio = unpack_corpus(get_corpus(corpus.audio_of), raw, jobs=jobs) if corpus.audio_of else root
+    audio = unpack(get_corpus(corpus.audio_of)) if corpus.audio_of else root
     source = {str(path.relative_to(root)): fingerprint(path) for path in label_files(corpus, root)}
 
     with lock(target / ".prepare"):
@@ -155,11 +158,11 @@ def _look_at(path: str) -> tuple[str, AudioInfo | Fault]:
     try:
         return path, look(path)
     except DataError as error:
-        if Path(path).exists():
+        if os.path.exists(path):  # noqa: PTH110  Path.exists raises for a name that is too long
             return path, Fault("unreadable" if Path(path).stat().st_size else "empty", str(error))
         for form in ("NFC", "NFD"):  # archives made on macOS hold decomposed names
             other = unicodedata.normalize(form, path)
-            if other != path and Path(other).exists():
+            if other != path and os.path.exists(other):  # noqa: PTH110
                 return _look_at(other)
         return path, Fault("missing", str(error))
 

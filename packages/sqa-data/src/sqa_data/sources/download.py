@@ -229,14 +229,15 @@ def _is_done_with(item: Wanted, raw: Path) -> bool:
 def _require_space(wanted: list[Wanted], raw: Path) -> None:
     """Room for all files together, so far as their sizes are known or their servers tell them."""
     away = [item for item in wanted if not (raw / item.corpus.name / item.name).exists()]
-    unknown = [item for item in away if not item.size]
+    # files of a hub are told with their sizes
+    asked = [way for item in away if not item.size for way in item.ways[:1] if isinstance(way, str)]
     # room for one is asked for when it starts
-    told = told_sizes([item.ways[0] for item in unknown if item.ways]) if len(unknown) > 1 else {}
+    told = told_sizes(asked) if len(asked) > 1 else {}
     missing = 0
     for item in away:
         path = raw / item.corpus.name / item.name
         part = path.with_name(f"{path.name}.part")
-        size = item.size or next((told[way] for way in item.ways if way in told), 0)
+        size = item.size or sum(told.get(way, 0) for way in item.ways[:1] if isinstance(way, str))
         missing += max(0, size - (part.stat().st_size if part.exists() else 0))
     raw.mkdir(parents=True, exist_ok=True)
     require_room(raw, missing, "are to come", MARGIN)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sqa_data.atomic import atomic_path, lock
 from sqa_data.errors import DataError
@@ -93,25 +94,32 @@ def check_file(path: Path, remote: RemoteFile, *, name: str | None = None) -> Fi
     return FileRecord(remote.url, digests.size, digests.sha256.hexdigest())
 
 
-def told_sizes(urls: Iterable[object]) -> dict[object, int]:
-    """Address -> bytes, of the web addresses among `urls` whose servers tell how much lies there."""
+def told_sizes(urls: Iterable[str]) -> dict[str, int]:
+    """Address -> bytes, of the web addresses among `urls` whose servers tell how much lies there.
+
+    A server that cannot be reached is asked once.
+    """
     import httpx2 as httpx
 
-    sizes: dict[object, int] = {}
+    sizes: dict[str, int] = {}
+    silent: set[str] = set()
     with httpx.Client(
         follow_redirects=True,
         timeout=10.0,
         headers={"User-Agent": "sqa-data", "Accept-Encoding": "identity"},
     ) as client:
         for url in urls:
-            if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            server = urlsplit(url).netloc
+            if not url.startswith(("http://", "https://")) or server in silent:
                 continue
             try:
                 answer = client.head(url)
                 if answer.status_code == httpx.codes.OK:
                     sizes[url] = int(answer.headers["content-length"])
+            except httpx.TransportError:
+                silent.add(server)  # each may take the time limit; the download itself will say what is wrong
             except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError):
-                continue  # the download itself will say what is wrong
+                continue
     return sizes
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -67,20 +68,21 @@ def suffix_of(path: str | None) -> str:
 def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """Those of `columns` that a parquet file has, and its rows of them; nothing else is read from the disk.
 
-    "audio.path" stands for that field of an audio column.
+    "audio.path" stands for that field of an audio column. A damaged file is a DataError.
     """
     file = _open(path)
     present = [column for column in columns if column.partition(".")[0] in file.schema_arrow.names]
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for batch in file.iter_batches(batch_size=8192, columns=present):
-            arrays = [
-                batch.column(c.removesuffix(".path")).field("path")
-                if c.endswith(".path")
-                else batch.column(c)
-                for c in present
-            ]
-            yield from zip(*(array.to_pylist() for array in arrays), strict=True)
+        with _said_plainly(path):
+            for batch in file.iter_batches(batch_size=8192, columns=present):
+                arrays = [
+                    batch.column(c.removesuffix(".path")).field("path")
+                    if c.endswith(".path")
+                    else batch.column(c)
+                    for c in present
+                ]
+                yield from zip(*(array.to_pylist() for array in arrays), strict=True)
 
     return present, rows()
 
@@ -92,7 +94,7 @@ def unpack_audio(
 
     audio: the columns that hold it; the clips of a column "audio_b" have the row's id and "_b" behind it. A clip that
     is there with the right size is left alone and a finished parquet file is not read again, so a second run after an
-    interruption does only what is left.
+    interruption does only what is left. DataError: a damaged file, or a clip that cannot be written.
     """
     if is_unpacked(path, root, part):
         return 0
@@ -101,31 +103,52 @@ def unpack_audio(
     for needed in (id_column, *audio):
         if needed not in names:
             raise DataError(f"{path}: no column {needed!r}; found {', '.join(names)}")
-    columns = [id_column, *audio, *(["system_id"] if "system_id" in names else [])]
     written, folders = 0, set()
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
-        ids = batch.column(id_column).to_pylist()
-        systems = batch.column("system_id").to_pylist() if "system_id" in names else [""] * len(ids)
-        for column in audio:
-            clips, paths = (batch.column(column).field(name) for name in ("bytes", "path"))
-            for i, (row_id, system_id, clip) in enumerate(zip(ids, systems, paths.to_pylist(), strict=True)):
-                content = clips[i].as_buffer()
-                if content is None:
-                    continue  # a label without audio: `prepare` reports the clip as missing
-                name = clip_name(row_id, column)
-                target = f"{root}/{audio_path(part, str(system_id or ''), name, suffix_of(clip))}"
-                folder = target.rpartition("/")[0]
-                if folder not in folders:
-                    Path(folder).mkdir(parents=True, exist_ok=True)
-                    folders.add(folder)
-                try:
-                    written += _write_once(target, content)
-                except OSError as error:
-                    raise DataError(
-                        f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
-                    ) from error
+    for system_id, name, published, content in _clips(path, file, audio, id_column):
+        target = f"{root}/{audio_path(part, system_id, name, suffix_of(published))}"
+        folder = target.rpartition("/")[0]
+        try:
+            if folder not in folders:
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                folders.add(folder)
+            written += _write_once(target, content)
+        except OSError as error:
+            raise DataError(
+                f"{target}: cannot write: {error.strerror}; what is unpacked is kept, run again to go on"
+            ) from error
     note(_marker(path, root, part), path)
     return written
+
+
+def _clips(
+    path: Path, file: Any, audio: Sequence[str], id_column: str
+) -> Iterator[tuple[str, str, str | None, Any]]:
+    """System, name, published path and content of each clip; a row without audio `prepare` reports as missing."""
+    has_systems = "system_id" in file.schema_arrow.names
+    columns = [id_column, *audio, *(["system_id"] if has_systems else [])]
+    with _said_plainly(path):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+            ids = batch.column(id_column).to_pylist()
+            systems = batch.column("system_id").to_pylist() if has_systems else [""] * len(ids)
+            for column in audio:
+                clips, paths = (batch.column(column).field(name) for name in ("bytes", "path"))
+                for i, published in enumerate(paths.to_pylist()):
+                    if (content := clips[i].as_buffer()) is not None:
+                        yield str(systems[i] or ""), clip_name(ids[i], column), published, content
+
+
+@contextmanager
+def _said_plainly(path: Any) -> Iterator[None]:
+    """What pyarrow says of a damaged file as a DataError."""
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError, KeyError, AttributeError) as error:
+        why = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path}: not a readable parquet file ({why}); delete it and download it again"
+        ) from error
 
 
 def is_unpacked(path: Path, root: Path, part: str) -> bool:
@@ -152,12 +175,8 @@ def _open(path: Any) -> Any:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise DataError("this corpus is published as parquet: pip install 'sqa-data[parquet]'") from error
-    import pyarrow
-
-    try:
+    with _said_plainly(path):
         return pq.ParquetFile(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: not a readable parquet file ({error})") from error
 
 
 def write_without_audio(source: Any, sink: Any, audio: Sequence[str] = ("audio",)) -> None:
@@ -166,4 +185,6 @@ def write_without_audio(source: Any, sink: Any, audio: Sequence[str] = ("audio",
 
     file = _open(source)
     columns = [name for name in file.schema_arrow.names if name not in audio]
-    pq.write_table(file.read(columns=columns), sink)
+    with _said_plainly(source):
+        table = file.read(columns=columns)
+    pq.write_table(table, sink)

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path, PurePosixPath
 
 from sqa_data.atomic import to_disk
@@ -86,14 +86,15 @@ def _is_complete(corpus: Corpus, root: Path) -> bool:
 
 
 def _copy_own(clips: Mapping[str, Path], root: Path) -> list[str]:
-    """Copy the clips that come with the labels under another name; returns what is not there."""
+    """Copy the clips that come with the labels under another name; returns what cannot be copied."""
     wrong = []
     for name, clip in clips.items():
         source = root.parent / name
-        if source.is_file():
+        try:
+            clip.parent.mkdir(parents=True, exist_ok=True)
             _finish(Path(shutil.copyfile(source, _beside(clip))), clip)
-        else:
-            wrong.append(f"{source}: not here, and {clip.name} is a copy of it; unpack the labels anew")
+        except OSError as error:
+            wrong.append(f"{source}: cannot be copied to {clip}: {error.strerror or error}")
     return wrong
 
 
@@ -108,6 +109,8 @@ def _pick(
     left, wrong = dict(clips), []
     pending: deque[tuple[int, Path]] = deque()  # (end in the stream, clip), not yet called by its name
     try:
+        for folder in {clip.parent for clip in clips.values()}:
+            folder.mkdir(parents=True, exist_ok=True)
         with closing(_Stream(archive, progress, stop)) as stream:
             for info in _members(stream):
                 while pending and pending[0][0] + BLOCK < stream.tell():
@@ -129,7 +132,8 @@ def _pick(
         ) from error
     finally:
         for clip in clips.values():
-            _beside(clip).unlink(missing_ok=True)
+            with suppress(OSError):  # the error above is the one to tell
+                _beside(clip).unlink()
     if left:
         member, clip = next(iter(left.items()))
         wrong.append(f"{archive}: {len(left):,} clips are not in it, the first {member} ({clip.name})")
@@ -138,7 +142,6 @@ def _pick(
 
 def _beside(clip: Path) -> Path:
     """Where a clip is made; always the same name, so that the next run overwrites what a kill left."""
-    clip.parent.mkdir(parents=True, exist_ok=True)
     return clip.with_name(f".{clip.name}.tmp")
 
 

@@ -54,7 +54,7 @@ def _count_shared(train: Iterable[str], dev: Iterable[str]) -> int:
 def _copied(train: set[str], dev: set[str]) -> Iterator[str]:
     """The files of `dev` whose bytes a file of `train` has. Only what agrees so far is read further."""
     groups: list[tuple[set[str], set[str]]] = [(train, dev)]
-    looks: tuple[Callable[[str], object], ...] = (os.path.getsize, _probe, _digest)
+    looks: tuple[Callable[[str], object], ...] = (_size, _probe, _digest)
     for look in looks:
         parted: list[tuple[set[str], set[str]]] = []
         for some, others in groups:
@@ -72,6 +72,13 @@ def _by(look: Callable[[str], object], paths: set[str]) -> dict[object, set[str]
         with suppress(OSError):  # told when the clip is read
             found[look(path)].add(path)
     return found
+
+
+def _size(path: str) -> int:
+    size = os.path.getsize(path)  # noqa: PTH202
+    if not size:  # a pipe or a device, which must not be read, or an empty file
+        raise OSError
+    return size
 
 
 def _probe(path: str) -> bytes:

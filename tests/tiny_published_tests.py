@@ -200,6 +200,29 @@ def odaq_bsu(folder: Path) -> Expected:
     }
 
 
+def ljs_mos_120(folder: Path) -> Expected:
+    """Two questions, a vote that was rejected, and a table beside the folders that its paths begin with."""
+    header = (
+        "audio,file,condition,score_dimension,score,worker_id,gender,age_group,used_headphone,assignment_id,"
+    )
+    header += "hit_id,state\n"
+    rows = (
+        "gt/LJ002-0092.wav,LJ002-0092,gt,naturalness,5,1,male,18-29,True,a,h,Approved",
+        "gt/LJ002-0092.wav,LJ002-0092,gt,naturalness,4,2,female,50+,True,a,h,Approved",
+        "gt/LJ002-0092.wav,LJ002-0092,gt,naturalness,1,3,female,50+,True,a,h,Rejected",
+        "gt/LJ002-0092.wav,LJ002-0092,gt,intelligibility,3,1,male,18-29,True,a,h,Approved",
+        "impl/LJ002-0092.wav,LJ002-0092,impl,naturalness,2,1,male,18-29,False,a,h,Approved",
+    )
+    files = {f"train/{c}/LJ002-0092.wav": tone(f"ljs {c}", 22050) for c in ("gt", "impl")}
+    placed(folder, files | {"train/metadata.csv": (header + "\n".join(rows)).encode()})
+    return {
+        "test": {
+            "gt_LJ002-0092": Clip("gt", 4.5, 2, others=(("mos_intelligibility", 3.0),)),
+            "impl_LJ002-0092": Clip("impl", 2.0, 1),
+        }
+    }
+
+
 def yourtts(folder: Path) -> Expected:
     """Two tests with conditions of the same names; the archive has a folder around its paths."""
     header = "audio_path,score,evaluator_id\n"
@@ -228,6 +251,7 @@ BUILDERS = {
     "bernoulli-codec": bernoulli_codec,
     "brspeechmos": brspeechmos,
     "ears-emo-openace": ears_emo_openace,
+    "ljs-mos-120": ljs_mos_120,
     "odaq": odaq,
     "odaq-bsu": odaq_bsu,
     "qualispeech": qualispeech,

@@ -21,7 +21,7 @@ def left_out(name: str, folder: Path) -> list[str]:
 
 
 def test_rows_that_nobody_can_use_are_counted(tmp_path: Path) -> None:
-    for name in ("aes-speech", "bernoulli-codec", "qualispeech", "speecheval"):
+    for name in ("aes-speech", "bernoulli-codec", "ljs-mos-120", "qualispeech", "speecheval"):
         build(name, tmp_path / name)
     assert left_out("aes-speech", tmp_path / "aes-speech") == [
         "whose audio of LibriTTS is not at hand",
@@ -30,6 +30,7 @@ def test_rows_that_nobody_can_use_are_counted(tmp_path: Path) -> None:
     assert left_out("bernoulli-codec", tmp_path / "bernoulli-codec") == [
         "whose audio, the anchor, is not published"
     ]
+    assert left_out("ljs-mos-120", tmp_path / "ljs-mos-120") == ["which its authors rejected"]
     assert left_out("qualispeech", tmp_path / "qualispeech") == ["whose clip is BVCC's and was not copied"]
     assert left_out("speecheval", tmp_path / "speecheval") == [
         "whose pair has no preference",
@@ -83,6 +84,12 @@ DUAL = "data_split/split_data_dual_eval/train/multitask.jsonl"
             "is rated 90, but 96.5 further up",
         ),
         ("ears-emo-openace", changed("metadata.csv", "72.25", "172.25"), "expected a number in 0..100"),
+        (
+            "ljs-mos-120",
+            changed("train/metadata.csv", "naturalness", "beauty"),
+            "expected one of naturalness",
+        ),
+        ("ljs-mos-120", changed("train/metadata.csv", "worker_id", "worker"), "0 tables with the columns"),
         ("qualispeech", changed("train.csv", ",5,4,5,5,3,", ",5,4,5,5,6,"), "Overall quality is 6"),
         ("speecheval", changed(SINGLE, '"SingleEval"', '"DoubleEval"'), "task is 'DoubleEval'"),
         ("speecheval", changed(SINGLE, "audio/en/en_a", "/en_a"), "no path inside the corpus"),
@@ -124,3 +131,10 @@ def test_a_listener_of_odaq(old: str, new: str, said: str, tmp_path: Path) -> No
     with pytest.raises(DataError, match=said) as error:
         opinions("odaq-bsu", tmp_path)
     assert str(path) in str(error.value)
+
+
+def test_a_table_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    build("ljs-mos-120", tmp_path)
+    (tmp_path / "other.csv").write_bytes(b"audio\xff,file\n")
+    with pytest.raises(DataError, match=r"other.csv:\d: not UTF-8 text"):
+        opinions("ljs-mos-120", tmp_path)

@@ -453,5 +453,5 @@ BUILDERS = {
     "urgent2025-sqa": urgent2025,
 }
 # they take their tools from here
-for module in ("tiny_listening_tests", "tiny_published_tests"):
+for module in ("tiny_listening_tests", "tiny_published_tests", "tiny_challenges"):
     BUILDERS |= importlib.import_module(module).BUILDERS

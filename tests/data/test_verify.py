@@ -101,6 +101,12 @@ def test_clips_shared_between_manifests(tmp_path: Path) -> None:
     assert dict(validate([both]).counts) == {"twins": 1}
     assert dict(validate([train, test], decode=False).counts) == {}
     assert dict(validate([train, train]).counts) == {}  # given twice, read once
+    alone, compared = (
+        write(tmp_path / f"{split}.jsonl", row(path, corpus="urgent2026-sqa", split=split, sample_id=split))
+        for path, split in ((one, "acr"), (two, "ccr"))
+    )
+    assert set(validate([alone, compared]).counts) == {"count"}  # two tests of the same clips, by their publisher
+    assert dict(validate([compared, test]).counts)["shared"] == 1
 
 
 def test_counts_unlike_the_published(tmp_path: Path) -> None:

@@ -583,3 +583,35 @@ def test_dropping_archives_leaves_clips_and_tables_that_are_none(tmp_path: Path)
         before = {path for path in (tmp_path / name).rglob("*") if path.is_file()}
         unpack_corpus(get_corpus(name), tmp_path, drop_archives=True)
         assert {path.name for path in before if not path.is_file()} == ({gone} if gone else set())
+
+
+def test_pairs_of_a_repository(tmp_path: Path) -> None:
+    """A comparison whose mean has no ratings behind it has no votes; without both it is an error, unless blind."""
+    out, _ = prepared("urgent2026-sqa", tmp_path)
+    (found,) = iter_pairs(out / "ccr" / "pairs.jsonl")
+    a, b = "ccr_fileid_7_0_a", "ccr_fileid_7_0_b"
+    assert found == (1, Pair(a, b, cmos=1.5, votes=2, corpus="urgent2026-sqa"))
+    out, _ = prepared("vmc2026-track1-dev", tmp_path)
+    assert not list(out.rglob("pairs.jsonl"))
+
+    (file,) = (tmp_path / "raw" / "urgent2026-sqa" / "data" / "ccr").glob("*.parquet")
+    table = pd.read_parquet(file)
+    ratings = table.listener_scores
+    for cmos, single, expected in (
+        (None, ratings, Pair(a, b, cmos=1.5, votes=2)),
+        (2.0, ratings, Pair(a, b, cmos=2.0)),
+        (-3.0, None, Pair(a, b, cmos=-3.0)),
+        (None, None, "row 1: cmos is None"),
+        (3.5, None, "row 1: cmos is 3.5"),
+        (1.0, pd.Series([[4.0]]), "row 1: listener_scores is .*expected numbers in -3..3"),
+    ):
+        table.assign(cmos=cmos, listener_scores=single).to_parquet(file)
+        if isinstance(expected, Pair):
+            prepare("urgent2026-sqa", tmp_path / "raw", tmp_path / "out")
+            pairs = [
+                pair for _, pair in iter_pairs(tmp_path / "out" / "urgent2026-sqa" / "ccr" / "pairs.jsonl")
+            ]
+            assert pairs == [replace(expected, corpus="urgent2026-sqa")]
+        else:
+            with pytest.raises(DataError, match=expected):
+                prepare("urgent2026-sqa", tmp_path / "raw", tmp_path / "out")

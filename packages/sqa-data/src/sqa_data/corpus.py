@@ -66,6 +66,7 @@ class Split:
     hours: float | None = None
     note: str = ""
     optional: bool = False  # downloaded and prepared only if asked for
+    again: tuple[str, ...] = ()  # splits of the same corpus some of whose clips are asked about here again
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", as
 MIRROR = "hf://urgent-challenge/urgent26_track2_sqa/"  # of many archives, as a source that ends in "/"
 
 
+ROUNDING = 0.051  # publishers round a mean of ratings to one decimal
 FLAC = 0.65  # of the size of 16-bit samples, for speech
 Use = Literal["training", "development", "evaluation"]
 
@@ -237,6 +239,16 @@ def related(a: str, b: str) -> bool:
     known = {corpus.name: corpus for corpus in list_corpora()}
     sides = [(known[x], y) for x, y in ((a, b), (b, a)) if x in known]
     return any(y in (*x.contains, x.audio_of) for x, y in sides)
+
+
+def asked_again(corpus: str | None, a: str | None, b: str | None) -> bool:
+    """Whether two splits of a corpus are tests of the same clips by what its publisher says.
+
+    >>> asked_again("urgent2026-sqa", "acr", "ccr"), asked_again("somos", "train", "test")
+    (True, False)
+    """
+    splits = next((known.splits for known in list_corpora() if known.name == corpus), {})
+    return any(x in splits and y in splits[x].again for x, y in ((a, b), (b, a)))
 
 
 @cache

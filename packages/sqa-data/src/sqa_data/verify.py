@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
-from sqa_data.corpus import list_corpora, related
+from sqa_data.corpus import asked_again, list_corpora, related
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
 from sqa_data.labels import in_range, range_of
@@ -95,7 +95,8 @@ def validate(
     given = [manifests] if isinstance(manifests, str | Path) else manifests
     paths = list(dict.fromkeys(Path(path) for path in given))
     ids: dict[int, str] = {}  # hash of (corpus, sample_id) -> where
-    heard: dict[int, tuple[str, str | None, Path]] = {}  # hash of samples -> where, split, manifest
+    # hash of samples -> corpus, split, where, manifest
+    heard: dict[int, tuple[str | None, str | None, str, Path]] = {}
     counts: dict[tuple[str, str], tuple[SplitCount, Path]] = {}
     look_at = partial(_look, decode=decode)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -201,11 +202,11 @@ def _check_shared(
     utterance: Utterance,
     path: Path,
     audio: int,
-    heard: dict[int, tuple[str, str | None, Path]],
+    heard: dict[int, tuple[str | None, str | None, str, Path]],
     result: Verification,
 ) -> None:
-    first, split, manifest = heard.setdefault(audio, (where, utterance.split, path))
-    if first == where:
+    corpus, split, first, manifest = heard.setdefault(audio, (utterance.corpus, utterance.split, where, path))
+    if first == where or (corpus == utterance.corpus and asked_again(corpus, split, utterance.split)):
         return
     # two training sets that overlap waste time; a clip of any other split in another manifest is a leak
     leak = manifest != path and not (split == utterance.split == "train")

@@ -1,4 +1,4 @@
-"""The two URGENT corpora: parquet files that carry labels and encoded audio, one row a clip.
+"""The corpora of the URGENT challenges: parquet files that carry labels and encoded audio, one clip or pair a row.
 
 `sqa_data.sources.parquet` writes the audio out as files (it is the unpacking of these corpora); here only labels are
 read.
@@ -6,59 +6,141 @@ read.
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqa_data.corpus import Sample
+from sqa_data.corpus import ROUNDING, Corpus, HubDataset, Licence, Sample, Split, Use
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES
-from sqa_data.sources.parquet import audio_path, parts, read_columns, suffix_of
+from sqa_data.pairs import CMOS, Pair
+from sqa_data.sources.parquet import audio_path, clip_name, parts, read_columns, suffix_of
 
-PLAIN = ("sample_id", "system_id", "audio.path", "raw_ratings", "language", "mos")
+CLIP = ("audio",)
+SIDES = ("audio_a", "audio_b")
+RATINGS = ("raw_ratings", "listener_scores")  # as two years called them; without ids of the listeners
+PLAIN = ("sample_id", "system_id", "language", "cmos", *RATINGS, *(f"{side}.path" for side in CLIP + SIDES))
+
+Splits = Mapping[str, tuple[str, ...]]
 
 
-def parser(splits: dict[str, tuple[str, ...]]) -> Callable[[Path], Iterator[Sample]]:
-    """The `parse` of a corpus whose `splits` are made of these parts of the repository."""
+def parser(
+    splits: Splits, compared: Splits | None = None, *, blind: bool = False
+) -> Callable[[Path], Iterator[Sample | Pair]]:
+    """The `parse` of a corpus: `splits` are made of these parts of the repository.
 
-    def parse(root: Path) -> Iterator[Sample]:
-        for split, names in splits.items():
-            for name in names:
-                for path in parts(root, name):
-                    yield from _read(path, split, name)
+    compared: the parts whose rows are two clips and what listeners said of them one after the other.
+    blind: the test is published without what listeners said.
+    """
+
+    def parse(root: Path) -> Iterator[Sample | Pair]:
+        for several, read in ((splits, _clips), (compared or {}, partial(_pairs, blind=blind))):
+            for split, names in several.items():
+                for name in names:
+                    for path in parts(root, name):
+                        for line, row in _rows(path):
+                            yield from read(row, f"{path}: row {line}", split, name)
 
     return parse
 
 
-def _read(path: Path, split: str, part: str) -> Iterator[Sample]:
-    names, rows = read_columns(path, [*PLAIN, *(label for label in RANGES if label != "mos")])
-    at = {name: index for index, name in enumerate(names)}
-    labels = [(name, index) for name, index in at.items() if name in RANGES]
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    names, rows = read_columns(path, [*PLAIN, *RANGES])
     for line, row in enumerate(rows, start=1):
-        sample_id, system_id, clip, given, language = (
-            row[at[name]] if name in at else None for name in PLAIN[:5]
-        )
-        if not sample_id:
+        found = dict(zip(names, row, strict=True))
+        if not found.get("sample_id"):
             raise DataError(f"{path}: row {line}: no sample_id")
+        yield line, found
+
+
+def _clips(row: dict[str, Any], where: str, split: str, part: str) -> Iterator[Sample]:
+    ratings = tuple(_ratings(row, where, *RANGES["mos"]))
+    # null and NaN: not computed for this clip
+    metrics = {name: float(v) for name in RANGES if (v := row.get(name)) is not None and v == v}
+    yield from _samples(row, split, part, CLIP, metrics, ratings)
+
+
+def _pairs(row: dict[str, Any], where: str, split: str, part: str, *, blind: bool) -> Iterator[Sample | Pair]:
+    """The two clips of a row, and what was said of them."""
+    yield from _samples(row, split, part, SIDES, {}, ())
+    a, b = (clip_name(row["sample_id"], side) for side in SIDES)
+    ratings, cmos = list(_ratings(row, where, *CMOS)), row.get("cmos")
+    mean = math.fsum(ratings) / len(ratings) if ratings else None
+    if cmos is None or cmos != cmos:
+        cmos = mean
+    if cmos is None and blind:
+        return
+    if cmos is None or not CMOS[0] <= cmos <= CMOS[1]:
+        raise DataError(
+            f"{where}: cmos is {cmos!r}; expected a number in {CMOS[0]:g}..{CMOS[1]:g}, or ratings"
+        )
+    votes = len(ratings) if mean is not None and abs(mean - cmos) <= ROUNDING else None
+    yield Pair(a, b, float(cmos), votes=votes, split=split)
+
+
+def _samples(
+    row: dict[str, Any],
+    split: str,
+    part: str,
+    columns: tuple[str, ...],
+    metrics: dict[str, float],
+    ratings: tuple[float, ...],
+) -> Iterator[Sample]:
+    system_id, language = row.get("system_id"), row.get("language")
+    for column in columns:
+        clip = clip_name(row["sample_id"], column)
         yield Sample(
             split=split,
-            audio=audio_path(part, str(system_id or ""), str(sample_id), suffix_of(clip)),
-            sample_id=str(sample_id),
+            audio=audio_path(part, str(system_id or ""), clip, suffix_of(row.get(f"{column}.path"))),
+            sample_id=clip,
             system_id=None if system_id is None else str(system_id),
-            # null and NaN: not computed for this clip
-            metrics={name: float(v) for name, index in labels if (v := row[index]) is not None and v == v},
-            ratings=tuple(_ratings(given, path, line)) if given else (),
+            metrics=metrics,
+            ratings=ratings,
             language=str(language) if language else None,
         )
 
 
-def _ratings(value: Any, path: Path, line: int) -> Iterator[float]:
-    """Numbers in 1..5, given as a list of numbers or as the text of one."""
+def _ratings(row: dict[str, Any], where: str, low: float, high: float) -> Iterator[float]:
+    """Numbers in [low, high], given as a list of numbers or as the text of one."""
+    name = next((name for name in RATINGS if row.get(name)), None)
+    if name is None:
+        return
+    value = row[name]
     try:
         given = [float(rating) for rating in (json.loads(value) if isinstance(value, str) else value)]
     except (TypeError, ValueError):
         given = [math.nan]
     for rating in given:
-        if not 1 <= rating <= 5:
-            raise DataError(f"{path}: row {line}: raw_ratings is {value!r}; expected numbers in 1..5")
+        if not low <= rating <= high:
+            raise DataError(f"{where}: {name} is {value!r}; expected numbers in {low:g}..{high:g}")
         yield rating
+
+
+def vmc2026_track1(which: str, clips: int, pairs: int, use: Use) -> Corpus:
+    """The development or test set of track 1 of the VoiceMOS Challenge 2026, cut from urgent2026-sqa."""
+    url = f"https://huggingface.co/datasets/urgent-challenge/vmc2026-track1-{which}"
+    alone, compared = {"acr": ("acr",)}, {"ccr": ("ccr",)}
+    return Corpus(
+        name=f"vmc2026-track1-{which}",
+        title=f"VoiceMOS Challenge 2026, track 1, {which}",
+        splits={
+            "acr": Split(clips, note="without labels"),
+            "ccr": Split(
+                2 * pairs, note=f"{pairs:,} pairs, ID_a and ID_b, without labels", again=("acr", "ccr")
+            ),
+        },
+        sample_rates=(),
+        method="ACR and CCR",
+        licence=Licence("?", url, ask=True, note="see the card"),
+        archives=(),
+        links=(url, "https://github.com/voicemos-challenge/vmc2026-baselines"),
+        citation="The VoiceMOS Challenge 2026; C. Li et al., ICASSP 2026 URGENT speech enhancement challenge, "
+        "ICASSP 2026",
+        label_files=("*.parquet",),
+        parse=parser(alone, compared, blind=True),
+        layout="public scripts that read it",
+        assumed=True,
+        use=(use,),
+        hub=HubDataset(f"urgent-challenge/vmc2026-track1-{which}", alone | compared, audio=CLIP + SIDES),
+    )

@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqa_data.corpus import CC_BY_SA, MIRROR, Archive, Corpus, Rating, Split
+from sqa_data.corpus import CC_BY_SA, MIRROR, ROUNDING, Archive, Corpus, Rating, Split
 from sqa_data.errors import DataError
 from sqa_data.tables import Row, below, each_row
 
 LABELS = {"OVRL": "mos", "SIG": "mos_sig", "BAK": "mos_bak"}
 FILES = {"listening_test/MOS_results_listening_test.csv": "test"}
 COLUMNS = ("condition", "sample", "scale", "MOS", "rating_list?", "subject?")
-ROUNDING = 0.051  # of a published mean to one decimal
 
 
 @each_row(FILES, *COLUMNS)

@@ -5,12 +5,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sqa_data.corpus import Corpus, Rating, Sample
+from sqa_data.corpus import ROUNDING, Corpus, Rating, Sample
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance
 from sqa_data.prepare.group import grouped
-
-ROUNDING = 0.051  # publishers round a MOS to one decimal
 
 
 def utterances(

@@ -11,8 +11,8 @@ def find_corpus_folder(corpus: Corpus, folder: Path) -> Path | None:
     The first folder, at most three levels down, in which every label file of the corpus exists.
     """
     if corpus.hub and corpus.hub.splits:
-        # parquet files lie in the folder itself or one below, as in the repository
-        return folder if any(folder.glob("*.parquet")) or any(folder.glob("*/*.parquet")) else None
+        # parquet files lie as in the repository
+        return folder if any(any(folder.glob(f"{up}*.parquet")) for up in ("", "*/", "*/*/")) else None
     for start in (folder / "unpacked", folder):
         level = [start] if start.is_dir() else []
         for _ in range(4):

@@ -16,13 +16,13 @@ BATCH_ROWS = 64  # of audio held in memory at once
 
 
 def parts(root: Path, name: str) -> list[Path]:
-    """The files of one part of a dataset repository, such as `data/NAME-00000-of-00012.parquet`.
+    """The files of one part of a dataset repository: `data/NAME-00000-of-00012.parquet`, `data/NAME/0.parquet` ...
 
     All of them or an error; an empty list: that part is not here.
     """
     found = sorted(
         path
-        for folder in (root, root / "data", root / name)
+        for folder in (root, root / "data", root / name, root / "data" / name)
         if folder.is_dir()
         for path in folder.glob("*.parquet")
         if path.stem == name or path.stem.startswith(f"{name}-") or folder.name == name
@@ -92,14 +92,15 @@ def unpack_audio(
 ) -> int:
     """Write the audio of each row to its `audio_path` below `root`; returns the number of clips written now.
 
-    audio: the columns that hold it; the clips of a column "audio_b" have the row's id and "_b" behind it. A clip that
-    is there with the right size is left alone and a finished parquet file is not read again, so a second run after an
-    interruption does only what is left. DataError: a damaged file, or a clip that cannot be written.
+    audio: the columns that may hold it; the clips of a column "audio_b" have the row's id and "_b" behind it. A clip
+    that is there with the right size is left alone and a finished parquet file is not read again, so a second run
+    after an interruption does only what is left. DataError: a damaged file, or a clip that cannot be written.
     """
     if is_unpacked(path, root, part):
         return 0
     file = _open(path)
     names = file.schema_arrow.names
+    audio = [column for column in audio if column in names] or audio[:1]
     for needed in (id_column, *audio):
         if needed not in names:
             raise DataError(f"{path}: no column {needed!r}; found {', '.join(names)}")

@@ -9,7 +9,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import httpx2 as httpx
@@ -122,7 +122,7 @@ def remote_file(remote: RemoteFile) -> Iterator[BinaryIO]:
 
 def _members(corpus: Corpus, item: Wanted, file: BinaryIO, folder: Path) -> Iterator[Path]:
     if item.name.endswith(".parquet"):
-        target = folder / PurePosixPath(item.name).name
+        target = folder / item.name.removeprefix("data/")  # two parts can have files of one name
         with atomic_write(target) as sink:
             write_without_audio(file, sink, corpus.hub.audio if corpus.hub else ())
         yield target

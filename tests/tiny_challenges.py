@@ -1,8 +1,11 @@
 """More corpora in small: the listening tests of challenges. See `tiny_corpora`."""
 
+import io
+import json
+import zipfile
 from pathlib import Path
 
-from tiny_corpora import Clip, Expected, tone, zipped
+from tiny_corpora import Clip, Expected, tarred, tone, zipped
 
 
 def parquet(path: Path, rows: list[dict[str, object]]) -> None:
@@ -78,10 +81,152 @@ def bc23(folder: Path) -> Expected:
     }
 
 
+def vcc2018(folder: Path) -> Expected:
+    """A team in both tasks, and one that only LDNet's lists name."""
+    audio = "mnt/sysope/test_files/testVCC2"
+    ends = ("VCC2TF1_VCC2SF1_30001_HUB", "VCC2TF1_VCC2SF3_30001_SPO", "VCC2TF1_VCC2SF1_30002_HUB")
+    clips = [f"N11_{ends[0]}", f"N11_{ends[1]}", f"B01_{ends[2]}"]
+    names = [f"{audio}/{clip}.wav" for clip in clips]
+    tarred(
+        folder / "vcc2018_submitted_systems_converted_speech.tar.gz",
+        {name: tone(name, 22050) for name in names},
+    )
+
+    def row(user: str, clip: str, mos: int) -> str:
+        system, target, source, _, task = clip.split("_")
+        return (
+            f"T1,{user},G1,3,{system},\\N,{source},{target},{task},\\N,{mos},\\N,,2018-01-01,{clip}.wav,\\N\n"
+        )
+
+    table = row("U1", clips[0], 3) + row("U2", clips[0], 4) + row("U1", clips[1], 5)
+    scores = "vcc2018_listening_test_scores"
+    zipped(folder / f"{scores}.zip", {f"{scores}/vcc2018_evaluation_mos.txt": table.encode()})
+    return {"train": {clips[0]: Clip("N11_HUB", 3.5, 2), clips[1]: Clip("N11_SPO", 5.0, 1)}}
+
+
+def vcc2018_ldnet(folder: Path) -> Expected:
+    """One vote a clip is left of valid and test, beside the mean of all."""
+    hub, spoke, other = (
+        "N11_VCC2TF1_VCC2SF1_30001_HUB",
+        "N11_VCC2TF1_VCC2SF3_30001_SPO",
+        "B01_VCC2TF1_VCC2SF1_30002_HUB",
+    )
+    sets = {
+        "training": f"{hub}.wav,3.5,3,QM\n{hub}.wav,3.5,4,EP\n",
+        "valid": f"{spoke}.wav,3.25,5,VV\n",
+        "testing": f"{other}.wav,4.0,4,NV\n",
+    }
+    for name, rows in sets.items():
+        (folder / f"vcc2018_{name}_data.csv").write_text(f"WAV_PATH,MEAN,MOS,JUDGE\n{rows}")
+    return {
+        "train": {hub: Clip("N11_HUB", 3.5, 2)},
+        "dev": {spoke: Clip("N11_SPO", 3.25)},
+        "test": {other: Clip("B01_HUB", 4.0)},
+    }
+
+
+def somos_full(folder: Path) -> Expected:
+    """A rating that is not among the clean ones."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as audios:
+        for name in ("a_015", "b_000", "c_999"):
+            audios.writestr(f"audios/{name}.wav", tone(name, 24000))
+    header, base = "systemId,utteranceId,choice,listenerId\n", "training_files/split1"
+    files = {
+        "audios.zip": inner.getvalue(),
+        f"{base}/clean/TRAINSET": f"{header}015,a_015.wav,4,L1\n".encode(),
+        f"{base}/full/TRAINSET": f"{header}015,a_015.wav,4,L1\n015,a_015.wav,1,L2\n".encode(),
+        f"{base}/full/VALIDSET": f"{header}000,b_000.wav,5,L1\n".encode(),
+        f"{base}/full/TESTSET": f"{header}999,c_999.wav,2,L1\n".encode(),
+    }
+    zipped(folder / "somos.zip", files)
+    return {
+        "train": {"a_015.wav": Clip("015", 2.5, 2)},
+        "dev": {"b_000.wav": Clip("000", 5.0, 1)},
+        "test": {"c_999.wav": Clip("999", 2.0, 1)},
+    }
+
+
+def amc25_track3(folder: Path) -> Expected:
+    """Two systems, the name of one beginning with that of the other; a clip in its rate's test and in the mixed one."""
+    prefix, rates = "audiomos-track3-", {"16k": 16000, "24k": 24000, "48k": 48000}
+    clips = {rate: f"{prefix}{rate}_{s}_1089_1" for rate, s in zip(rates, ("nvSR", "nv", "nv"), strict=True)}
+    last = f"{prefix}16k_nv_Seikatsu-2"
+    header = "uttID,lisID,rating\n"
+    files = {"sysMap.txt": "nv|sys1\nnvSR|sys2\n", "uttMap.txt": "1089_1|utt1\nSeikatsu-2|utt2\n"}
+    files |= {f"train/utt_{rate}.csv": f"{header}{clip}.wav,1,4\n" for rate, clip in clips.items()}
+    files["train/utt_16k.csv"] += f"{clips['16k']}.wav,2,3\n"
+    files["val/utt_mix_val.csv"] = f"{header}{clips['16k']}.wav,1,2\n"
+    files["test/utt_mix_test.csv"] = f"{header}{last}.wav,1,5\n"
+    content = {name: text.encode() for name, text in files.items()}
+    content |= {f"wav/{clip}.wav": tone(clip, rates[rate]) for rate, clip in clips.items()}
+    content[f"wav/{last}.wav"] = tone(last, 16000)
+    tarred(
+        folder / "track3_post_eval_distro.tar.gz",
+        {f"post_eval_distro/{name}": data for name, data in content.items()},
+    )
+    mos, system = {"16k": 3.5, "24k": 4.0, "48k": 4.0}, {"16k": "nvSR", "24k": "nv", "48k": "nv"}
+    single = {
+        f"single_{rate}": {
+            f"single_{rate}_{clip}": Clip(
+                f"single_{rate}_{rate}_{system[rate]}", mos[rate], 2 if rate == "16k" else 1
+            )
+        }
+        for rate, clip in clips.items()
+    }
+    return single | {
+        "mixed_dev": {f"mixed_dev_{clips['16k']}": Clip("mixed_dev_16k_nvSR", 2.0, 1)},
+        "mixed_test": {f"mixed_test_{last}": Clip("mixed_test_16k_nv", 5.0, 1)},
+    }
+
+
+def singmos_pro(folder: Path) -> Expected:
+    """A clip that is in no set, one of another rate."""
+    sets = {"train": ["sys0001-utt0001"], "test1": ["sys0002-utt0002"]}
+    sets |= {"test2": ["sys0003-utt0003"], "test3": ["sys0004-utt0004"]}
+    clips = [clip for found in sets.values() for clip in found]
+    scores = {
+        clip: {
+            "wav": f"wav/{clip}.wav",
+            "sys_id": clip.split("-")[0],
+            "score": {"mos": n + 0.5, "judges": [1, 2], "scores": [n, n + 1]},
+        }
+        for n, clip in enumerate(clips, start=1)
+    }
+    scores["sys0009-utt0009"] = scores[clips[0]]
+    (folder / "info").mkdir()
+    (folder / "info" / "score.json").write_text(json.dumps({"utterance": scores, "system": {}}))
+    (folder / "info" / "split.json").write_text(json.dumps(sets))
+    (folder / "wav").mkdir()
+    for n, clip in enumerate(clips):
+        (folder / "wav" / f"{clip}.wav").write_bytes(tone(clip, (16000, 24000, 44100)[n % 3]))
+    return {
+        name: {found[0]: Clip(found[0].split("-")[0], n + 0.5, 2)}
+        for n, (name, found) in enumerate(sets.items(), start=1)
+    }
+
+
+def speechjudge(folder: Path) -> Expected:
+    """The index starts anew in each part."""
+    labels = {"train": "A", "dev": "B", "test": "Tie", "other": None}
+    for split, label in labels.items():
+        row = {"index": 0, "subset": "regular", "language_setting": "zh2en", "target_text": "t"}
+        row |= {"audioA": flac(f"{split}A", 24000), "audioB": flac(f"{split}B", 16000)}
+        row |= {"naturalness_annotation": ["A+2", "Tie (both good)"], "naturalness_label": label}
+        parquet(folder / f"{split}-00000-of-00001.parquet", [row])
+    return {split: {f"{split}-0{side}": Clip(None, None) for side in "AB"} for split in labels}
+
+
 BUILDERS = {
+    "amc25-track3": amc25_track3,
     "bc23": bc23,
+    "singmos-pro": singmos_pro,
+    "somos-full": somos_full,
+    "speechjudge": speechjudge,
     "svcc23": svcc23,
     "urgent2026-sqa": urgent2026,
+    "vcc2018": vcc2018,
+    "vcc2018-ldnet": vcc2018_ldnet,
     "vmc2026-track1-dev": lambda folder: vmc2026_track1(folder, "dev"),
     "vmc2026-track1-test": lambda folder: vmc2026_track1(folder, "test"),
 }

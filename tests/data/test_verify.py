@@ -105,7 +105,9 @@ def test_clips_shared_between_manifests(tmp_path: Path) -> None:
         write(tmp_path / f"{split}.jsonl", row(path, corpus="urgent2026-sqa", split=split, sample_id=split))
         for path, split in ((one, "acr"), (two, "ccr"))
     )
-    assert set(validate([alone, compared]).counts) == {"count"}  # two tests of the same clips, by their publisher
+    assert set(validate([alone, compared]).counts) == {
+        "count"
+    }  # two tests of the same clips, by their publisher
     assert dict(validate([compared, test]).counts)["shared"] == 1
 
 

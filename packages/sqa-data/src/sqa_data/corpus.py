@@ -133,6 +133,13 @@ CC_BY_NC_SA = Licence(
     ask=True,
     note="no commercial use; what you derive from it carries the same licence",
 )
+CC_BY = Licence("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/", ask=False)
+CC_BY_NC = Licence(
+    "CC BY-NC 4.0",
+    "https://creativecommons.org/licenses/by-nc/4.0/",
+    ask=True,
+    note="no commercial use",
+)
 CC_BY_SA = Licence("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0/", ask=False)
 MIT = Licence("MIT", "https://opensource.org/license/mit", ask=False)
 APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", ask=False)
@@ -214,6 +221,17 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("bc19", "bvcc", "chime-7-udase-eval", "nisqa", "pstn", "somos", "tcd-voip", "tencent"),
             *("tmhint-qi", "ttsds2", "urgent2024-sqa", "urgent2025-sqa"),
         ),
+    ),
+    "mos-bench": (
+        "MOS-Bench of SHEET: its training and test sets that are here",
+        (
+            *("bc19", "bc23", "bvcc", "hablamos", "nisqa", "pstn", "singmos-pro", "somos", "svcc23"),
+            *("tcd-voip", "tencent", "tmhint-qi", "tmhint-qi-s", "ttsds2", "urgent2024-sqa", "vmc24-track3"),
+        ),
+    ),
+    "vmc2026-track1": (
+        "VoiceMOS Challenge 2026, track 1: development and test, without labels",
+        ("vmc2026-track1-dev", "vmc2026-track1-test"),
     ),
 }
 

@@ -1,6 +1,7 @@
 """Read the label files of corpora: delimited text, with the line of whatever is wrong in it."""
 
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,16 @@ def read_sheet(path: Path, sheet: str, *columns: str) -> tuple[list[str], list[t
     if start is None or missing:
         raise DataError(f"{path}: sheet {sheet!r} has no column {', '.join(missing)}")
     return found[start], [(i + 1, row) for i, row in enumerate(found) if i > start and any(row)]
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the label file: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON ({error})") from error
 
 
 def read_header(path: Path) -> list[str]:

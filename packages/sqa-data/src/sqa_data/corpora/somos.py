@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from sqa_data.corpus import CC_BY_NC_SA, MIRROR, Archive, Corpus, Rating, Split
 from sqa_data.tables import Row, each_row
 
-FOLDER = "training_files/split1/clean"
-FILES = {f"{FOLDER}/TRAINSET": "train", f"{FOLDER}/VALIDSET": "dev", f"{FOLDER}/TESTSET": "test"}
+SETS = {"TRAINSET": "train", "VALIDSET": "dev", "TESTSET": "test"}
 
 
-@each_row(FILES, "systemId", "utteranceId", "choice", "listenerId")
+def files(kind: str) -> dict[str, str]:
+    """The label files of the "clean" or of the "full" ratings, and the split of each."""
+    return {f"training_files/split1/{kind}/{name}": split for name, split in SETS.items()}
+
+
+@each_row(files("clean"), "systemId", "utteranceId", "choice", "listenerId")
 def parse(row: Row, split: str) -> Iterator[Rating]:
     # the corpus's own utteranceId, suffix and all, is the id; "015" stays a string
     clip, audio = row["utteranceId"], f"audios/{row.inside('utteranceId')}"

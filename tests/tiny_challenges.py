@@ -125,6 +125,51 @@ def vcc2018_ldnet(folder: Path) -> Expected:
     }
 
 
+def vcc2020(folder: Path) -> Expected:
+    """The same clips by two groups of listeners; similarity, and a listener whom the organisers call invalid."""
+    clips = {
+        "team14_intra": ("T14/task1", "team14_intra-TEM1_SEM1_E30001"),
+        "team02_cross": ("T02/task2", "team02_cross-TFF1_SEF1_E30005"),
+        "team34_intra": ("SOU/task1", "team34_intra-TEM1_SEM1_E30001"),
+        "ref": ("TAR/task2", "ref-TFM1_F40021"),
+    }
+    native = ("TAR/task1", "ref-TEM1_E30021")
+
+    def score(
+        clip: str, value: int, listener: str = "l1", kind: str = "Grade5", state: str = "Valid"
+    ) -> object:
+        sample = {"name": clip, "file_name": f"{clip}.wav", "system": {"abbreviation": clip.split("-")[0]}}
+        return {
+            "score_value": value,
+            "listener": {"listener_id": listener, "state": state},
+            "question": {"evaluation_method": kind},
+            "samples": {"sample_a": sample} | ({"sample_b": sample} if kind != "Grade5" else {}),
+        }
+
+    top = "VCC2020-listeningtest-info/VCC202-listeningtest-scores/VCC2020-scores-"
+    team = clips["team14_intra"][1]
+    files = {}
+    for group, mos in (("English", 4), ("Japanese", 2)):
+        scores = [score(clip, mos) for _, clip in (*clips.values(), native)]
+        scores += [score(team, mos + 1, "l2"), score(team, 1, "l3", state="Invalid")]
+        scores += [score(team, 1, kind="Grade4")]
+        files[f"{top}{group}Listeners.json"] = json.dumps({"ok": True, "result": {"scores": scores}}).encode()
+    zipped(folder / "VCC2020-listeningtest-info.zip", files)
+    for archive in ("SOU", "TAR", *(f"T{team:02}" for team in range(1, 34))):
+        inside = {
+            f"{place}/{clip}.wav": tone(clip, 24000)
+            for place, clip in (*clips.values(), native)
+            if place.startswith(archive)
+        }
+        zipped(folder / f"{archive}.zip", inside or {f"{archive}/": b""})
+    return {
+        split: {f"{split}_{clip}": Clip(f"{split}_{system}", mos, 1) for system, (_, clip) in clips.items()}
+        | {f"{split}_{native[1]}": Clip(f"{split}_ref", mos, 1)}
+        | {f"{split}_{team}": Clip(f"{split}_team14_intra", mos + 0.5, 2)}
+        for split, mos in (("english", 4.0), ("japanese", 2.0))
+    }
+
+
 def somos_full(folder: Path) -> Expected:
     """A rating that is not among the clean ones."""
     inner = io.BytesIO()
@@ -227,6 +272,7 @@ BUILDERS = {
     "urgent2026-sqa": urgent2026,
     "vcc2018": vcc2018,
     "vcc2018-ldnet": vcc2018_ldnet,
+    "vcc2020": vcc2020,
     "vmc2026-track1-dev": lambda folder: vmc2026_track1(folder, "dev"),
     "vmc2026-track1-test": lambda folder: vmc2026_track1(folder, "test"),
 }

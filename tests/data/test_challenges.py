@@ -31,6 +31,22 @@ def test_listeners_of_two_tests_are_never_one(tmp_path: Path) -> None:
     assert not asked_again("amc25-track3", "mixed_dev", "mixed_test")
 
 
+def test_two_groups_of_listeners_are_two_tests(tmp_path: Path) -> None:
+    """And listeners whom the organisers call invalid are left out, with their number."""
+    found = opinions("vcc2020", tmp_path)
+    systems = {
+        split: {row.system_id for row in found if isinstance(row, Rating) and row.split == split}
+        for split in ("english", "japanese")
+    }
+    assert not set.intersection(*systems.values())
+    assert [row.why for row in found if isinstance(row, Unusable)] == [
+        "by listeners whom the organisers call invalid"
+    ] * 2
+    assert {row.language for row in found if isinstance(row, Rating) and "_ref-TFM1" in row.sample_id} == {
+        "fi"
+    }
+
+
 def test_votes_of_one_listener_on_one_clip_all_count(tmp_path: Path) -> None:
     found = [row for row in opinions("svcc23", tmp_path) if isinstance(row, Rating)]
     assert [row.value for row in found if row.listener_id == "l1"] == [3, 5, 4]
@@ -84,6 +100,15 @@ def test_a_clip_in_no_set_is_counted(tmp_path: Path) -> None:
             "16kHz",
             ":2: .*expected audiomos-track3-RATE",
         ),
+        (
+            "vcc2020",
+            "*EnglishListeners.json",
+            '"team14_intra"',
+            '"team14"',
+            "score 0: clip .*expected SYSTEM-SPEAKERS",
+        ),
+        ("vcc2020", "*EnglishListeners.json", '"state"', '"status"', "found no 'state'; expected"),
+        ("vcc2020", "*JapaneseListeners.json", '"result"', '"results"', "found no 'result'; expected"),
         ("singmos-pro", "score.json", '"mos"', '"mean"', "score.json: sys0001-utt0001: .*expected sys_id"),
         ("singmos-pro", "score.json", "[1, 2]", "[1]", "expected .* as many judges as scores"),
         ("singmos-pro", "score.json", '"utterance"', '"clips"', "score.json: expected"),
@@ -130,6 +155,7 @@ def test_what_is_known_of_copies() -> None:
         assert {name for name in (*corpus.contains, corpus.audio_of) if name} <= known.keys()
         assert {other for split in corpus.splits.values() for other in split.again} <= corpus.splits.keys()
     assert related("vmc2026-track1-test", "urgent2026-sqa")
+    assert related("bvcc", "vcc2020")
     assert related("bvcc", "vcc2018-ldnet")
     assert related("vcc2018", "vcc2018-ldnet")
     assert related("somos", "somos-full")

@@ -24,7 +24,7 @@ CORPUS = Corpus(
     "SSW 2021",
     label_files=LABEL_FILES,
     parse=parse,
-    contains=("vcc2018", "vcc2018-ldnet"),
+    contains=("vcc2018", "vcc2018-ldnet", "vcc2020"),
     manual=MANUAL,
     wavs=7106,  # 4,974 + 1,066 + 1,066; the baseline drops one rated clip that has no transcription
     picked=PickedClips(

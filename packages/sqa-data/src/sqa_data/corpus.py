@@ -223,10 +223,11 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "mos-bench": (
-        "MOS-Bench of SHEET: its training and test sets that are here",
+        "MOS-Bench of SHEET: training and test sets; SingMOS-Pro for its first version",
         (
-            *("bc19", "bc23", "bvcc", "hablamos", "nisqa", "pstn", "singmos-pro", "somos", "svcc23"),
-            *("tcd-voip", "tencent", "tmhint-qi", "tmhint-qi-s", "ttsds2", "urgent2024-sqa", "vmc24-track3"),
+            *("bc19", "bc23", "brspeechmos", "bvcc", "hablamos", "nisqa", "pstn", "qualispeech"),
+            *("singmos-pro", "somos", "svcc23", "tcd-voip", "tencent", "tmhint-qi", "tmhint-qi-s"),
+            *("ttsds2", "urgent2024-sqa", "vmc24-track3"),
         ),
     ),
     "vmc2026-track1": (

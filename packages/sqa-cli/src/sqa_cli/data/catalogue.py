@@ -179,7 +179,8 @@ def _facts(corpus: "Corpus") -> list[str]:
         for source in archive.sources:
             lines += entry("", str(source))
     if corpus.hub:
-        lines += entry("dataset", f"https://huggingface.co/datasets/{corpus.hub.repo}  (parquet)")
+        form = "parquet" if corpus.hub.splits else "files"
+        lines += entry("dataset", f"https://huggingface.co/datasets/{corpus.hub.repo}  ({form})")
     for link in corpus.links:
         lines += entry("link", link)
     return lines + entry("cite", corpus.citation)

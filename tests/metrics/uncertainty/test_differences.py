@@ -90,6 +90,15 @@ def test_a_primary_figure_and_a_baseline_make_the_family_small(figure: str, leve
     assert family(found) == f"2 comparisons with p1 in SRCC at the {level} level"
 
 
+def test_a_predictor_on_another_scale_has_no_differences_of_errors() -> None:
+    found = compare(replace(simulate(8, 6, [0.3, 0.4, 0.5], 1), apart=("p2",)))
+    errors = [(d.a, d.b, d.level) for d in found if d.metric == "mse"]
+    assert errors == [("p0", "p1", "utterance"), ("p0", "p1", "system")]
+    assert family(found) == "3 comparisons × 8 figures, 20 in all, of errors those on the reference's scale"
+    with pytest.raises(MetricsError, match="p1: on another scale than the reference"):
+        compare(replace(simulate(8, 6, [0.3, 0.4], 1), apart=("p1",)), figure="mse")
+
+
 def test_bad_requests() -> None:
     paired = simulate(6, 3, [0.3, 0.4], 1)
     with pytest.raises(MetricsError, match="at least two to compare"):
@@ -177,6 +186,13 @@ def test_unpaired_comparison_keeps_to_common_systems() -> None:
     assert [(r.n_systems, r.n_utterances) for r in reports] == [(6, 30), (6, 24)]
     with pytest.raises(MetricsError, match="0 systems in common"):
         compare_unpaired([one, replace(two, systems=[("other", s) for _, s in two.systems])])
+
+
+def test_unpaired_predictors_on_another_scale_have_no_differences_of_errors() -> None:
+    parts = halves(simulate(8, 6, [0.3, 0.3], 1), 6)
+    _, found = compare_unpaired([parts[0], replace(parts[1], apart=("p1",))])
+    assert {d.metric for d in found} == set(FIGURES) - {"mse"}
+    assert family(found) == "1 comparison × 6 figures"
 
 
 def test_strata_of_unpaired_predictors() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,12 +10,14 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.ratings.agreement import alpha, icc
 from sqa_metrics.ratings.bias import FLOOR, MOST_STEPS, Model, additive, annex_e
-from sqa_metrics.ratings.components import Ceiling, Components, ceilings
+from sqa_metrics.ratings.components import Components
 from sqa_metrics.ratings.leave_out import LeftOut
 from sqa_metrics.ratings.means import Means
 from sqa_metrics.ratings.screening import Screening
 from sqa_metrics.ratings.spread import Retest, sos
 from sqa_metrics.ratings.votes import Ratings, median
+from sqa_metrics.rows.arrays import pair
+from sqa_metrics.uncertainty.ceilings import Ceiling, Listeners, ceiling
 
 Estimate = Literal["mean", "unbiased", "weighted"]
 
@@ -148,9 +150,31 @@ def listening_test(
         weighted=None if absent else annex_e(votes, floor * width),
         weighted_absent=absent,
         components=components,
-        ceiling=ceilings(votes, components, system, n_systems),
+        ceiling=_ceiling(ratings, components),
         left_out=left_out,
     )
+
+
+def _ceiling(ratings: Ratings, parts: Components) -> dict[str, Ceiling]:
+    """What the noise of these votes allows; empty where it cannot be told."""
+    if math.isnan(parts.rater):
+        return {}
+    votes, heard = ratings.votes, np.flatnonzero(ratings.votes.of_clip)
+    clips = [ratings.clips[k] for k in heard]
+    mos = votes.mos[heard]
+    paired = pair(
+        mos,
+        {"": mos},
+        sample=[sample for _, sample in clips],
+        corpus=[corpus for corpus, _ in clips],
+        system=[ratings.systems[k][1] if k >= 0 else "" for k in ratings.system[heard]],
+        votes=votes.of_clip[heard],
+        mos_std=np.sqrt(votes.variance[heard]),
+        given={"ref": ratings.scale, "pred": ratings.scale},
+    )
+    place = np.cumsum(votes.of_clip > 0) - 1
+    there = replace(votes, clip=place[votes.clip], n_clips=len(heard))
+    return ceiling(paired, level=None, listeners=Listeners(there, parts.rater)) or {}
 
 
 def _no_weights(ratings: Ratings) -> str:

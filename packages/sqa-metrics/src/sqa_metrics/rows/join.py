@@ -73,6 +73,7 @@ def join(
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
         votes=None if ref.votes is None else [ref.votes[i] for i in keep],
+        by_rater=None if ref.by_rater is None else [ref.by_rater[i] for i in keep],
         origin=origin_of(ref, keep),
         self_named=self_named,
         notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *scale_notes),

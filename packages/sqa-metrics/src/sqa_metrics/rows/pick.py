@@ -43,6 +43,9 @@ class Rows:
     scale: Scale | None  # as rows declare it
     notes: tuple[str, ...]
     found: frozenset[str]  # which of the asked columns there are
+    by_rater: list[dict[str, float]] | None = (
+        None  # the votes behind each value, where rows were single ratings
+    )
 
 
 class _Choice:

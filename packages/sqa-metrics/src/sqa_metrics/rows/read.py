@@ -146,6 +146,7 @@ def scores_of(
         found=rows.found,
         names=tuple(table.names),
         scale=rows.scale,
+        by_rater=rows.by_rater,
     )
 
 

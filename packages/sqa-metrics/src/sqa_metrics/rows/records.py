@@ -30,6 +30,9 @@ class Scores:
     found: frozenset[str] = frozenset()  # which of the columns asked for by name it has
     names: tuple[str, ...] = ()  # of all columns of the source, for messages
     scale: Scale | None = None  # as its rows declare it
+    by_rater: list[dict[str, float]] | None = (
+        None  # the votes behind each value, where rows were single ratings
+    )
 
     def __len__(self) -> int:
         return len(self.value)
@@ -75,6 +78,7 @@ class Paired:
     ref_systems: list[int]  # a corpus: systems likewise
     noise: Any | None = None  # (n,)
     votes: Any | None = None  # (n,)
+    by_rater: list[dict[str, float]] | None = None  # n times the votes by listener; None: no single ratings
     origin: Origin | None = None  # of the reference, for signatures
     align: str = ""  # how corpora were moved to one level, if they were
     self_named: tuple[str, ...] = ()  # corpora whose system ids only repeat the sample ids: no systems
@@ -99,4 +103,5 @@ class Paired:
             corpus=of(self.corpus),
             noise=None if self.noise is None else of(self.noise),
             votes=None if self.votes is None else of(self.votes),
+            by_rater=None if self.by_rater is None else of(self.by_rater),
         )

@@ -33,7 +33,11 @@ def averaged(rows: Rows) -> tuple[Rows, list[int]]:
             if votes:
                 again.append(row)
             votes.append(rows.value[row])
-    averages = [_average([v for v in by_listener.values() if v]) for by_listener in ratings.values()]
+    by_rater = [
+        {rater: math.fsum(given) / len(given) for rater, given in votes.items() if given}
+        for votes in ratings.values()
+    ]
+    averages = [_average(list(votes.values())) for votes in by_rater]
     value, votes_, std = (list(column) for column in zip(*averages, strict=True))
     notes = (
         _note(rows, missing, "no score; the other votes of {} count"),
@@ -53,13 +57,13 @@ def averaged(rows: Rows) -> tuple[Rows, list[int]]:
         value=value,
         votes=votes_,
         std=std,
+        by_rater=by_rater,
         notes=(*filter(None, notes), *rows.notes),
     ), first
 
 
-def _average(ratings: list[list[float]]) -> tuple[float, float, float]:
+def _average(votes: list[float]) -> tuple[float, float, float]:
     """Mean, number and standard deviation of the votes of one sample, of which each listener has one."""
-    votes = [math.fsum(values) / len(values) for values in ratings]
     n = len(votes)
     mean = math.fsum(votes) / n if n else math.nan
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in votes) / (n - 1)) if n > 1 else math.nan

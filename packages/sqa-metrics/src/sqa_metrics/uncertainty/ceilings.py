@@ -1,23 +1,27 @@
 """What listeners' own noise allows: the figures of a predictor of each item's true mean.
 
-An observed MOS is a true mean plus an error of variance s^2 / votes, where listeners err independently. They are shared
-between clips, so a listener's own part does not average out over a system: from single ratings
-`sqa_metrics.ratings.components` tells it apart.
+An observed MOS is a true mean plus an error of variance s^2 / votes, and errors are independent where listeners are
+not known. Else what listeners share between clips counts (`ratings.components`): it does not average out over a system,
+and what all items have of it shifts them together, which no correlation sees.
 """
 
 import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sqa_metrics.figures import FIGURES
+from sqa_metrics.figures import ERRORS, FIGURES
 from sqa_metrics.interval import Interval
 from sqa_metrics.kernels.leave_out import leave_out
 from sqa_metrics.report import MIN_CLUSTERS
 from sqa_metrics.rows.records import Paired
 from sqa_metrics.uncertainty.left_out import Clusters, assembled, levels
 from sqa_metrics.uncertainty.recipe import bounds
+
+if TYPE_CHECKING:
+    from sqa_metrics.ratings.votes import Codes, Floats, Votes
 
 # Tests are drawn for figures without a closed form: so many items in all, and of so few tests the intervals.
 DRAWN_ITEMS, MOST_TESTS, LEAST_TESTS = 20_000, 64, 4
@@ -29,32 +33,63 @@ class Ceiling:
     """What a predictor of each item's true mean would reach, the reference being a mean of few ratings."""
 
     values: dict[str, float]  # figure -> its best value; NaN if the ratings' spread leaves no true variance
-    intervals: dict[str, Interval]
+    intervals: dict[str, Interval]  # empty where none was asked for
+    shared: bool = False  # what listeners share between clips is known and counts
 
     def text(self) -> str:
         known = ", ".join(
-            f"{m.upper()} {v:.3f}" + ("" if math.isnan(i.low) else f" [{i.text()}]")
-            for (m, v), i in zip(self.values.items(), self.intervals.values(), strict=True)
+            f"{m.upper()} {v:.3f}"
+            + (f" [{i.text()}]" if (i := self.intervals.get(m)) and i.low == i.low else "")
+            for m, v in self.values.items()
             if not math.isnan(v)
         )
         lost = ", ".join(m.upper() for m, v in self.values.items() if math.isnan(v))
         if lost:
             return f"{known}, {lost} undefined (the MOS vary no more than votes do by chance)"
-        return f"{known} (limited by the number of votes, if listeners erred independently)"
+        limit = "and of listeners" if self.shared else "if listeners erred independently"
+        return f"{known} (limited by the number of votes{'' if self.shared else ','} {limit})"
 
     def as_dict(self) -> dict[str, object]:
         """By names that say which way the figure is limited: `mse_floor`, `max_lcc`."""
         names = {m: f"max_{m}" if FIGURES[m].better == "higher" else f"{m}_floor" for m in self.values}
         result: dict[str, object] = {names[m]: None if math.isnan(v) else v for m, v in self.values.items()}
-        return result | {"intervals": {names[m]: i.as_list() for m, i in self.intervals.items()}}
+        intervals = {names[m]: i.as_list() for m, i in self.intervals.items()}
+        return result | ({"intervals": intervals} if intervals else {})
 
 
-def ceiling(paired: Paired, *, level: float = 0.95) -> dict[str, Ceiling] | None:
+class Listeners(NamedTuple):
+    """Who gave the votes, a clip being a row of `Paired`, and the variance of what each adds to all own votes."""
+
+    votes: "Votes"
+    variance: float
+
+    def part(self, owner: "Codes", size: "Codes") -> "tuple[Floats, float]":
+        """Of means over the clips of each owner (-1: none), `size` clips each, alike whatever their votes.
+
+        What listeners add to the variance of each mean above that of independent votes, and the mean covariance of two.
+        """
+        from sqa_metrics.ratings.votes import counted, dot, summed
+
+        item, n, raters = owner[self.votes.clip], len(size), self.votes.n_raters
+        rows = item >= 0
+        item, clip, rater = item[rows], self.votes.clip[rows], self.votes.rater[rows]
+        share = 1 / (self.votes.of_clip[clip] * size[item])
+        pairs, together = summed(item * raters + rater, share, n * raters)
+        own = counted(pairs // raters, n, together**2)
+        total = counted(pairs % raters, raters, together)
+        between = (dot(total, total) - float(own.sum())) / (n * (n - 1)) if n > 1 else 0.0
+        return self.variance * (own - counted(item, n, share**2)), self.variance * between
+
+
+def ceiling(
+    paired: Paired, *, level: float | None = 0.95, listeners: Listeners | None = None
+) -> dict[str, Ceiling] | None:
     """Best figures that the reference's own noise allows, with intervals, per level; None if no spread is known.
 
     Each figure says what a predictor of the true means reaches (`figures.Figure.perfect`), or it is what true means
     reach that are drawn around the observed ones, by a fixed seed. A clip of one vote has the pooled variance of the
-    others' votes, one of unknown votes the mean error of the others.
+    others' votes, one of unknown votes the mean error of the others. `listeners` are those of a reference of single
+    ratings. Without a `level` there are no intervals, which take most of the time.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -69,14 +104,34 @@ def ceiling(paired: Paired, *, level: float = 0.95) -> dict[str, Ceiling] | None
         return None
     # In the place of predictions it is put in order of systems, and averaged over them, as these are.
     found = levels(replace(paired, names=["noise"], preds=[noise]))
-    result = {"utterance": _ceiling(found["utterance"], level, False)}
-    if "system" in found:
-        system = np.asarray(paired.system)
-        size = np.bincount(system[system >= 0], minlength=len(paired.systems))
-        means = found["system"]
+    listeners = listeners or _listeners(paired)
+    result = {}
+    for name, scores in found.items():
+        owner = np.asarray(paired.system) if name == "system" else np.arange(len(paired))
+        size = np.bincount(owner[owner >= 0])
+        more, shared = listeners.part(owner, size) if listeners else (0.0, 0.0)
         # variance of a mean of k independent errors: mean variance / k
-        result["system"] = _ceiling(replace(means, preds=means.preds / size), level, True)
+        top = _ceiling(replace(scores, preds=scores.preds / size + more), level, name == "system", shared)
+        result[name] = replace(top, shared=listeners is not None)
     return result
+
+
+def _listeners(paired: Paired) -> Listeners | None:
+    """Those of single ratings; None where there are none, or too few to tell their part from chance."""
+    if not paired.by_rater:
+        return None
+    from sqa_metrics.ratings.bias import additive
+    from sqa_metrics.ratings.components import Components
+    from sqa_metrics.ratings.votes import Votes
+
+    number = {name: k for k, name in enumerate(sorted(set().union(*paired.by_rater)))}
+    rows = sorted(
+        (k, number[name], v) for k, votes in enumerate(paired.by_rater) for name, v in votes.items()
+    )
+    clip, rater, score = map(np.array, zip(*rows, strict=True))
+    votes = Votes(clip, rater, score, len(paired), len(number))
+    parts = Components.of(votes, additive(votes))
+    return None if math.isnan(parts.rater) else Listeners(votes, parts.rater)
 
 
 def _noise(paired: Paired) -> np.ndarray | None:
@@ -96,13 +151,17 @@ def _noise(paired: Paired) -> np.ndarray | None:
     return np.where(np.isfinite(noise), noise, noise[np.isfinite(noise)].mean())
 
 
-def _ceiling(scores: Clusters, level: float, of_systems: bool) -> Ceiling:
-    """Of one level: `scores` holds the observed means, and their error variances in the place of a prediction."""
-    observed, noise, clusters = scores.ref, scores.preds[0], len(scores.sizes)
-    tests = _drawn(observed, noise)
-    enough = clusters >= MIN_CLUSTERS and clusters * observed.size <= MOST_LEFT
+def _ceiling(scores: Clusters, level: float | None, of_systems: bool, shared: float) -> Ceiling:
+    """Of one level: `scores` holds the observed means, and their error variances in the place of a prediction.
+
+    `shared` is the mean covariance of two errors: correlations see the errors without it.
+    """
+    observed, clusters = scores.ref, len(scores.sizes)
+    tests = _drawn(observed, np.maximum(scores.preds[0] - shared, 0.0))
+    enough = level is not None and clusters >= MIN_CLUSTERS and clusters * observed.size <= MOST_LEFT
     values, without = {}, {}
     for name, figure in FIGURES.items():
+        noise = scores.preds[0] - (0.0 if name in ERRORS else shared)
         left = [np.full(clusters, np.nan)]
         if figure.perfect is not None:
             values[name] = figure.perfect(noise, observed)
@@ -118,9 +177,14 @@ def _ceiling(scores: Clusters, level: float, of_systems: bool) -> Ceiling:
                     for seen, true in tests[:LEAST_TESTS]
                 ]
         without[name] = np.mean(left, axis=0)[:, None]
+    if level is None:
+        return Ceiling(values, {})
     whole = {name: np.array([value]) for name, value in values.items()}
     found = assembled(scores, whole, without, of_systems)
-    return Ceiling(values, {name: Interval(*bounds(name, found, 0, level)) for name in FIGURES})
+    intervals = {name: Interval(*bounds(name, found, 0, level)) for name in FIGURES}
+    if shared:  # leaving out systems does not show by how much these listeners shift all of them together
+        intervals |= dict.fromkeys(ERRORS, Interval(math.nan, math.nan))
+    return Ceiling(values, intervals)
 
 
 def _drawn(observed: np.ndarray, noise: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

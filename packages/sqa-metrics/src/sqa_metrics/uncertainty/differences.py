@@ -168,7 +168,8 @@ def compare_unpaired(
         scores = [each[name] for each in of_each]
         measured[name] = Measured(_side_by_side([of_clusters(s, name == "system") for s in scores]), scores)
     names = [part.names[0] for part in parts]
-    return [evaluate(part) for part in parts], differences(names, measured, level, baseline, figure)
+    apart = [name for part in parts for name in part.apart]
+    return [evaluate(part) for part in parts], differences(names, measured, level, baseline, figure, apart)
 
 
 def differences(
@@ -205,7 +206,10 @@ def differences(
     what = f"{len(pairs)} comparison{'s' * (len(pairs) != 1)}"
     what += f" with {baseline}" if baseline is not None else ""
     if primary_of is None:
-        what += f" × {len(measured) * len(FIGURES)} figures"
+        figures = len({(d.level, d.metric) for d in result})
+        what += f" × {figures} figures"
+        if len(result) < len(pairs) * figures:
+            what += f", {len(result)} in all, of errors those on the reference's scale"
     else:
         what += f" in {primary_of[1].upper()} at the {primary_of[0]} level"
     for k, p in zip(family, holm([result[k].p for k in family]), strict=True):

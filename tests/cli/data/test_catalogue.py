@@ -71,6 +71,6 @@ def test_show_for_people() -> None:
         assert text in shown
     assert "ood.tar.gz" in run("data", "show", "BC19")
     assert json.loads(run("data", "show", "somos", "--json"))["archives"][0]["size"] == 3971669902
-    assert "urgent2025-sqa  (parquet)" in run("data", "show", "urgent2025-sqa")
-    assert "ljs-mos-120  (files)" in run("data", "show", "ljs-mos-120")
+    for name, form in (("urgent2025-sqa", "(parquet)"), ("ljs-mos-120", "(files)")):
+        assert form in run("data", "show", name)
     assert "no corpus 'nope'" in run("data", "show", "nope", code=1)

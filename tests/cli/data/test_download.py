@@ -68,3 +68,18 @@ def test_only_some_files(server: Loopback, tmp_path: Path) -> None:
     assert "sqa-cli data download bc19 --licence-ok bc19" in shown
     run("data", "prepare", "bc19", "--raw", raw, "--out", tmp_path / "data", "--partial")
     assert len(read_manifest(tmp_path / "data" / "bc19" / "train" / "data.jsonl")) == len(expected["train"])
+
+
+def test_labels_only_takes_no_options_of_files(tmp_path: Path) -> None:
+    output = run("data", "download", "pstn", "--raw", tmp_path, "--labels-only", "--only", "x", code=2)
+    assert "--labels-only does not go with --only" in output
+    output = run("data", "download", "pstn", "--raw", tmp_path, "--labels-only", "--unpack", code=2)
+    assert "--labels-only does not go with --unpack" in output
+
+
+def test_what_is_left_by_hand_is_told_while_it_is(server: Loopback, tmp_path: Path) -> None:
+    publish("tmhint-qi-s", server, tmp_path / "published")
+    options = ["--raw", tmp_path / "raw", "--licence-ok", "all", "--from", server.url]
+    told = "more is to be done by hand, see `sqa-cli data show tmhint-qi-s`"
+    assert told in run("data", "download", "tmhint-qi-s", *options, "--only", "answer.csv")
+    assert told not in run("data", "download", "tmhint-qi-s", *options)

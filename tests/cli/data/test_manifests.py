@@ -109,3 +109,10 @@ def test_a_manifest_without_an_utterance_is_told_by_all(
     output = run(*words, code=1)
     assert re.search(r"(EMPTY\.jsonl|empty): no utterance; expected one", output)
     assert not Path("OUT").exists()
+
+
+def test_a_choice_of_nothing_is_told(manifest: Path, tmp_path: Path) -> None:
+    output = run("data", "filter", manifest, "--language", "xx", "--out", tmp_path / "none.jsonl")
+    assert "0 samples" in output
+    assert "note: no utterance was chosen" in output
+    assert "note" not in run("data", "filter", manifest, "--language", "en", "--out", tmp_path / "en.jsonl")

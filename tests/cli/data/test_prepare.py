@@ -132,3 +132,12 @@ def test_a_new_corpus_is_one_file(server: Loopback, tmp_path: Path, monkeypatch:
     finally:
         list_corpora.cache_clear()
         sys.modules.pop("sqa_data.corpora.toy")
+
+
+def test_one_corpus_that_is_not_here_keeps_no_other_from_being_prepared(tmp_path: Path) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "data"
+    build("ttsds2", raw / "ttsds2")
+    output = run("data", "prepare", "tencent", "ttsds2", "pstn", "--raw", raw, "--out", out, code=1)
+    assert f"{out}/ttsds2/train/data.jsonl: 2 samples" in output
+    assert f"Error: {raw}/tencent: nothing here" in output
+    assert f"\n{raw}/pstn: nothing here" in output

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from loopback import REVISION, Do, Loopback, serve
-from sqa_data import DataError, download, get_corpus
+from sqa_data import DataError, download, get_corpus, list_corpora
+from sqa_data.ids import SUFFIXES
+from sqa_data.prepare.unpack import unpack_corpus
 from sqa_data.sources.archives import MARKER
 from sqa_data.sources.download import Wanted
 from sqa_data.sources.http import Patience
@@ -349,3 +351,20 @@ def test_labels_only_needs_ranges_and_an_index(server: Loopback, tmp_path: Path)
     publish(server, "ttsds2", tmp_path / "published3", "hub")
     with pytest.raises(DataError, match="does not serve ranges; download the whole archive"):
         download_labels(get_corpus("ttsds2"), tmp_path / "raw")
+
+
+@pytest.mark.parametrize("name", sorted(c.name for c in list_corpora() if not c.hub))
+def test_labels_alone_are_those_of_the_whole_corpus(name: str, server: Loopback, tmp_path: Path) -> None:
+    """Label files that are published beside an archive too; clips are not brought."""
+    corpus = get_corpus(name)
+    publish(server, name, tmp_path / "raw" / name, "base")
+    root = unpack_corpus(corpus, tmp_path / "raw", partial=True)
+    options = {"base_url": f"{server.url}/base"}
+    if any(".tar" in archive.name for archive in corpus.archives):
+        with pytest.raises(DataError, match=f"{name}: .* cannot be read alone: a tar archive has no index"):
+            download_labels(corpus, tmp_path / "labels", **options)
+        return
+    written = download_labels(corpus, tmp_path / "labels", **options)
+    whole = {p.read_bytes() for pattern in corpus.label_files for p in root.glob(pattern)}
+    assert {path.read_bytes() for path in written} == whole
+    assert not any(path.suffix in SUFFIXES for path in (tmp_path / "labels").rglob("*"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqa_data import get_corpus
+from sqa_data.corpus import related
 from sqa_model.training.clips import Clips
 from sqa_model.training.leaks import find_leaks
 
@@ -79,3 +80,24 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (empty,) = written(tmp_path / "wavs", empty=b"")
     assert find_leaks(clips(empty), clips(tmp_path / "pipe")) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("vmc24-zoomed", "bvcc", True),
+        ("qualispeech", "bvcc", True),
+        (
+            "vmc24-zoomed",
+            "qualispeech",
+            True,
+        ),  # the audio of the one is that of bvcc, whose clips the other holds
+        ("qualispeech", "somos", False),
+        ("vmc24-zoomed", "somos", False),
+        ("mine", "bvcc", False),
+        ("mine", "mine", True),
+    ],
+)
+def test_which_corpora_hold_each_others_clips(a: str, b: str, expected: bool) -> None:
+    assert related(a, b) is expected
+    assert related(b, a) is expected

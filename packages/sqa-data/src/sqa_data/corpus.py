@@ -253,11 +253,10 @@ def related(a: str, b: str) -> bool:
     >>> related("bvcc", "bvcc"), related("bvcc", "somos")
     (True, False)
     """
-    if a == b:
-        return True
     known = {corpus.name: corpus for corpus in list_corpora()}
-    sides = [(known[x], y) for x, y in ((a, b), (b, a)) if x in known]
-    return any(y in (*x.contains, x.audio_of) for x, y in sides)
+    one, other = ({name, known[name].audio_of or name} if name in known else {name} for name in (a, b))
+    held, held_too = (set(known[name].contains) if name in known else set() for name in (a, b))
+    return bool(one & other or one & held_too or other & held)
 
 
 def asked_again(corpus: str | None, a: str | None, b: str | None) -> bool:

@@ -68,10 +68,15 @@ def download(
     import sqa_data
     from sqa_data.prepare.unpack import unpack_corpus
     from sqa_data.sources.http import Patience
+    from sqa_data.sources.records import state
 
     corpora = _chosen(names, everything, trainable)
     accepted = _accepted(corpora, raw, licence_ok)
     if labels_only:
+        given = [name for name in ("only", "optional", "check") if options[name]]
+        given += ["unpack"] * unpack + ["drop-archives"] * drop_archives
+        if given:
+            raise click.UsageError(f"--labels-only does not go with --{given[0]}")
         files = _labels(corpora, raw, accepted, options)
         o.report(as_json, files, files)
         return
@@ -91,7 +96,7 @@ def download(
                     corpus, raw, jobs=options["jobs"], drop_archives=drop_archives, progress=progress
                 )
     lines = [f"{f.corpus}: {f.path} ({o.size(f.size)}){'' if f.fresh else ', was here'}" for f in found]
-    by_hand = [c.name for c in corpora if not c.downloadable]
+    by_hand = [c.name for c in corpora if not c.downloadable and state(c, raw) in ("", "part")]
     lines += [f"{name}: more is to be done by hand, see `sqa-cli data show {name}`" for name in by_hand]
     o.report(as_json, [asdict(item) | {"path": str(item.path)} for item in found], lines)
 
@@ -161,7 +166,8 @@ def prepare(
     """Make OUT/NAME/SPLIT/data.jsonl of what lies in RAW/NAME/ (archives, or what they unpack to).
 
     MOS is the mean of the ratings, with votes and spread; the ratings themselves go to ratings.jsonl where they are
-    published. What does not fit together is listed in OUT/NAME/problems.jsonl.
+    published. What does not fit together is listed in OUT/NAME/problems.jsonl. Of several corpora, or of a set of
+    them, all are prepared that can be; then those that cannot are an error.
 
     \b
     Examples:
@@ -170,15 +176,23 @@ def prepare(
       sqa-cli data prepare chime-7-udase-eval --labels baseline --out data-as-baseline
     """
     from sqa_data.corpus import expanded
+    from sqa_data.errors import DataError
     from sqa_data.prepare import prepare as prepare_corpus
 
-    records, lines = [], []
+    records, lines, failed = [], [], []
     for name in expanded(names):
-        with bars() as progress:
-            done = prepare_corpus(name, raw, out, **options, progress=progress)
+        try:
+            with bars() as progress:
+                done = prepare_corpus(name, raw, out, **options, progress=progress)
+        except DataError as error:
+            failed.append(str(error))
+            continue
         records += _made(done)
         lines += _told(done)
-    o.report(as_json, records, lines)
+    if records or not failed:
+        o.report(as_json, records, lines)
+    if failed:
+        raise DataError("\n".join(failed))
 
 
 def _made(done: "Prepared") -> list[dict[str, object]]:

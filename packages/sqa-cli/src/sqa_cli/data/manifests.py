@@ -202,6 +202,8 @@ def _write(out: Path, utterances: "Iterable[Utterance]", relative: bool, as_json
     from sqa_data import write_manifest
 
     n = write_manifest(out, utterances, relative=relative)
+    if not n:
+        note("note: no utterance was chosen, and what reads manifests takes none that is empty")
     o.report(as_json, {"manifest": str(out), "samples": n}, [f"{out}: {n:,} samples"])
 
 

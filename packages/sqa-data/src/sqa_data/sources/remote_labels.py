@@ -20,6 +20,7 @@ from sqa_data.errors import DataError
 from sqa_data.sources.answers import AskAgain, PartState, RemoteFile, judge
 from sqa_data.sources.archives import safe_path
 from sqa_data.sources.download import Wanted, resolve, wanted_files
+from sqa_data.sources.http import download_file
 from sqa_data.sources.parquet import write_without_audio
 
 BUFFER = 1 << 18  # bytes asked for at once
@@ -90,23 +91,44 @@ class RangeFile(io.RawIOBase):
 def download_labels(
     corpus: Corpus, raw: str | Path, prefer: str = "original", base_url: str | None = None
 ) -> list[Path]:
-    """Fetch only the label files of `corpus` into RAW/NAME/labels; returns them. DataError where that cannot be."""
+    """Fetch only the label files of `corpus` into RAW/NAME/labels; returns them.
+
+    They are read out of zip archives and parquet files, or are files of their own. DataError where they are in a tar
+    archive, or in a file that only the user can fetch.
+    """
     folder = Path(raw) / corpus.name / "labels"
     written: list[Path] = []
     for item in wanted_files(corpus, prefer, base_url=base_url):
-        if not item.name.endswith((".zip", ".parquet")):
-            raise DataError(f"{item.name}: a tar archive has no index, so its labels cannot be read alone")
+        if not item.ways or not (
+            item.name.endswith((".zip", ".parquet")) or _is_label_file(corpus, item.name)
+        ):
+            continue
         reasons: list[str] = []
         for way in item.ways:
             try:
-                with remote_file(resolve(way)) as file:
+                remote = resolve(way)
+                if not item.name.endswith((".zip", ".parquet")):
+                    download_file(remote, folder / item.name)
+                    written.append(folder / item.name)
+                    break
+                with remote_file(remote) as file:
                     written += _members(corpus, item, file, folder)
                 break
             except DataError as error:
                 reasons.append(str(error))
         else:
             raise DataError("\n  then ".join(reasons))
+    missing = [name for name in corpus.label_files if not any(path.match(name) for path in written)]
+    if missing:
+        raise DataError(
+            f"{corpus.name}: {', '.join(missing)} cannot be read alone: a tar archive has no index, and what is "
+            f"fetched by hand is on no server; `sqa-cli data download {corpus.name}` brings the corpus"
+        )
     return written
+
+
+def _is_label_file(corpus: Corpus, name: str) -> bool:
+    return any(PurePosixPath(name).match(pattern) for pattern in corpus.label_files)
 
 
 @contextmanager
@@ -131,7 +153,7 @@ def _members(corpus: Corpus, item: Wanted, file: BinaryIO, folder: Path) -> Iter
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 path = safe_path(info.filename, Path(item.name))
-                if path is None or not any(path.match(pattern) for pattern in corpus.label_files):
+                if path is None or not _is_label_file(corpus, str(path)):
                     continue
                 with atomic_write(folder / path) as sink:
                     sink.write(archive.read(info))

@@ -26,7 +26,7 @@ CORPUS = Corpus(
     splits={
         "train": Split(12937, 98, 11.35),
         "test": Split(
-            None, note="sources disagree: 1,978 to 2,297 samples; MOS-Bench parts off 1,293 of train for dev"
+            None, note="sources disagree: 1,978 to 2,297 samples; MOS-Bench takes 1,293 of train for dev"
         ),
     },
     sample_rates=(16000,),

@@ -24,7 +24,9 @@ def accept_small_archives(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         picked = replace(picked, archives=tuple(replace(a, checksum=None) for a in picked.archives))
     changed = replace(corpus, archives=small, picked=picked)
     for module in ("sqa_data", "sqa_data.sources.download", "sqa_data.prepare.run"):
-        monkeypatch.setattr(sys.modules[module], "get_corpus", lambda name: changed)
+        monkeypatch.setattr(
+            sys.modules[module], "get_corpus", lambda asked: changed if asked == name else get_corpus(asked)
+        )
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))

@@ -11,6 +11,7 @@ from sqa_data.errors import DataError
 from sqa_data.tables import number, read_rows
 
 ARCHIVE, LABELS = "VoiceMOS2023Track1.zip", "answer.csv"
+SHA256 = "sha256:9f997939650ce327d1188bbeb5456e3e55eec73503fc39d636b0f3d461881446"
 DROPBOX = "https://www.dropbox.com/s/c83l67bkeh9p49k/VoiceMOS2023Track1.zip"
 CLIP = re.compile(r"VoiceMOS2023Track1-(\w+-(NEB|AD))_test_\d+")
 
@@ -43,7 +44,10 @@ CORPUS = Corpus(
     sample_rates=(22050,),
     languages=("fr",),
     licence=BLIZZARD,
-    archives=(Archive(ARCHIVE, ()), Archive(LABELS, (f"{SHEET}bc23/answers/{LABELS}",), size=67_611)),
+    archives=(
+        Archive(ARCHIVE, ()),
+        Archive(LABELS, (f"{SHEET}bc23/answers/{LABELS}",), size=67_611, checksum=SHA256),
+    ),
     links=(DROPBOX,),
     citation="O. Perrotin et al., The Blizzard Challenge 2023, 18th Blizzard Challenge Workshop 2023; E. Cooper et "
     "al., The VoiceMOS Challenge 2023, ASRU 2023",

@@ -8,6 +8,7 @@ from sqa_data.errors import DataError
 from sqa_data.tables import Row, each_row
 
 ARCHIVE, VOTES = "VoiceMOS_2023_track2.zip", "listener_wise_answer.csv"
+SHA256 = "sha256:47a0b738db155abea2a62d10a7feb025f2d8c86893fb4b599e2acff8bc3898d7"
 DRIVE = "https://drive.google.com/uc?id=188FJiCBT0RSI6-q4ICJPfGqmR22_9Kd2"
 
 
@@ -29,7 +30,10 @@ CORPUS = Corpus(
     sample_rates=(24000,),
     languages=("en",),
     licence=Licence("?", "https://github.com/unilight/sheet", ask=True, note="none is stated for the audio"),
-    archives=(Archive(ARCHIVE, ()), Archive(VOTES, (f"{SHEET}svcc23/answers/{VOTES}",), size=1_348_350)),
+    archives=(
+        Archive(ARCHIVE, ()),
+        Archive(VOTES, (f"{SHEET}svcc23/answers/{VOTES}",), size=1_348_350, checksum=SHA256),
+    ),
     links=(DRIVE,),
     citation="W.-C. Huang et al., The Singing Voice Conversion Challenge 2023, ASRU 2023",
     parse=parse,

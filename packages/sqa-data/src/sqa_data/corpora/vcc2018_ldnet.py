@@ -11,9 +11,15 @@ SOURCE = (
     "https://raw.githubusercontent.com/unilight/LDNet/710ed6979b96868643b4a0c916b43b64d8a95a94/data/vcc2018/"
 )
 FILES = {
-    f"vcc2018_{name}_data.csv": split
-    for name, split in {"training": "train", "valid": "dev", "testing": "test"}.items()
+    "vcc2018_training_data.csv": "train",
+    "vcc2018_valid_data.csv": "dev",
+    "vcc2018_testing_data.csv": "test",
 }
+SHA256 = (
+    "d07d45bb2f659c78a54e0d22d11caec41da90600903d02eef607cf5ba3d51a12",
+    "8dd35b21512fad51648509406cc6e8c27535c020b5377e2a5a320dc359bf7478",
+    "8e22d1e62f0e3ea575d0f9adb849025bb79386a9664acf6f4857c7cb581e8ca0",
+)
 
 
 @each_row(FILES, "WAV_PATH", "MEAN", "MOS", "JUDGE")
@@ -37,7 +43,10 @@ CORPUS = Corpus(
     sample_rates=VCC2018.sample_rates,
     languages=VCC2018.languages,
     licence=MIT,
-    archives=tuple(Archive(name, (SOURCE,)) for name in FILES),
+    archives=tuple(
+        Archive(name, (SOURCE,), checksum=f"sha256:{digest}")
+        for name, digest in zip(FILES, SHA256, strict=True)
+    ),
     links=("https://github.com/unilight/LDNet",),
     citation="W.-C. Huang et al., LDNet: Unified listener dependent modeling in MOS prediction for synthetic speech, "
     "ICASSP 2022",

@@ -79,9 +79,14 @@ CORPUS = Corpus(
         ask=False,
         note="the scores CC BY; a database made of the audio carries the ODbL too",
     ),
-    archives=tuple(
-        Archive(f"{name}.zip", (SOURCE,))
-        for name in ("VCC2020-listeningtest-info", "SOU", "TAR", *(f"T{team:02}" for team in range(1, 34)))
+    archives=(
+        Archive(
+            "VCC2020-listeningtest-info.zip",
+            (SOURCE,),
+            size=3_314_859,
+            checksum="sha256:9f7cebde16895cef63f9fc3c2738ca29a186eb9206ec773c55a07a0ca6dc5313",
+        ),
+        *(Archive(f"{name}.zip", (SOURCE,)) for name in ("SOU", "TAR", *(f"T{n:02}" for n in range(1, 34)))),
     ),
     links=("https://github.com/nii-yamagishilab/VCC2020-listeningtest", "https://zenodo.org/records/4433173"),
     citation="Y. Zhao et al., Voice Conversion Challenge 2020: Intra-lingual semi-parallel and cross-lingual voice "

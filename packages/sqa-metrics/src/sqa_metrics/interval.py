@@ -44,9 +44,15 @@ class Macro:
         return result | plain_intervals(self.intervals)
 
 
-def plain(values: dict[str, float]) -> dict[str, float | None]:
-    """Figures as plain JSON types: None for what is undefined."""
-    return {name: None if math.isnan(value) else float(value) for name, value in values.items()}
+def plain(value: Any) -> Any:
+    """What JSON can hold of figures, dicts and lists of them: None for NaN, all the way down."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(plain, value))
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value)
+    return value
 
 
 def plain_intervals(intervals: Intervals | None) -> dict[str, Any]:

@@ -115,10 +115,13 @@ def _number(place: str, value: Any) -> float:
     single = getattr(value, "shape", ()) == ()
     if single and any(kind in dtype for kind in ("int", "float", "bool", "decimal")) and not _masked(value):
         return float(value)
-    shown = repr(value)
-    raise ValueError(
-        f"{place} is {shown if len(shown) < SHOWN else shown[:SHOWN] + '...'}; expected a number"
-    )
+    raise ValueError(f"{place} is {abridged(value)}; expected a number")
+
+
+def abridged(value: object) -> str:
+    """A wrong value as it stands in a message."""
+    text = repr(value)
+    return text if len(text) < SHOWN else text[: SHOWN - 4] + "..."
 
 
 def _masked(value: Any) -> bool:

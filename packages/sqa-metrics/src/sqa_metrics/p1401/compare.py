@@ -58,18 +58,10 @@ class Comparison:
         header = ["P.1401", "level", "mapping", "figure", "a", "b", "test", "limit", "p"]
         rows = [
             [
-                *(f"{t.a} (a), {t.b} (b)" + (f", {t.corpus}" if t.corpus else ""), t.level, t.mapping),
-                *(
-                    t.test.figure,
-                    figure(t.test.a),
-                    figure(t.test.b),
-                    f"{t.test.name} {figure(t.test.statistic)}",
-                ),
-                *(
-                    figure(t.test.critical),
-                    ("<0.001" if t.test.p < 0.001 else figure(t.test.p))
-                    + ("*" if t.test.significant else " "),
-                ),
+                f"{t.a} (a), {t.b} (b)" + (f", {t.corpus}" if t.corpus else ""),
+                t.level,
+                t.mapping,
+                *t.test.cells(),
             ]
             for t in self.tests
         ]

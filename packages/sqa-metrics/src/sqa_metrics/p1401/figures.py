@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqa_metrics import distributions
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.kernels import plain
+from sqa_metrics.interval import plain
+from sqa_metrics.kernels.plain import lcc
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.p1401.mapping import COEFFICIENTS, FLAT, SCALE, Mapping, MappingName, fit_mapping, span_of
 
@@ -34,9 +35,6 @@ class Estimate(NamedTuple):
     low: float = math.nan
     high: float = math.nan
 
-    def as_list(self) -> list[float | None]:
-        return [None if math.isnan(v) else v for v in self]
-
 
 @dataclass(frozen=True)
 class Agreement:
@@ -53,16 +51,9 @@ class Agreement:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types: an estimate is [value, low, high], what is undefined is None."""
-        mapping = {"name": self.mapping.name, "coefficients": self.mapping.coefficients}
-        return {
-            "mapping": mapping | {"binds": list(self.mapping.binds)},
-            "d": self.d,
-            "rmse": self.rmse.as_list(),
-            "rmse_star": self.rmse_star,
-            "outlier_ratio": self.outlier_ratio and self.outlier_ratio.as_list(),
-            "pearson": self.pearson.as_list(),
-            "residuals": {k: None if math.isnan(v) else v for k, v in self.residuals.items()},
-        }
+        names = ("d", "rmse", "rmse_star", "outlier_ratio", "pearson", "residuals")
+        mapping = {name: getattr(self.mapping, name) for name in ("name", "coefficients", "binds")}
+        return {"mapping": plain(mapping)} | {name: plain(getattr(self, name)) for name in names}
 
 
 def p1401_figures(
@@ -153,7 +144,7 @@ def _rmse(errors: Sequence[float], freedom: int) -> Estimate:
 
 
 def _pearson(x: list[float], y: list[float]) -> Estimate:
-    r = plain.lcc(x, y) if len(x) > 1 else math.nan
+    r = lcc(x, y) if len(x) > 1 else math.nan
     if math.isnan(r) or len(x) < 4 or abs(r) >= 1:
         return Estimate(r)
     width = Z95 / math.sqrt(len(x) - 3)

@@ -92,12 +92,15 @@ def judge(
         raise MetricsError(f"{corpora} corpora; expected one, as P.1401 maps each experiment alone")
     ref, pred = (_floats(v) for v in (paired.ref, paired.preds[predictor]))
     how = _How(mapping, d, paired.scale or SCALE, paired.names[predictor] in paired.apart)
-    found = {"utterance": _level("utterance", ref, pred, _of_clips(paired), how)}
+    votes = None if paired.votes is None else _floats(paired.votes)
+    noise = [math.nan] * len(ref) if paired.noise is None else _floats(paired.noise)
+    found = {"utterance": _level("utterance", ref, pred, _of_clips(votes, noise) if votes else UNKNOWN, how)}
     n = len(paired.systems)
     if n >= MIN_SYSTEMS:
         system = list(map(int, paired.system))
         theirs, ours = (system_means(values, system, n) for values in (ref, pred))
-        found["system"] = _level("system", theirs, ours, _of_systems(paired, ref, system), how)
+        widths = _of_systems(votes, noise, paired, ref, system) if votes else UNKNOWN
+        found["system"] = _level("system", theirs, ours, widths, how)
     return P1401(found)
 
 
@@ -129,6 +132,7 @@ def with_p1401(
 
 
 Widths = tuple[list[float] | None, str]  # half-widths of 95 % intervals, or None and why
+UNKNOWN: Widths = (None, "the reference does not say how many votes each score is the mean of")
 
 
 class _How(NamedTuple):
@@ -155,12 +159,8 @@ def _level(name: str, ref: list[float], pred: list[float], widths: Widths, how: 
     return Level(name, unmapped, None if how.mapping == "none" else mapped, absent)
 
 
-def _of_clips(paired: Paired) -> Widths:
+def _of_clips(votes: list[float], noise: list[float]) -> Widths:
     """The half-width of each clip's interval; every clip needs two votes and their spread."""
-    if paired.votes is None:
-        return None, "the reference does not say how many votes each score is the mean of"
-    votes = _floats(paired.votes)
-    noise = [math.nan] * len(votes) if paired.noise is None else _floats(paired.noise)
     lacking = sum(not (v >= 2 and math.isfinite(s)) for v, s in zip(votes, noise, strict=True))
     if lacking:
         return (
@@ -170,12 +170,10 @@ def _of_clips(paired: Paired) -> Widths:
     return [half_width(s, v) for s, v in zip(noise, votes, strict=True)], ""
 
 
-def _of_systems(paired: Paired, ref: list[float], system: list[int]) -> Widths:
+def _of_systems(
+    votes: list[float], noise: list[float], paired: Paired, ref: list[float], system: list[int]
+) -> Widths:
     """The half-width of each system's interval, from all its votes around their mean (Appendix III)."""
-    if paired.votes is None:
-        return None, "the reference does not say how many votes each score is the mean of"
-    votes = _floats(paired.votes)
-    noise = [math.nan] * len(votes) if paired.noise is None else _floats(paired.noise)
     widths, members = [], [list[int]() for _ in paired.systems]
     for row, code in enumerate(system):
         if code >= 0:

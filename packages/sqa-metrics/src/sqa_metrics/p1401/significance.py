@@ -12,6 +12,7 @@ from typing import Any
 
 from sqa_metrics import distributions
 from sqa_metrics.p1401.figures import Z95, Agreement
+from sqa_metrics.tables import figure
 
 P = 0.05
 
@@ -31,6 +32,12 @@ class Significance:
     @property
     def significant(self) -> bool:
         return abs(self.statistic) > self.critical
+
+    def cells(self) -> list[str]:
+        """Figure, its two values, statistic, limit and p, for a table; an asterisk at what is significant."""
+        p = ("<0.001" if self.p < 0.001 else figure(self.p)) + ("*" if self.significant else " ")
+        values = [figure(v) for v in (self.a, self.b)]
+        return [self.figure, *values, f"{self.name} {figure(self.statistic)}", figure(self.critical), p]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types; what is infinite or undefined is None."""

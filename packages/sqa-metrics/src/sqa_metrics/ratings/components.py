@@ -44,5 +44,5 @@ class Components:
         own = votes.score - (votes.per_rater(votes.score) / np.maximum(votes.of_rater, 1))[votes.rater]
         by_rater = dot(own, own)
         rater = (by_clip - full - (raters - fit.groups) * noise) / (n - clips)
-        clip = (by_rater - full - (clips - fit.groups) * noise) / (n - raters) if n > raters else math.nan
+        clip = (by_rater - full - (clips - fit.groups) * noise) / (n - raters)
         return Components(max(float(clip), 0.0), max(float(rater), 0.0), noise)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sqa_metrics.distributions import normal_quantile, t_quantile
-from sqa_metrics.ratings.votes import Codes, Floats, Votes, counted, divide, summed
+from sqa_metrics.ratings.votes import Codes, Floats, Votes, counted, divide, over_systems, summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Means:
         owner = system[votes.clip]
         heard = (votes.of_clip > 0) & (system >= 0)
         clips = counted(system[heard], n_systems)
-        mos = divide(counted(system[heard], n_systems, votes.mos[heard]), clips)
+        mos = over_systems(votes.mos, system, n_systems)
         n = counted(owner, n_systems)
         around = votes.score - divide(counted(owner, n_systems, votes.score), n)[owner]
         std = np.sqrt(divide(counted(owner, n_systems, around**2), n - 1))

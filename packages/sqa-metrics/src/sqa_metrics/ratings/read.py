@@ -14,7 +14,7 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes, distinct
-from sqa_metrics.rows.names import NAMES, Named, one_side
+from sqa_metrics.rows.names import Named, one_side
 from sqa_metrics.rows.pick import pick
 from sqa_metrics.rows.read import by_utt2sys, table_of
 from sqa_metrics.rows.records import Scale, Source
@@ -62,16 +62,9 @@ def read_ratings(
     table = table_of(source, "ratings")
     rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
     table = rows.table
-    if rows.listener is None or not all(rows.listener):
-        some = rows.listener is not None and any(rows.listener)
-        known = ", ".join(name for tier in NAMES["listener_id"] for name in tier)
-        raise MetricsError(
-            f"{table.place(rows.listener.index('') if rows.listener else 0)}: no rater; expected who gave each score"
-            + ("" if some else f", in one of the columns {known} (or --columns listener_id=NAME)")
-        )
     ratings = ratings_of(
         rows.sample_id,
-        rows.listener,
+        rows.raters(),
         rows.value,
         system=rows.system_id if utt2sys is None else by_utt2sys(rows.sample_id, utt2sys, table.place),
         corpus=rows.corpus,

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sqa_metrics.interval import plain
 from sqa_metrics.ratings.report import ListeningTest
-from sqa_metrics.ratings.votes import Floats, counted, divide
+from sqa_metrics.ratings.votes import Floats, over_systems
 from sqa_metrics.tables import Style, figure, render
 
 Items = Literal["systems", "clips", "raters"]
@@ -131,8 +132,7 @@ def as_dict(test: ListeningTest, *, clips: bool = True) -> dict[str, Any]:
                 ):
                     item[key] = int(value) if key in COUNTS else value
             found[items] = values
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    return dict(plain(found))
 
 
 def _columns(test: ListeningTest, items: Items) -> tuple[list[tuple[str, ...]], dict[str, Any]]:
@@ -161,7 +161,10 @@ def _columns(test: ListeningTest, items: Items) -> tuple[list[tuple[str, ...]], 
     columns = {"votes": means.votes, "mos": means.mos, "std": means.std}
     if items == "systems":
         columns = {"clips": means.clips} | columns | {"half_width": means.half_clustered}
-        columns |= {"half_width_votes": means.half, "unbiased": _over_systems(test, test.unbiased.mos)}
+        columns |= {
+            "half_width_votes": means.half,
+            "unbiased": over_systems(test.unbiased.mos, r.system, len(r.systems)),
+        }
     else:
         columns |= {"half_width": means.half, "unbiased": test.unbiased.mos}
         columns |= {"weighted": weighted.mos} if weighted else {}
@@ -175,24 +178,6 @@ def _cell(key: str, value: Any) -> str:
     if isinstance(value, np.bool_):
         return "rejects" if value else "-"
     return f"{value:.0f}" if key in COUNTS else figure(float(value), sign=key == "bias")
-
-
-def _plain(value: Any) -> Any:
-    """NaN as null, all the way down."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else float(value)
-    return value
-
-
-def _over_systems(test: ListeningTest, mos: Floats) -> Floats:
-    """Mean of the clips' `mos` of each system."""
-    system, n = test.ratings.system, len(test.ratings.systems)
-    known = (system >= 0) & ~np.isnan(mos)
-    return divide(counted(system[known], n, mos[known]), counted(system[known], n))
 
 
 def _flagged(test: ListeningTest) -> str:

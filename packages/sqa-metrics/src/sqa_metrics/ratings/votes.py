@@ -113,6 +113,12 @@ def summed(code: Codes, values: Floats, above: int) -> tuple[Codes, Floats]:
     return present, counted(code, above, values)[present]
 
 
+def over_systems(values: Floats, system: Codes, n: int) -> Floats:
+    """Mean over each of n systems of what is known of its clips; `system` (clips,) is -1 for a clip without one."""
+    known = (system >= 0) & ~np.isnan(values)
+    return divide(counted(system[known], n, values[known]), counted(system[known], n))
+
+
 def distinct(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes, Codes]:
     """The values that occur, ascending, the first row of each, and which of them each row holds.
 

@@ -10,7 +10,6 @@ from typing import Any
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.kernels import choose
 from sqa_metrics.rows import formats
-from sqa_metrics.rows.frames import is_table
 from sqa_metrics.rows.join import join
 from sqa_metrics.rows.names import Named, checked
 from sqa_metrics.rows.read import content_of, is_file, name_of, scores_of, table_of
@@ -64,7 +63,7 @@ def pair(
         **{f"pred {name!r}" if name == "ref" else name: source for name, source in preds.items()},
     }
     memory = {name: source for name, source in sources.items() if not is_file(source)}
-    arrays = [name for name, source in memory.items() if not is_table(source, name)]
+    arrays = _arrays(memory) if memory else []
     if arrays and len(arrays) == len(sources) and not named and utt2sys is None:
         from sqa_metrics.rows import arrays as array_road
 
@@ -88,6 +87,14 @@ def as_paired(ref: Paired | Source, preds: Mapping[str, Source] | None, reading:
             "a Paired has its predictions already; give a reference instead, or nothing beside it"
         )
     return ref
+
+
+def _arrays(memory: Mapping[str, Any]) -> list[str]:
+    """The names of those sources in memory that are arrays."""
+    # here and not above: files do without it
+    from sqa_metrics.rows.frames import is_table
+
+    return [name for name, source in memory.items() if not is_table(source, name)]
 
 
 def _mixed_roads(arrays: list[str], sources: Mapping[str, Any], labels: Mapping[str, Any]) -> MetricsError:

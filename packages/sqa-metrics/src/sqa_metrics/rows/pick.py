@@ -47,6 +47,20 @@ class Rows:
         None  # the votes behind each value, where rows were single ratings
     )
 
+    def raters(self) -> list[str]:
+        """Who gave each rating; MetricsError where that is not said."""
+        if self.listener is None or not any(self.listener):
+            names = ", ".join(name for tier in NAMES["listener_id"] for name in tier)
+            raise MetricsError(
+                f"{self.table.place(0)}: no rater; expected who gave each score, in one of the columns {names} "
+                "(or --columns listener_id=NAME)"
+            )
+        if "" in self.listener:
+            raise MetricsError(
+                f"{self.table.place(self.listener.index(''))}: no rater; expected who gave each score"
+            )
+        return self.listener
+
 
 class _Choice:
     """Chooses the columns of one table, by name where one is asked for, and keeps account of it."""

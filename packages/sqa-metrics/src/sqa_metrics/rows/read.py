@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.rows import formats, frames
+from sqa_metrics.rows import formats
 from sqa_metrics.rows.ids import listed_id, without_suffix
 from sqa_metrics.rows.names import Named, one_side
 from sqa_metrics.rows.pick import Rows, pick
 from sqa_metrics.rows.records import Role, Scores, Source
 from sqa_metrics.rows.table import Table
-from sqa_metrics.rows.votes import averaged
 
 
 def read_scores(
@@ -106,6 +105,9 @@ def table_of(source: Source, name: str) -> Table:
     """The table that a source of any kind holds; `name` is what messages call what has no name of its own."""
     if is_file(source):
         return formats.table_of(content_of(source), name_of(source))
+    # here and not above: files do without it
+    from sqa_metrics.rows import frames
+
     return frames.table_of(source, name)
 
 
@@ -127,6 +129,8 @@ def scores_of(
         )
     table, first = rows.table, list(range(len(rows.table)))
     if rows.listener is not None and any(rows.listener):
+        from sqa_metrics.rows.votes import averaged
+
         rows, first = averaged(rows)
     sample_id, system_id = _told_apart(rows), rows.system_id
     if utt2sys is not None:

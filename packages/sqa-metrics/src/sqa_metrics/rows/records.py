@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from sqa_metrics.rows.fingerprint import Origin
+from sqa_metrics.rows.table import place
 
 Role: TypeAlias = Literal["ref", "pred"]
 # A path, "-" for standard input, an open file, a data frame (pandas, Polars, Arrow), a dict of columns, a list of
@@ -12,7 +13,7 @@ Source: TypeAlias = Any
 Scale: TypeAlias = tuple[float, float]  # lowest and highest possible score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     """One score file as columns of equal length; `value` is NaN where the row has no finite score."""
 
@@ -39,7 +40,7 @@ class Scores:
 
     def place(self, row: int) -> str:
         """Where a row is: `ref.csv:12` in a file, `ref[11]` in memory."""
-        return f"{self.path}[{self.line[row]}]" if self.in_memory else f"{self.path}:{self.line[row]}"
+        return place(self.path, self.line[row], self.in_memory)
 
 
 class Coverage(NamedTuple):
@@ -56,7 +57,7 @@ class Coverage(NamedTuple):
         return self.n_missing == self.n_extra == self.n_non_finite == 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Paired:
     """Reference and predictions on the same utterances, in the order of the reference.
 

@@ -12,11 +12,11 @@ from operator import itemgetter
 from typing import Any
 
 from sqa_metrics.errors import MetricsError
+from sqa_metrics.numbers import abridged
 
 LARGEST = 1e100  # a larger score is a broken one, and its square would leave the range of a float
 EXAMPLE = '{"sample_id": "u1", "system_id": "s1", "metrics": {"mos": 3.5}}'
 MANY = 1000  # values by which a column is seen to repeat itself
-SHOWN = 40  # characters of a wrong value in a message
 
 Column = Sequence[Any]
 
@@ -78,7 +78,7 @@ class Table:
             return ""
         if not isinstance(value, str):
             raise MetricsError(
-                f"{self.place(row)}: {name} is {_shown(value)}, expected text or a 64-bit integer"
+                f"{self.place(row)}: {name} is {abridged(value)}, expected text or a 64-bit integer"
             )
         return value
 
@@ -95,7 +95,7 @@ class Table:
             number = sys.float_info.max
         if odd or LARGEST < abs(number) < math.inf:
             limit = "" if odd else f" of at most {LARGEST:g} in size"
-            raise MetricsError(f"{self.place(row)}: {name} is {_shown(value)}, expected a number{limit}")
+            raise MetricsError(f"{self.place(row)}: {name} is {abridged(value)}, expected a number{limit}")
         return number
 
 
@@ -147,8 +147,3 @@ def of_rows(path: str, rows: Sequence[Any], lines: Sequence[int], *, in_memory: 
 def _filled(rows: Iterable[dict[str, Any]]) -> list[str]:
     """The keys that some row gives a value, in order of appearance."""
     return list(dict.fromkeys(key for row in rows for key, value in row.items() if value is not None))
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < SHOWN else text[: SHOWN - 4] + "..."

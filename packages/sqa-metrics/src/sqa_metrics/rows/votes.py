@@ -7,17 +7,12 @@ again has one vote, the mean. The spread is the sample standard deviation, NaN f
 import math
 from dataclasses import replace
 
-from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.pick import Rows
 
 
 def averaged(rows: Rows) -> tuple[Rows, list[int]]:
     """One row a sample, with notes about votes that are missing or repeated; and which row came first of each."""
-    assert rows.listener is not None
-    if "" in rows.listener:
-        raise MetricsError(
-            f"{rows.table.place(rows.listener.index(''))}: no rater; expected who gave each score"
-        )
+    raters = rows.raters()
     ratings: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     first: list[int] = []
     missing: list[int] = []
@@ -26,7 +21,7 @@ def averaged(rows: Rows) -> tuple[Rows, list[int]]:
         if key not in ratings:
             ratings[key] = {}
             first.append(row)
-        votes = ratings[key].setdefault(rows.listener[row], [])
+        votes = ratings[key].setdefault(raters[row], [])
         if not math.isfinite(rows.value[row]):
             missing.append(row)
         else:

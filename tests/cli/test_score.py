@@ -149,7 +149,7 @@ def test_what_the_bootstrap_needed_is_gone(files: dict[str, str], command: str, 
 
 def test_the_level_heads_its_column(files: dict[str, str]) -> None:
     result = run("rank", "--ref", files["ref"], files["sharp"], files["blunt"], "--level", "0.5")
-    assert "50 % places" in result.stdout
+    assert "50% places" in result.stdout
 
 
 def test_a_piped_reference_serves_unpaired_predictors(files: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The challenge's ranking against a hand-worked example, and its intervals against cases whose answer is plain."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -106,3 +107,19 @@ def test_a_level_asks_for_so_much_certainty() -> None:
         ref, preds = files(12, {"a": 0.4, "b": 0.9})
         places.append([p.place_interval for p in rank(pair(ref, preds), level=level)])
     assert places == [[(1, 2), (1, 2)], [(1, 1), (2, 2)]]
+
+
+def test_a_chain_of_better_ones_counts_where_two_are_not_told_apart() -> None:
+    """c is behind a and b in all figures, so of a rank of 3 or more; d, better in all but the LCC, is of 4 at most."""
+    names, tests = ["a", "b", "c", "d"], []
+    for metric, figure in FIGURES.items():
+        better = {("a", "b"), ("a", "c"), ("b", "c")} | ({("d", "c")} if metric != "lcc" else set())
+        for one, other in itertools.combinations(names, 2):
+            sure = (one, other) in better or (other, one) in better
+            first = (one, other) in better
+            sign = 1 if first == (figure.better == "higher") else -1
+            p = 0.001 if sure else 0.9
+            tests.append(Difference(one, other, "utterance", metric, sign, Interval(-1, 1), p, p))
+    low, high = ranking._open_places(tests, names, 0.95)
+    assert low.tolist() == [1, 2, 4, 1]
+    assert high.tolist() == [2, 3, 4, 3]

@@ -31,7 +31,7 @@ def draw(rng: np.random.Generator, systems: int, clips: int) -> tuple[np.ndarray
     return ref, 1.0 + 0.6 * ref + error, system
 
 
-@pytest.mark.parametrize("systems", [6, 12, 25])
+@pytest.mark.parametrize("systems", [6, 9, 10, 25])
 def test_the_map_and_its_error_are_those_of_least_squares(systems: int) -> None:
     ref, pred, system = draw(np.random.default_rng(systems), systems, 6)
     made = calibrate(paired(ref, pred, system))
@@ -123,7 +123,7 @@ def test_what_gives_no_map_is_refused() -> None:
         calibrate(paired(ref, -pred, system))
     with pytest.raises(MetricsError, match="one score for all clips"):
         calibrate(paired(ref, np.full(36, 3.1), system))
-    with pytest.raises(MetricsError, match=r"36 rated clips allow no finite 99\.0% interval; expected 99"):
+    with pytest.raises(MetricsError, match=r"36 rated clips allow no finite 99% interval; expected 99"):
         calibrate(paired(ref, pred, system), coverage=0.99)
     with pytest.raises(MetricsError, match="coverage is 95"):
         calibrate(paired(ref, pred, system), coverage=95)

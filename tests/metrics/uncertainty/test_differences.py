@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from simulated import ONE, REF, TWO, each_a_system, simulate, two_corpora
 from sqa_metrics import FIGURES, Difference, MetricsError, Paired, compare, compare_unpaired, four, holm
-from sqa_metrics.uncertainty.differences import family, swap_test
+from sqa_metrics.uncertainty.differences import family, notes, swap_test
 from sqa_metrics.uncertainty.left_out import levels
 
 
@@ -60,6 +60,7 @@ def test_compare_is_antisymmetric() -> None:
 def test_holm_by_hand_and_by_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, math.nan, 0.6])[0] == 1.0
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert math.isnan(holm([0.5, math.nan])[1])
     p = np.random.default_rng(0).uniform(size=30) ** 3
     for level in (0.01, 0.2, 0.7):
@@ -77,6 +78,7 @@ def test_the_family_is_all_that_is_shown() -> None:
     assert len(found) == 3 * 8
     assert [d.p_holm for d in found] == holm([d.p for d in found])
     assert family(found) == "3 comparisons × 8 figures"
+    assert notes(found) == [f"p (Holm) is corrected over {family(found)}"]
 
 
 @pytest.mark.parametrize(("figure", "level"), [("srcc", "system"), ("utterance_srcc", "utterance")])
@@ -107,6 +109,7 @@ def test_bad_requests() -> None:
         compare(paired, baseline="x")
     with pytest.raises(MetricsError, match="no figure is called 'pesq'; expected one of mse, lcc"):
         compare(paired, figure="pesq")
+    assert compare(paired, figure="SRCC") == compare(paired, figure="system_srcc")
     with pytest.raises(MetricsError, match="there is no system level"):
         compare(replace(paired, system=np.full(18, -1), systems=[]), figure="system_srcc")
 
@@ -149,6 +152,7 @@ def test_a_perfect_order_is_tested_by_swaps(n: int) -> None:
             assert math.isnan(d.interval.low)
             assert d.as_dict()["interval"] == [None, None]
         assert d.p == pytest.approx(same.p)
+    assert any("where one order is perfect" in line for line in notes(again))
 
 
 # --- not the same utterances -------------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ class Interval:
         return [None if math.isnan(v) else v for v in (self.low, self.high)]
 
 
+UNKNOWN = Interval(math.nan, math.nan)
+
+
 def recipe_name(level: float) -> str:
     """How intervals and tests are made, in a signature: leaving one system out, at this level of confidence."""
     return f"loso-{100 * level:g}"

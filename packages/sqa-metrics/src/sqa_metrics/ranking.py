@@ -19,7 +19,7 @@ from sqa_metrics.figures import FIGURES
 from sqa_metrics.report import Report, evaluate
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
-from sqa_metrics.tables import Style, render
+from sqa_metrics.tables import Style, percent, render
 from sqa_metrics.uncertainty.differences import Difference, compare
 
 DIGITS = 9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
@@ -105,7 +105,7 @@ def rank(
 
 def table(places: list[Place], level: float = 0.95, style: Style = "text", width: int | None = None) -> str:
     """The ranking as a table, best first; `width` as for `tables.render`."""
-    header = ["predictor", "n", "place", f"{100 * level:g} % places", "score", *_categories()]
+    header = ["predictor", "n", "place", f"{percent(level)} places", "score", *_categories()]
     rows = [
         [
             p.name,

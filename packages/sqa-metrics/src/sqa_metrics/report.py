@@ -141,15 +141,10 @@ class Report:
             for name, part in self.corpora.items()
             if part.system_absent
         ]
-        if self.p1401:
-            notes += self.p1401.notes()
-        for name, part in self.corpora.items():
-            notes += [
-                f"{name or '(no corpus)'}: {line}" for line in (part.p1401.notes() if part.p1401 else [])
-            ]
-        for level, ceiling in (self.ceiling or {}).items():
-            notes.append(f"{level} level, perfect predictor: {ceiling.text()}")
-        return notes
+        parts = [("", self), *((f"{name or '(no corpus)'}: ", part) for name, part in self.corpora.items())]
+        notes += [label + line for label, part in parts if part.p1401 for line in part.p1401.notes()]
+        top = (self.ceiling or {}).items()
+        return notes + [f"{level} level, perfect predictor: {ceiling.text()}" for level, ceiling in top]
 
     def _notes_of_intervals(self, level: str) -> list[str]:
         intervals, n = (self.intervals or {}).get(level, {}), (self.clusters or {}).get(level, 0)
@@ -172,17 +167,18 @@ class Report:
             }
             object.__setattr__(self, "intervals", kept)
 
+    def _below(self) -> list[str]:
+        """The lines under the table: the signature and the notes."""
+        return [*([self.signature] if self.origin else []), *(f"note: {line}" for line in self.notes())]
+
     def __str__(self) -> str:
         """The table, the signature and the notes, as `score` prints them."""
-        signature = [self.signature] if self.origin else []
-        return "\n".join([self.table(), *signature, *(f"note: {line}" for line in self.notes())])
+        return "\n".join([self.table(), *self._below()])
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        signature = [self.signature] if self.origin else []
-        below = [*signature, *(f"note: {line}" for line in self.notes())]
         # the escapes of a table's cells
-        return self.table("html") + "".join(f"<div>{escaped(line, 'html')}</div>" for line in below)
+        return self.table("html") + "".join(f"<div>{escaped(line, 'html')}</div>" for line in self._below())
 
     def table(self, style: Style = "text", width: int | None = None) -> str:
         """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""
@@ -206,13 +202,10 @@ class Report:
         text = render(["level", "n", *(m.upper() for m in FIGURES)], rows, style)
         if style != "text" or width is None or len(text.split("\n", 1)[0]) <= width:
             return text
-        figures = [
-            [f"{level}, n {n}", name.upper(), *cell.partition(" [")[::2]]
+        cells = [
+            [f"{level}, n {n}", name.upper(), *(cell.split(" ", 1) if " " in cell else (cell, ""))]
             for level, n, *cells in rows
             for name, cell in zip(FIGURES, cells, strict=True)
-        ]
-        cells = [
-            [level, name, value, interval and f"[{interval}"] for level, name, value, interval in figures
         ]
         return render(["level", "figure", "value", "interval"], cells, style, width)
 

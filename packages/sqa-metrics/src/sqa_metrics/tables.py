@@ -83,6 +83,15 @@ def _html_row(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{''.join(aligned)}</tr>"
 
 
+def percent(share: float) -> str:
+    """A level of confidence or a coverage, with all its digits.
+
+    >>> percent(0.95), percent(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * share:g}%"
+
+
 def figure(value: float | None, digits: int = 3, sign: bool = False) -> str:
     """A figure for a cell: fixed digits, "-" for what is undefined.
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from sqa_metrics.calibration.record import Calibration, Line, fewest
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.records import Paired
+from sqa_metrics.tables import percent
 
 FEWEST_CLIPS = 30
 AFFINE_FROM = 10  # systems
@@ -63,7 +64,8 @@ def calibrate(
     half_width = _quantile([[abs(y[k] - line.at(x[k])) for k in rows] for line, rows in left_out], coverage)
     if not math.isfinite(half_width):
         raise MetricsError(
-            f"{n} rated clips allow no finite {coverage:.1%} interval; expected {fewest(coverage)}, or less coverage"
+            f"{n} rated clips allow no finite {percent(coverage)} interval; expected {fewest(coverage)}, or less "
+            "coverage"
         )
     lines = [line for line, _ in left_out]
     return Calibration(

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.files import write_whole
-from sqa_metrics.tables import figure
+from sqa_metrics.tables import figure, percent
 
 LARGEST_FILE = 1_000_000  # bytes
 
@@ -84,7 +84,7 @@ class Calibration:
             f"from      {self.n_clips} clips of {self.n_systems or 'unnamed'} systems"
             + (f", model {self.model}" if self.model else ""),
             f"RMSE      {figure(self.rmse)} on left-out {left}; {figure(self.rmse_unmapped)} without the map",
-            f"interval  +-{width:.3f} in the middle: at least {self.coverage:.0%} of {what}",
+            f"interval  +-{width:.3f} in the middle: at least {percent(self.coverage)} of {what}",
         ]
 
     def apply_width(self) -> float:
@@ -100,7 +100,7 @@ class Calibration:
         if self.over == "clips":
             needed = fewest(self.coverage)
             notes.append(
-                f"{self.n_systems} systems allow no finite {self.coverage:.0%} interval over systems, {needed} do"
+                f"{self.n_systems} systems allow no finite {percent(self.coverage)} interval over systems, {needed} do"
                 if self.n_systems
                 else "no systems are named, so there is no interval over systems"
             )

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from sqa_metrics.cli.inputs import named, once, print_notes, read
-from sqa_metrics.cli.options import INPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import INPUT, ONE_STDIN, ExampleCommand, option, with_options
 from sqa_metrics.terminal import say, say_json
 
 
@@ -36,7 +36,7 @@ def calibrate(pred: str, out: Path, coverage: float, as_json: bool, **options: A
       sqa-cli predict new/ --calibration cal.json
     """
     if pred == options["ref"] == "-":
-        raise click.UsageError("standard input (-) can be only one of the files")
+        raise click.UsageError(ONE_STDIN)
     source = once(pred)
     paired = read({name: source() for name in named((pred,))}, options)
     from sqa_metrics.calibration.fit import calibrate

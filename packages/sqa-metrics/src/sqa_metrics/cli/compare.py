@@ -80,7 +80,7 @@ def compare(
     for r in reports:
         say(f"{r.name}\n{r.table(options['style'], width())}\n", keep="\n")
     say(tests.table(found, level, options["style"], width()), keep="\n")
-    notes = [*notes_of(reports), f"p (Holm) is corrected over {tests.family(found)}"]
+    notes = [*notes_of(reports), *tests.notes(found)]
     if telecom:
         say("", telecom.table(options["style"], width()), keep="\n")
         notes.append(telecom.caveat)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from sqa_metrics.cli.options import ONE_STDIN
 from sqa_metrics.terminal import note, say
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
     from sqa_metrics.rows.read import read_utt2sys
 
     if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
-        raise click.UsageError("standard input (-) can be only one of the files")
+        raise click.UsageError(ONE_STDIN)
     utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
     paired = pair(
         options["ref"],

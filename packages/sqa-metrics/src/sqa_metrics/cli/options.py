@@ -80,6 +80,7 @@ CONDITIONS = [
     ),
     VERIFY,
 ]
+ONE_STDIN = "standard input (-) can be only one of the files"
 OUTPUT = [
     option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
     option("--format", "style", type=STYLE, default="text", help="Kind of table."),

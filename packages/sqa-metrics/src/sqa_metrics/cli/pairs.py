@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import named, print_notes
-from sqa_metrics.cli.options import OUTPUT, VERIFY, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import LEVEL, ONE_STDIN, OUTPUT, VERIFY, ExampleCommand, option, with_options
 from sqa_metrics.terminal import say, say_json, width
 
 
@@ -22,7 +22,7 @@ from sqa_metrics.terminal import say, say_json, width
     option("--acr-pred", metavar="FILE", help="and their predictions."),
     option("--epsilon", default=0.0, type=click.FloatRange(0), help="Predictions so near to 0 are ties."),
     option("--ref-epsilon", default=0.0, type=click.FloatRange(0), help="Listeners' means likewise."),
-    option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
+    LEVEL,
     option("--strengths", is_flag=True, help="Also rank the systems by listeners' comparisons."),
     option("--allow-missing", is_flag=True, help="Judge the pairs that both files have."),
     VERIFY,
@@ -49,7 +49,9 @@ def pairs(pred: str | None, quoted: str | None, as_json: bool, style: Any, **opt
 
     files = [options[name] for name in ("ref", "utt2sys", "acr_ref", "acr_pred")]
     if [pred, *files].count("-") > 1:
-        raise click.UsageError("standard input (-) can be only one of the files")
+        raise click.UsageError(ONE_STDIN)
+    if pred is None and quoted is not None:
+        raise click.UsageError("--verify-signature is of predictions; strengths alone have no signature")
     if (options["acr_ref"] is None) != (options["acr_pred"] is None):
         raise click.UsageError("--acr-ref and --acr-pred go together")
     ref, ranked = options.pop("ref"), options.pop("strengths")
@@ -69,5 +71,5 @@ def pairs(pred: str | None, quoted: str | None, as_json: bool, style: Any, **opt
         if pred is not None:
             say("", line(found.signature, style), keep="\n")
     print_notes(found.notes())
-    if quoted is not None and pred is not None:
+    if quoted is not None:
         verify_signature(found.signature, quoted)

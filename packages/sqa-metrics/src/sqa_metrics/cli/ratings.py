@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_metrics.cli.inputs import columns_of, print_notes
-from sqa_metrics.cli.options import COLUMNS, OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import COLUMNS, LEVEL, OUTPUT, ExampleCommand, option, with_options
 from sqa_metrics.terminal import note, say, say_json, width
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ READING = [
     option("--scale", metavar="LOW..HIGH", help="Lowest and highest score that could be given, if unusual."),
     COLUMNS,
     option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a file that names no systems."),
-    option("--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."),
+    LEVEL,
 ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sqa_metrics.figures import FIGURES, all_figures
-from sqa_metrics.interval import Interval
+from sqa_metrics.interval import UNKNOWN, Interval
 from sqa_metrics.pairs import figures
 from sqa_metrics.pairs.join import PairedPairs
 from sqa_metrics.report import MIN_CLUSTERS, system_means
@@ -87,7 +87,7 @@ def intervals(
 
 def _of_share(value: float, without: np.ndarray, items: np.ndarray, freedom: float, level: float) -> Interval:
     if math.isnan(value) or np.isnan(without).any():
-        return Interval(math.nan, math.nan)
+        return UNKNOWN
     if value in (0.0, 1.0):
         # So high a share in each of as many independent clusters would show no other with a chance of (1 - level) / 2.
         least = ((1 - level) / 2) ** (1 / (freedom + 1))

@@ -18,7 +18,7 @@ from sqa_metrics.pairs.strengths import Strengths
 from sqa_metrics.report import MIN_CLUSTERS, Report
 from sqa_metrics.rows.records import Coverage
 from sqa_metrics.signature import NAME
-from sqa_metrics.tables import Style, figure, render
+from sqa_metrics.tables import Style, figure, percent, render
 
 LABELS = {
     "accuracy": "accuracy",
@@ -55,17 +55,8 @@ class PairReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as plain JSON types; an undefined figure is None."""
-        names = (
-            "name",
-            "signature",
-            "n_pairs",
-            "n_clips",
-            "n_systems",
-            "n_system_pairs",
-            "n_apart",
-            "epsilon",
-            "ref_epsilon",
-        )
+        counts = [f"n_{what}" for what in ("pairs", "clips", "systems", "system_pairs", "apart")]
+        names = ("name", "signature", *counts, "epsilon", "ref_epsilon")
         result: dict[str, Any] = {name: getattr(self, name) for name in names}
         result |= {"pair": plain(self.pair), "system_pair": self.system_pair and plain(self.system_pair)}
         result |= {"absent": self.absent, "coverage": self.coverage._asdict()}
@@ -88,7 +79,7 @@ class PairReport:
                 rows.append(
                     [f"{LEVELS[level]}, n {n}", LABELS.get(name, name.upper()), figure(value), interval]
                 )
-        tables = [render(["level", "figure", "value", f"{self.level:.0%} interval"], rows, style, width)]
+        tables = [render(["level", "figure", "value", f"{percent(self.level)} interval"], rows, style, width)]
         tables += [part.table(style, width) for part in (self.acr, self.strengths) if part]
         return "\n\n".join(tables)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sqa_metrics.figures import ERRORS, FIGURES
-from sqa_metrics.interval import Interval
+from sqa_metrics.interval import UNKNOWN, Interval
 from sqa_metrics.kernels.leave_out import leave_out
 from sqa_metrics.report import MIN_CLUSTERS
 from sqa_metrics.rows.records import Paired
@@ -183,7 +183,7 @@ def _ceiling(scores: Clusters, level: float | None, of_systems: bool, shared: fl
     found = assembled(scores, whole, without, of_systems)
     intervals = {name: Interval(*bounds(name, found, 0, level)) for name in FIGURES}
     if shared:  # leaving out systems does not show by how much these listeners shift all of them together
-        intervals |= dict.fromkeys(ERRORS, Interval(math.nan, math.nan))
+        intervals |= dict.fromkeys(ERRORS, UNKNOWN)
     return Ceiling(values, intervals)
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from sqa_metrics.distributions import t_quantile, t_two_sided
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import ERRORS, FIGURES, Figure
-from sqa_metrics.interval import Interval
+from sqa_metrics.interval import UNKNOWN, Interval, plain
 from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
-from sqa_metrics.tables import Style, figure, render
+from sqa_metrics.tables import Style, figure, percent, render
 from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, levels, of_clusters
 from sqa_metrics.uncertainty.recipe import transformed, variance
 
@@ -46,14 +46,9 @@ class Difference:
     family: str = ""  # what `p_holm` is corrected over
 
     def as_dict(self) -> dict[str, Any]:
-        values = {k: getattr(self, k) for k in ("difference", "p", "p_holm")}
-        return {
-            "a": self.a,
-            "b": self.b,
-            "level": self.level,
-            "metric": self.metric,
-            "interval": self.interval.as_list(),
-        } | {k: None if math.isnan(v) else v for k, v in values.items()}
+        names = {name: getattr(self, name) for name in ("a", "b", "level", "metric")}
+        numbers = plain({name: getattr(self, name) for name in ("difference", "p", "p_holm")})
+        return names | {"interval": self.interval.as_list()} | numbers
 
 
 @dataclass(frozen=True)
@@ -68,9 +63,8 @@ class Measured:
         figure, found = FIGURES[metric], self.found
         whole = found.whole[metric]
         difference = float(whole[a] - whole[b])
-        unknown = Interval(math.nan, math.nan)
         if found.n_clusters < MIN_CLUSTERS or math.isnan(difference):
-            return difference, math.nan, unknown
+            return difference, math.nan, UNKNOWN
         if figure.scale == "log":  # between two MSE the logarithm is too bold
             figure = figure._replace(scale="raw")
         ends = transformed(figure, whole[[a, b]], found.items[-1])
@@ -81,9 +75,9 @@ class Measured:
         if abs(difference) < SAME and not error > SAME:
             return difference, 1.0, Interval(0.0, 0.0)
         if error <= SAME or (figure.scale == "atanh" and (abs(whole[[a, b]]) == 1).any()):
-            return difference, swap_test(self.scores[a], self.scores[b], figure), unknown
+            return difference, swap_test(self.scores[a], self.scores[b], figure), UNKNOWN
         if not math.isfinite(error):
-            return difference, math.nan, unknown
+            return difference, math.nan, UNKNOWN
         freedom = max(found.freedom, 1.0)
         half = t_quantile((1 + level) / 2, freedom) * error
         low, high = (_back(figure, ends, shift + sign * half) for sign in (-1, 1))
@@ -200,9 +194,7 @@ def differences(
                 result.append(Difference(names[a], names[b], name, metric, difference, interval, p, math.nan))
     family = [k for k, d in enumerate(result) if primary_of in (None, (d.level, d.metric))]
     if not family:
-        raise MetricsError(
-            f"{', '.join(apart)}: on another scale than the reference, so there are no errors to compare"
-        )
+        raise MetricsError(f"{', '.join(apart)}: on another scale than the reference: no errors to compare")
     what = f"{len(pairs)} comparison{'s' * (len(pairs) != 1)}"
     what += f" with {baseline}" if baseline is not None else ""
     if primary_of is None:
@@ -215,6 +207,14 @@ def differences(
     for k, p in zip(family, holm([result[k].p for k in family]), strict=True):
         result[k] = replace(result[k], p_holm=p, family=what)
     return result
+
+
+def notes(differences: list[Difference]) -> list[str]:
+    """What a reader of the table must know."""
+    swapped = any(math.isnan(d.interval.low) and not math.isnan(d.p) for d in differences)
+    return [f"p (Holm) is corrected over {family(differences)}"] + swapped * [
+        "no interval of a difference where one order is perfect: p is of swapping the systems' predictions"
+    ]
 
 
 def family(differences: list[Difference]) -> str:
@@ -230,12 +230,12 @@ def _primary(figure: str | None, found: list[str]) -> tuple[str, str] | None:
     """Level and name of the primary figure."""
     if figure is None:
         return None
-    name, _, metric = figure.rpartition("_")
+    name, _, metric = figure.lower().rpartition("_")
     name = name or ("system" if "system" in found else "utterance")
     if metric not in FIGURES or name not in ("utterance", "system"):
         known = ", ".join(FIGURES)
         raise MetricsError(
-            f"no figure is called {figure!r}; expected one of {known}, or such as utterance_{metric}"
+            f"no figure is called {figure!r}; expected one of {known}, utterance_mse and so on"
         )
     if name not in found:
         raise MetricsError(f"{figure}: there is no system level; expected a figure of the utterance level")
@@ -246,7 +246,7 @@ def table(
     differences: list[Difference], level: float, style: Style = "text", width: int | None = None
 ) -> str:
     """The differences as a table, one row each; `width` as for `tables.render`."""
-    header = ["difference", "level", "metric", "value", f"{level:.0%} interval", "p", "p (Holm)"]
+    header = ["difference", "level", "metric", "value", f"{percent(level)} interval", "p", "p (Holm)"]
     rows = [
         [
             *(f"{d.a} - {d.b}", d.level, d.metric.upper(), figure(d.difference, sign=True)),

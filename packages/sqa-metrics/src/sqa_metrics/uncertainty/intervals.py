@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from sqa_metrics.figures import FIGURES
-from sqa_metrics.interval import Interval, Intervals, Macro, recipe_name
+from sqa_metrics.interval import UNKNOWN, Interval, Intervals, Macro, recipe_name
 from sqa_metrics.report import Report, evaluate, select
 from sqa_metrics.rows.records import Paired
 from sqa_metrics.uncertainty.ceilings import ceiling
@@ -51,11 +51,9 @@ def with_uncertainty(paired: Paired, *, level: float = 0.95) -> list[Report]:
     reports = []
     for k, bounds_ in enumerate(whole):
         report = evaluate(paired, k)
-        corpora = {
-            name: replace(part, intervals=by_part[name][k], clusters=_clusters(of_parts[name]))
-            if name in of_parts
-            else part
-            for name, part in report.corpora.items()
+        corpora = report.corpora | {
+            name: replace(report.corpora[name], intervals=found_[k], clusters=_clusters(of_parts[name]))
+            for name, found_ in by_part.items()
         }
         macro = report.macro and replace(
             report.macro, intervals=_macro_bounds(report.macro, list(of_parts.values()), k, level)
@@ -113,7 +111,7 @@ def _mean_bounds(metric: str, mean: float, parts: list[Estimate], level: float) 
     total = sum(parts_)
     value = float(transformed(figure, np.array(mean))) if known else math.nan
     if not math.isfinite(value) or not math.isfinite(total):
-        return Interval(math.nan, math.nan)
+        return UNKNOWN
     # Satterthwaite 1946
     least = sum(v * v / max(part.freedom, 1.0) for v, part in zip(parts_, known, strict=True))
     low, high = Estimate(value, total, total * total / least if least else 1.0).bounds(level)

@@ -127,6 +127,14 @@ def test_means_with_deviations_are_a_pilot_too() -> None:
         Spread.of_means(truth, np.full(480, 1.0), np.full(480, np.nan), system)
 
 
+def test_deviations_weigh_by_their_votes() -> None:
+    votes = [np.array(v, float) for v in ([1, 3], [2, 2, 3, 5, 4, 2])]
+    counts, std = np.array([len(v) for v in votes]), np.array([v.std(ddof=1) for v in votes])
+    found = Spread.of_means(np.array([v.mean() for v in votes]), counts, std, np.array([0, 1]))
+    rest = sum(((v - v.mean()) ** 2).sum() for v in votes) / sum(len(v) - 1 for v in votes)
+    assert found.rest == pytest.approx(rest)
+
+
 def test_pilots_that_show_nothing() -> None:
     for scores in ([1, 2], [3, 3, 3, 3]):
         names = [f"u{k // 2}" for k in range(len(scores))], [f"r{k % 2}" for k in range(len(scores))]

@@ -40,3 +40,25 @@ def test_incomplete_designs_on_the_average() -> None:
         one = parts(Votes.of_matrix(table))
         found.append([one.clip, one.rater, one.rest])
     assert np.mean(found, axis=0) == pytest.approx([0.64, 0.25, 0.36], rel=0.15)
+
+
+def test_groups_that_share_no_clip_are_hendersons_method() -> None:
+    rng = np.random.default_rng(3)
+    table = rng.normal(3, 1, 16) + rng.normal(0, 0.7, (9, 1)) + rng.normal(0, 0.5, (9, 16))
+    table[:4, 8:] = table[4:, :8] = math.nan
+    votes = Votes.of_matrix(table)
+    clips, raters = (np.eye(n)[code] for n, code in ((16, votes.clip), (9, votes.rater)))
+    both = np.hstack([clips, raters])
+
+    def explained(columns: np.ndarray) -> np.ndarray:
+        return columns @ np.linalg.pinv(columns)
+
+    n, rank = len(votes), np.linalg.matrix_rank(both)
+    noise = votes.score @ (np.eye(n) - explained(both)) @ votes.score / (n - rank)
+    expected = []
+    for factor, other in ((clips, raters), (raters, clips)):
+        added = votes.score @ (explained(both) - explained(other)) @ votes.score
+        free = rank - np.linalg.matrix_rank(other)
+        expected.append((added - free * noise) / np.trace(factor.T @ (np.eye(n) - explained(other)) @ factor))
+    found = parts(votes)
+    assert [found.clip, found.rater, found.rest] == pytest.approx([*expected, noise])

@@ -163,3 +163,18 @@ def test_without_all_raters_there_are_no_rows() -> None:
     with pytest.raises(MetricsError, match="all raters are flagged; without them there is no MOS"):
         list(test.rows(without_flagged=True))
     assert len(list(test.rows())) == 6
+
+
+def test_a_clip_is_lost_only_if_it_had_votes() -> None:
+    table = simulated(1)
+    table[3] = 6 - table[3]
+    table[:, 0] = math.nan
+    table[:3, 1] = table[4:, 1] = math.nan
+    names = (
+        [f"u{c}" for _ in range(12) for c in range(40)],
+        [f"r{r:02d}" for r in range(12) for _ in range(40)],
+    )
+    test = listening_test(ratings_of(*names, table.ravel()))
+    assert np.flatnonzero(test.screening.flagged).tolist() == [3]
+    assert test.left_out is not None
+    assert test.left_out.unheard == 1

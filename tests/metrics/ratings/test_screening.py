@@ -114,3 +114,20 @@ def test_too_little_says_nothing() -> None:
     found = Screening.of(Votes.of_matrix([[1, 2, 3, 4], [4, 3, 2, 1], [3.3, 3.3, 3.3, 3.3]]))
     assert np.isnan(found.others).all()
     assert not found.flagged.any()
+
+
+@pytest.mark.parametrize(("clips", "rejected"), [(40, False), (39, True)])
+def test_bt500_rejects_above_a_twentieth(clips: int, rejected: bool) -> None:
+    table = np.full((30, clips), 3.0)
+    table[0, :2] = [1, 5]
+    found = Screening.of(Votes.of_matrix(table))
+    assert (found.above[0], found.below[0], bool(found.bt500[0])) == (1, 1, rejected)
+
+
+@pytest.mark.parametrize(("below", "deviates"), [(0.99, False), (1.01, True)])
+def test_raters_alike_may_differ_as_fishers_z_does(below: float, deviates: bool) -> None:
+    # of 12 clips, z has the deviation 1 / 3
+    z = np.array([1.5, 1.5, 1.5, 1.5, 1.5 - below])
+    same, none = np.full(5, 12.0), np.zeros(5)
+    found = Screening(same, none, same, np.tanh(z), none, none, none, none, 0)
+    assert found.deviating.tolist() == [False] * 4 + [deviates]

@@ -18,6 +18,7 @@ def test_spread_belongs_to_the_scores_beside_it() -> None:
     assert read_scores(table(header, row)).votes == [4.0]
     assert read_scores(table("sample_id,votes,noi,mos_std", "a,4,2,1"), "noi").std is None
     assert read_scores(table("sample_id,votes,noi,noi_std", "a,4,2,1"), "noi").std == [1.0]
+    assert read_scores(table("sample_id,SIG,mos,mos_std", "a,4,2,1"), columns={"mos": "SIG"}).std is None
 
 
 def test_the_compiled_road_reads_other_names_as_the_plain_one_does(road: str) -> None:

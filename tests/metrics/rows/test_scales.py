@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqa_metrics import MetricsError, compare, pair, rank, score, with_uncertainty
+from sqa_metrics.rows.scales import Span, apart
 
 RNG = np.random.default_rng(5)
 MOS = np.round(RNG.uniform(1, 5, 40), 2)
@@ -75,6 +76,12 @@ def test_errors_between_two_scales_are_left_out(ref: Any, pred: Any, road: str) 
     same = score(jsonl(ref), jsonl(pred), scale=(-200, 200))
     assert same.utterance["mse"] == pytest.approx(((ref - pred) ** 2).mean())
     assert same.remarks == ()
+
+
+@pytest.mark.parametrize(("mean", "other"), [(0.59, True), (0.61, False), (5.39, False), (5.41, True)])
+def test_a_middle_may_lie_a_tenth_beyond_the_scale(mean: float, other: bool) -> None:
+    predictions = Span(mean - 0.7, mean + 0.7, mean)
+    assert apart(Span(1, 5, 3), predictions, (1, 5), None) is other
 
 
 def test_given_scales_map_predictions(road: str) -> None:

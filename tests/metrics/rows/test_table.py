@@ -37,7 +37,8 @@ def test_few_texts_many_times_are_read_once_each(bad: str) -> None:
     table = of_columns("f.csv", {"mos": texts}, range(2, 2502))
     expected = [1.0, 2.5, math.nan, 3.0, math.nan] * 500
     assert str(table.numbers("mos", texts)) == str(expected)
-    texts[1500], texts[1700] = bad, "y"
+    texts[1500] = texts[1900] = bad
+    texts[1700] = "y"
     with pytest.raises(MetricsError, match=rf"f\.csv:1502: mos is '{bad}', expected a number"):
         table.numbers("mos", texts)
 

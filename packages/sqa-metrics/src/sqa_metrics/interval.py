@@ -47,12 +47,16 @@ class Macro:
         return result | plain_intervals(self.intervals)
 
 
-def plain(value: Any) -> Any:
-    """What JSON can hold of figures, dicts and lists of them: None for NaN, all the way down."""
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON can hold of named figures, and of dicts and lists of them: None for NaN, all the way down."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return plain(value)
     if isinstance(value, list | tuple):
-        return list(map(plain, value))
+        return list(map(_plain, value))
     if isinstance(value, float):
         return None if math.isnan(value) else float(value)
     return value

@@ -53,7 +53,7 @@ class Agreement:
         """Plain JSON types: an estimate is [value, low, high], what is undefined is None."""
         names = ("d", "rmse", "rmse_star", "outlier_ratio", "pearson", "residuals")
         mapping = {name: getattr(self.mapping, name) for name in ("name", "coefficients", "binds")}
-        return {"mapping": plain(mapping)} | {name: plain(getattr(self, name)) for name in names}
+        return plain({"mapping": mapping} | {name: getattr(self, name) for name in names})
 
 
 def p1401_figures(

@@ -132,7 +132,7 @@ def as_dict(test: ListeningTest, *, clips: bool = True) -> dict[str, Any]:
                 ):
                     item[key] = int(value) if key in COUNTS else value
             found[items] = values
-    return dict(plain(found))
+    return plain(found)
 
 
 def _columns(test: ListeningTest, items: Items) -> tuple[list[tuple[str, ...]], dict[str, Any]]:

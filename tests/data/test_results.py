@@ -163,3 +163,14 @@ def test_scp(tmp_path: Path) -> None:
     assert write_scp([], tmp_path) == []
     with pytest.raises(DataError, match="'b c': an scp file cannot hold a name with a blank"):
         write_scp([row("b c")], tmp_path)
+
+
+def test_a_failed_row_stands_for_no_calibration(tmp_path: Path) -> None:
+    """It is tried again anyway; a row with scores holds the file to its calibration."""
+    path = tmp_path / "r.jsonl"
+    failed: Row = {"sample_id": "a", "error": "no", "model": "m", "calibration": "old"}
+    write_results(path, [failed])
+    assert kept_results(path, [(None, None, "a")], "m", "new") == ({}, False)
+    write_results(path, [{"sample_id": "a", "metrics": {"mos": 3.0}, "model": "m", "calibration": "old"}])
+    with pytest.raises(DataError, match="rows of another calibration"):
+        kept_results(path, [(None, None, "a")], "m", "new")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from sqa_data import DataError, Utterance, get_corpus, validate, write_manifest
+from sqa_data.pairs import Pair, to_line
 
 
 def clip(path: Path, seed: int, rate: int = 16000, frames: int = 1600) -> Path:
@@ -186,4 +187,24 @@ def test_corpora_that_hold_each_others_clips(tmp_path: Path, monkeypatch: pytest
     ]
     assert not validate([tmp_path / "nisqa-train.jsonl", tmp_path / "bvcc-train.jsonl"], decode=False).counts[
         "overlap"
+    ]
+
+
+def test_pairs_beside_a_choice_are_those_of_the_whole(tmp_path: Path) -> None:
+    """Clips that were chosen from data.jsonl lack some of its pairs, and that is no mistake."""
+    clips = []
+    for seed, name in enumerate("abc"):
+        path = clip(tmp_path / f"{name}.wav", seed)
+        clips.append(Utterance(str(path), name, 0.1, {"mos": 3.0}, "s", "x", "train", 16000))
+    (tmp_path / "pairs.jsonl").write_bytes(to_line(Pair("a", "b", cmos=1, corpus="x")))
+    manifest, choice = tmp_path / "data.jsonl", tmp_path / "choice.jsonl"
+    write_manifest(choice, clips[1:])
+    assert validate([choice]).counts == {"pair": 1}
+    write_manifest(manifest, clips)
+    assert validate([choice]).counts == {}
+    assert validate([manifest]).counts == {}
+    write_manifest(manifest, clips[1:])
+    found = validate([manifest])
+    assert [(f.where, f.text) for f in found.findings] == [
+        (f"{tmp_path / 'pairs.jsonl'}:1", "no clip a in data.jsonl")
     ]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -428,3 +429,16 @@ def test_partial_holds_for_the_corpus_whose_audio_labels_lie_over(
         prepared = prepare("vmc24-zoomed", tmp_path, tmp_path / "out", partial=True)
     assert "1 clips are not in it" in caplog.text
     assert prepared.counts["test"].samples == 1
+
+
+def test_reading_ends_when_it_is_stopped(tmp_path: Path) -> None:
+    """As after Ctrl-C, or when another archive is damaged: not at the end of 14 GB."""
+    corpus = corpus_of(tmp_path, "bvcc", [LINE])
+    archive = tmp_path / "bvcc" / f"{top(LINE)}.tar.bz2"
+    packed(archive, [(PLACE, tone("x", 16000))])
+    stop = threading.Event()
+    stop.set()
+    assert corpus.picked is not None
+    with pytest.raises(KeyboardInterrupt):
+        picked._pick(archive, {PLACE: wav(tmp_path, LINE)}, corpus.picked, None, stop)
+    assert [p.name for p in wav(tmp_path, LINE).parent.iterdir()] == ["sys1-utta.wav"]

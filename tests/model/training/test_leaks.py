@@ -101,3 +101,10 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
 def test_which_corpora_hold_each_others_clips(a: str, b: str, expected: bool) -> None:
     assert related(a, b) is expected
     assert related(b, a) is expected
+
+
+def test_a_copy_of_a_clip_that_is_shared_is_counted_too(tmp_path: Path) -> None:
+    shared, copy, other = written(tmp_path / "wavs", shared=b"1234", copy=b"1234", other=b"5678")
+    assert find_leaks(clips(shared), clips(shared, copy, other)) == [
+        "2 of the 3 clips for development are trained on too"
+    ]

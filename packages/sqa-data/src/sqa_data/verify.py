@@ -147,9 +147,9 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
 
 
 def _check_pairs(manifest: Path, ids: dict[int, str], result: Verification) -> None:
-    """The pairs beside a manifest, if there are any."""
-    path = manifest.with_name("pairs.jsonl")
-    if not path.is_file():
+    """The pairs beside a manifest, if there are any; beside a choice from data.jsonl they are not its own."""
+    path, whole = manifest.with_name("pairs.jsonl"), manifest.with_name("data.jsonl")
+    if not path.is_file() or (manifest.name != whole.name and whole.is_file()):
         return
     try:
         for number, pair in iter_pairs(path):

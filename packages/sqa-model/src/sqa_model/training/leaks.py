@@ -47,7 +47,7 @@ def _count_shared(train: Iterable[str], dev: Iterable[str]) -> int:
         return os.path.join(folder(head), tail)  # noqa: PTH118  a Path object costs more
 
     measured, learned = {file(path) for path in dev}, {file(path) for path in train}
-    copies = _copied(learned - measured, measured - learned)
+    copies = _copied(learned, measured - learned)
     return len(measured & learned) + sum(1 for _ in copies)
 
 

@@ -301,27 +301,30 @@ def by_corpus(
 
 def select(paired: Paired, corpus: int) -> Paired:
     """The utterances of one corpus."""
-    if isinstance(paired.ref, list):
-        rows: Any = [i for i, c in enumerate(paired.corpus) if c == corpus]
-        new = {s: k for k, s in enumerate(sorted({paired.system[i] for i in rows} - {-1}))}
-        system: Any = [new.get(paired.system[i], -1) for i in rows]
-    else:
-        import numpy as np
-
-        rows = np.flatnonzero(paired.corpus == corpus)
-        old, system = np.unique(np.append(-1, paired.system[rows]), return_inverse=True)
-        new, system = {int(s): k for k, s in enumerate(old[1:])}, system[1:] - 1
-
     return replace(
-        paired.take(rows),
-        system=system,
-        systems=[paired.systems[s] for s in new],
+        where(paired, [code == corpus for code in range(len(paired.corpora))], paired.corpus),
         ref_utterances=[paired.ref_utterances[corpus]],
         ref_systems=[paired.ref_systems[corpus]],
         notes=(),
         origin=None,
         self_named=tuple(name for name in paired.self_named if name == paired.corpora[corpus]),
     )
+
+
+def where(paired: Paired, wanted: Sequence[bool], code: Any) -> Paired:
+    """The utterances whose `code` (n,) is wanted, -1 never, and their systems, numbered anew."""
+    if isinstance(paired.ref, list):
+        rows: Any = [i for i, c in enumerate(code) if c >= 0 and wanted[c]]
+        old: Any = sorted({paired.system[i] for i in rows} - {-1})
+        new = {s: k for k, s in enumerate(old)}
+        system: Any = [new.get(paired.system[i], -1) for i in rows]
+    else:
+        import numpy as np
+
+        rows = np.flatnonzero(np.append(wanted, False)[code])
+        old, system = np.unique(np.append(-1, paired.system[rows]), return_inverse=True)
+        old, system = old[1:].tolist(), system[1:] - 1
+    return replace(paired.take(rows), system=system, systems=[paired.systems[s] for s in old])
 
 
 def system_means(values: Any, system: Any, n_systems: int) -> Any:

@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, notes_of, once, read
-from sqa_metrics.cli.options import (
-    CONDITIONS,
-    GONE,
-    INPUT,
-    LEVEL,
-    OUTPUT,
-    P1401,
-    ExampleCommand,
-    option,
-    with_options,
-)
+from sqa_metrics.cli.options import INPUT, INTERVALS, JUDGED, P1401, ExampleCommand, option, with_options
 from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
 
@@ -31,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--unpaired", is_flag=True, help="Predictors scored different utterances of the same systems.")
 @option("--baseline", metavar="NAME", help="Compare with this predictor alone.")
 @option("--figure", metavar="FIGURE", help="The one that p (Holm) is for: srcc, utterance_srcc, ...")
-@with_options(*INPUT, LEVEL, *GONE, *P1401, *CONDITIONS, *OUTPUT)
+@with_options(*INPUT, *INTERVALS, *P1401, *JUDGED)
 def compare(
     preds: tuple[str, ...],
     unpaired: bool,

@@ -47,8 +47,8 @@ def _gone(context: click.Context, parameter: click.Parameter, value: object) -> 
         )
 
 
-# Options of the bootstrap of 0.1.0
-GONE = [
+# Of intervals, with the options of 0.1.0's bootstrap
+INTERVALS = [LEVEL] + [
     click.option(name, hidden=True, expose_value=False, callback=_gone)
     for name in ("--resamples", "--seed", "--method")
 ]
@@ -71,7 +71,7 @@ P1401 = [
 VERIFY = option(
     "--verify-signature", "quoted", metavar="SIG", help="Exit with 1 if the signature is not SIG."
 )
-CONDITIONS = [
+_CONDITIONS = [
     option(
         "--align",
         type=click.Choice(["none", "offset", "affine"]),
@@ -85,6 +85,7 @@ OUTPUT = [
     option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
     option("--format", "style", type=STYLE, default="text", help="Kind of table."),
 ]
+JUDGED = [*_CONDITIONS, *OUTPUT]
 
 
 class ExampleCommand(click.Command):

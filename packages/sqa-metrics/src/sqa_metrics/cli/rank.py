@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, notes_of, read
-from sqa_metrics.cli.options import CONDITIONS, GONE, INPUT, LEVEL, OUTPUT, ExampleCommand, with_options
+from sqa_metrics.cli.options import INPUT, INTERVALS, JUDGED, ExampleCommand, with_options
 from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
 
 
 @click.command(cls=ExampleCommand, short_help="Rank predictors as the challenge does.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
-@with_options(*INPUT, LEVEL, *GONE, *CONDITIONS, *OUTPUT)
+@with_options(*INPUT, *INTERVALS, *JUDGED)
 def rank(preds: tuple[str, ...], level: float, **options: Any) -> None:
     """Rank predictors as the challenge does, with the certainty of each place.
 

@@ -5,23 +5,14 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, read
-from sqa_metrics.cli.options import (
-    CONDITIONS,
-    GONE,
-    INPUT,
-    LEVEL,
-    OUTPUT,
-    P1401,
-    ExampleCommand,
-    with_options,
-)
+from sqa_metrics.cli.options import INPUT, INTERVALS, JUDGED, P1401, ExampleCommand, with_options
 from sqa_metrics.terminal import say, say_json, width
 
 
 @click.command(cls=ExampleCommand, short_help="Measure predictions against listeners.")
 @with_options(*INPUT, click.option("--pred", required=True, metavar="FILE", help="Predicted scores, or -."))
 @click.option("--ci", is_flag=True, help="Add confidence intervals and the ceiling that votes set.")
-@with_options(LEVEL, *GONE, *P1401, *CONDITIONS, *OUTPUT)
+@with_options(*INTERVALS, *P1401, *JUDGED)
 def score(pred: str, ci: bool, level: float, **options: Any) -> None:
     """Measure how well predicted scores agree with listeners.
 

@@ -18,7 +18,7 @@ from sqa_metrics.distributions import t_quantile, t_two_sided
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import ERRORS, FIGURES, Figure
 from sqa_metrics.interval import UNKNOWN, Interval, plain
-from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate
+from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate, where
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
 from sqa_metrics.tables import Style, figure, percent, render
@@ -46,9 +46,9 @@ class Difference:
     family: str = ""  # what `p_holm` is corrected over
 
     def as_dict(self) -> dict[str, Any]:
-        names = {name: getattr(self, name) for name in ("a", "b", "level", "metric")}
-        numbers = plain({name: getattr(self, name) for name in ("difference", "p", "p_holm")})
-        return names | {"interval": self.interval.as_list()} | numbers
+        names = ("a", "b", "level", "metric", "difference", "p", "p_holm")
+        found: dict[str, Any] = plain({name: getattr(self, name) for name in names})
+        return found | {"interval": self.interval.as_list()}
 
 
 @dataclass(frozen=True)
@@ -321,16 +321,8 @@ def _side_by_side(parts: list[LeftOut]) -> LeftOut:
 
 def _on_common_systems(parts: list[Paired]) -> list[Paired]:
     """Each part on the systems that all parts have, numbered alike, without utterances of no system."""
-    common = sorted(set.intersection(*(set(part.systems) for part in parts)))
+    common = set.intersection(*(set(part.systems) for part in parts))
     if len(common) < MIN_SYSTEMS:
         names = ", ".join(part.names[0] for part in parts)
         raise MetricsError(f"{names} have {len(common)} systems in common; expected at least {MIN_SYSTEMS}")
-    result = []
-    for part in parts:
-        number = np.full(len(part.systems) + 1, -1)  # the last entry is for utterances without a system
-        number[[part.systems.index(s) for s in common]] = np.arange(len(common))
-        system = number[np.asarray(part.system)]
-        rows = np.flatnonzero(system >= 0)
-        kept = part.take(rows.tolist() if isinstance(part.ref, list) else rows)
-        result.append(replace(kept, system=system[rows], systems=common))
-    return result
+    return [where(part, [name in common for name in part.systems], part.system) for part in parts]

@@ -160,3 +160,8 @@ def test_missing_file() -> None:
         read_scores("nowhere.jsonl")
     with pytest.raises(MetricsError, match="cannot be read"):
         read_scores(Path(__file__).parent)
+
+
+def test_absolute_and_relative_paths_have_no_common_folder() -> None:
+    scores = read_scores(io.BytesIO(b"filename,mos\n/x/a.wav,1\ny/a.wav,2\n"))
+    assert scores.sample_id == ["a", "a"]

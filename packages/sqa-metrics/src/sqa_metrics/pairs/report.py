@@ -57,10 +57,10 @@ class PairReport:
         """The report as plain JSON types; an undefined figure is None."""
         counts = [f"n_{what}" for what in ("pairs", "clips", "systems", "system_pairs", "apart")]
         names = ("name", "signature", *counts, "epsilon", "ref_epsilon")
-        result: dict[str, Any] = {name: getattr(self, name) for name in names}
-        result |= {"pair": plain(self.pair), "system_pair": self.system_pair and plain(self.system_pair)}
-        result |= {"absent": self.absent, "coverage": self.coverage._asdict()}
-        result |= plain_intervals(self.intervals)
+        result: dict[str, Any] = plain(
+            {name: getattr(self, name) for name in (*names, "pair", "system_pair", "absent")}
+        )
+        result |= {"coverage": self.coverage._asdict()} | plain_intervals(self.intervals)
         result |= {"level": self.level, "left_out": self.clusters or None}
         if self.acr:
             result["acr"] = self.acr.as_dict()

@@ -76,28 +76,22 @@ class Strengths:
 
     def as_dict(self) -> dict[str, Any]:
         """The strengths as plain JSON types."""
-        wins, ties = self.wins.sum(axis=1), self.ties.sum(axis=1)
-        losses = self.wins.sum(axis=0)
+        columns = {
+            "system": self.systems,
+            "strength": self.strength.tolist(),
+            "interval": self.intervals().tolist(),
+            "places": self.places().tolist(),
+            "wins": self.wins.sum(axis=1).astype(int).tolist(),
+            "ties": self.ties.sum(axis=1).astype(int).tolist(),
+            "losses": self.wins.sum(axis=0).astype(int).tolist(),
+        }
         return {
             "model": "bradley-terry" if math.isnan(self.log_tie) else "davidson",
             "log_tie": None if math.isnan(self.log_tie) else self.log_tie,
             "half_wins_added": self.half_wins,
             "clustered_by": f"{self.listeners} listeners" if self.listeners else None,
             "level": self.level,
-            "systems": [
-                {
-                    "system": name,
-                    "strength": float(self.strength[k]),
-                    "interval": interval,
-                    "places": places,
-                    "wins": int(wins[k]),
-                    "ties": int(ties[k]),
-                    "losses": int(losses[k]),
-                }
-                for k, (name, interval, places) in enumerate(
-                    zip(self.systems, self.intervals().tolist(), self.places().tolist(), strict=True)
-                )
-            ],
+            "systems": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
         }
 
     def table(self, style: Style = "text", width: int | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from sqa_metrics.figures import ERRORS, FIGURES
-from sqa_metrics.interval import UNKNOWN, Interval
+from sqa_metrics.interval import UNKNOWN, Interval, plain
 from sqa_metrics.kernels.leave_out import leave_out
 from sqa_metrics.report import MIN_CLUSTERS
 from sqa_metrics.rows.records import Paired
@@ -52,7 +52,7 @@ class Ceiling:
     def as_dict(self) -> dict[str, object]:
         """By names that say which way the figure is limited: `mse_floor`, `max_lcc`."""
         names = {m: f"max_{m}" if FIGURES[m].better == "higher" else f"{m}_floor" for m in self.values}
-        result: dict[str, object] = {names[m]: None if math.isnan(v) else v for m, v in self.values.items()}
+        result: dict[str, object] = plain({names[m]: v for m, v in self.values.items()})
         intervals = {names[m]: i.as_list() for m, i in self.intervals.items()}
         return result | ({"intervals": intervals} if intervals else {})
 

@@ -74,3 +74,9 @@ def test_show_for_people() -> None:
     for name, form in (("urgent2025-sqa", "(parquet)"), ("ljs-mos-120", "(files)")):
         assert form in run("data", "show", name)
     assert "no corpus 'nope'" in run("data", "show", "nope", code=1)
+
+
+def test_many_files_are_shown_in_part() -> None:
+    shown = run("data", "show", "p835-reference")
+    assert "and 137 more files, to degraded_WB_16KHz/c12_m3.wav" in shown
+    assert len(shown.splitlines()) < 80

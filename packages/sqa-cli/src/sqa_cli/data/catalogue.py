@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqa_data import Corpus
     from sqa_data.corpus import Split
 
+FILES_SHOWN = 20
 FARTHEST = ("", "part", "downloaded", "unpacked", "prepared", "verified")  # what may be here, see `here`
 
 
@@ -173,11 +174,13 @@ def _facts(corpus: "Corpus") -> list[str]:
     if corpus.wavs:
         lines += entry("clips", f"{corpus.wavs:,} when complete")
     lines += entry("layout", f"{'assumed after' if corpus.assumed else 'seen in'} {corpus.layout}")
-    for archive in corpus.files:
+    for archive in corpus.files[:FILES_SHOWN]:
         known = [o.size(archive.size), archive.checksum or "checksum of first use"]
         lines += entry("archive", f"{archive.name}  ({', '.join(filter(None, known))})")
         for source in archive.sources:
             lines += entry("", str(source))
+    if more := corpus.files[FILES_SHOWN:]:
+        lines += entry("", f"and {len(more)} more files, to {more[-1].name}")
     if corpus.hub:
         form = "parquet" if corpus.hub.splits else "files"
         lines += entry("dataset", f"https://huggingface.co/datasets/{corpus.hub.repo}  ({form})")

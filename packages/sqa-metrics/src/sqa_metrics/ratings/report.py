@@ -15,8 +15,9 @@ from sqa_metrics.ratings.leave_out import LeftOut
 from sqa_metrics.ratings.means import Means
 from sqa_metrics.ratings.screening import Screening
 from sqa_metrics.ratings.spread import Retest, sos
-from sqa_metrics.ratings.votes import Ratings, median
-from sqa_metrics.rows.arrays import pair
+from sqa_metrics.ratings.votes import Ratings, divide, median
+from sqa_metrics.report import where
+from sqa_metrics.rows.records import Paired
 from sqa_metrics.uncertainty.ceilings import Ceiling, Listeners, ceiling
 
 Estimate = Literal["mean", "unbiased", "weighted"]
@@ -159,21 +160,26 @@ def _ceiling(ratings: Ratings, parts: Components) -> dict[str, Ceiling]:
     """What the noise of these votes allows; empty where it cannot be told."""
     if math.isnan(parts.rater):
         return {}
-    votes, heard = ratings.votes, np.flatnonzero(ratings.votes.of_clip)
-    clips = [ratings.clips[k] for k in heard]
-    mos = votes.mos[heard]
-    paired = pair(
-        mos,
-        {"": mos},
-        sample=[sample for _, sample in clips],
-        corpus=[corpus for corpus, _ in clips],
-        system=[ratings.systems[k][1] if k >= 0 else "" for k in ratings.system[heard]],
-        votes=votes.of_clip[heard],
-        mos_std=np.sqrt(votes.variance[heard]),
-        given={"ref": ratings.scale, "pred": ratings.scale},
+    votes = ratings.votes
+    heard = votes.of_clip > 0
+    corpora = sorted({corpus for corpus, _ in ratings.clips})
+    number = {name: k for k, name in enumerate(corpora)}
+    paired = Paired(
+        names=[],
+        ref=votes.mos,
+        preds=[],
+        system=ratings.system,
+        systems=ratings.systems,
+        corpus=np.array([number[corpus] for corpus, _ in ratings.clips]),
+        corpora=corpora,
+        coverage=[],
+        ref_utterances=[],
+        ref_systems=[],
+        noise=divide(votes.variance, votes.of_clip),
+        votes=votes.of_clip,
     )
-    place = np.cumsum(votes.of_clip > 0) - 1
-    there = replace(votes, clip=place[votes.clip], n_clips=len(heard))
+    there = replace(votes, clip=(np.cumsum(heard) - 1)[votes.clip], n_clips=int(heard.sum()))
+    paired = where(paired, [True], heard.astype(int) - 1)
     return ceiling(paired, level=None, listeners=Listeners(there, parts.rater)) or {}
 
 

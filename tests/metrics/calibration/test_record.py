@@ -122,3 +122,12 @@ def test_applying_loads_no_arrays(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tmp_path / "cal.json")], capture_output=True, text=True, check=True
     ).stdout
     assert out.split(" ", 1)[1].strip() == "[]"
+
+
+def test_the_width_in_the_middle_holds_the_maps_too() -> None:
+    low, middle, high = Line(0.0, 1.0), Line(0.25, 1.0), Line(0.5, 1.0)
+    made = Calibration("mos", None, middle, [low], [high], 0.4, 0.95, "clips", (1.0, 5.0), 30, 0, 0.2, 0.6)
+    below, above = made.apply(2.75)[1:]
+    assert (below, above) == pytest.approx((2.35, 3.65))
+    assert made.apply_width() == pytest.approx(0.65)
+    assert "+-0.650 in the middle" in made.summary()[-1]

@@ -162,3 +162,10 @@ def test_the_table_has_all_systems() -> None:
     told = found.as_dict()
     assert told["model"] == "davidson"
     assert [s["system"] for s in told["systems"]] == found.systems
+
+
+@pytest.mark.parametrize(("won", "told"), [(59, False), (61, True)])
+def test_two_systems_have_places_of_their_own_from_a_two_sided_five_percent_on(won: int, told: bool) -> None:
+    """59 of 100 are 1.79 standard errors from even, 61 are 2.18."""
+    found = strengths(["A"] * 100, ["B"] * 100, [1] * won + [-1] * (100 - won))
+    assert found.places().tolist() == ([[1, 1], [2, 2]] if told else [[1, 2], [1, 2]])

@@ -34,9 +34,8 @@ class Place:
     score: float  # mean of the three category ranks
     categories: dict[str, float]
     ranks: dict[str, int]  # "utterance_mse" -> dense rank
-    place_interval: tuple[
-        int, int
-    ]  # the places that the tests leave open: all of them hold at the level asked for
+    # the places that the tests leave open: all of them hold at the level asked for
+    place_interval: tuple[int, int]
     report: Report
 
     def as_dict(self) -> dict[str, Any]:

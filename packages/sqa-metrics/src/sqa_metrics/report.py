@@ -49,9 +49,8 @@ class Report:
     corpora: dict[str, "Report"] = field(default_factory=dict)  # filled when there are several
     macro: Macro | None = None  # likewise
     intervals: Intervals | None = None
-    clusters: dict[str, int] | None = (
-        None  # level -> systems (or utterances) that intervals leave out in turn
-    )
+    # level -> systems (or utterances) that intervals leave out in turn
+    clusters: dict[str, int] | None = None
     ceiling: "dict[str, Ceiling] | None" = None  # level -> what a perfect predictor would reach
     remarks: tuple[str, ...] = ()  # what was recognised or left out in reading
     other_scale: bool = False  # than the reference's: then there are no errors (MSE)

@@ -91,10 +91,7 @@ def _macro_bounds(macro: Macro, parts: list[dict[str, LeftOut]], predictor: int,
     return {
         name: {
             metric: _mean_bounds(
-                metric,
-                value,
-                [estimate(metric, p[name], predictor) for p in parts if name in p],
-                level,
+                metric, value, [estimate(metric, p[name], predictor) for p in parts if name in p], level
             )
             for metric, value in figures.items()
         }

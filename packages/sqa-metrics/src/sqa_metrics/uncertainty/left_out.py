@@ -23,9 +23,8 @@ class Clusters:
     preds: np.ndarray  # (m, n)
     starts: np.ndarray  # (c + 1,) cluster k is [starts[k], starts[k + 1])
     stratum: np.ndarray  # (c,) int
-    apart: tuple[
-        bool, ...
-    ]  # whether a predictor is on another scale than the reference: it has no errors then
+    # whether a predictor is on another scale than the reference: it has no errors then
+    apart: tuple[bool, ...]
 
     @property
     def sizes(self) -> np.ndarray:

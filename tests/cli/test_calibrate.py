@@ -96,6 +96,7 @@ def test_a_calibration_of_another_score_is_refused(model: str, wavs: Path, made:
     assert "no calibration" in run("predict", wavs, "--model", model, "--calibration", made, code=1)
 
 
+@pytest.mark.slow
 def test_predict_with_a_calibration_loads_no_numba(model: str, wavs: Path, made: Path) -> None:
     code = (
         "import sys\nfrom sqa_cli.main import main\n"

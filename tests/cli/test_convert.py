@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from commands import small_model
 from published import METRICS, SMALL, publish, reference
@@ -24,6 +25,7 @@ def test_convert(tmp_path: Path, wavs: Path) -> None:
     assert "no model in this folder" in result.output
 
 
+@pytest.mark.slow
 def test_two_at_once_leave_a_model_that_is_one_of_both(tmp_path: Path) -> None:
     one, two, folder = small_model(tmp_path / "1", 1), small_model(tmp_path / "2", 2), tmp_path / "out"
     with lock(folder / ".convert"):

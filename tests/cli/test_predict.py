@@ -260,7 +260,8 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sqa_cli", "predict", *map(str, arguments)]
 
 
-@pytest.mark.parametrize("kind", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on(wavs: Path, model: str, kind: signal.Signals) -> None:
     rng = np.random.default_rng(0)
     for i in range(60):  # enough work to be killed in the middle

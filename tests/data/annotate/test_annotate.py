@@ -244,6 +244,7 @@ def test_one_clip_with_two_references_is_heard_once(corpus: Path, length: Adapte
     assert sys.modules["sqa_data.labellers.fake"].calls.count("noisy 0.wav") == 1
 
 
+@pytest.mark.slow
 def test_decoded_audio_is_let_go(corpus: Path) -> None:
     """A run over a big set must not hold the audio of all of it."""
 

@@ -229,6 +229,7 @@ def test_a_chain_has_at_most_its_steps(speech: Path, noises: tuple[Path, ...], m
     assert longest == most
 
 
+@pytest.mark.slow
 def test_plan_is_the_same_in_every_process(
     speech: Path, noises: tuple[Path, ...], plan: list[PlannedClip]
 ) -> None:
@@ -351,6 +352,7 @@ def test_render_refuses_a_folder_of_another_plan(tmp_path: Path, plan: list[Plan
         render(plan[:2], tmp_path, seed=6)
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_mix_their_clips(tmp_path: Path, plan: list[PlannedClip]) -> None:
     out, code = tmp_path / "out", "import sys, pickle; from sqa_data.degrade.render import render; "
     code += "render(pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2], seed=6)"

@@ -86,6 +86,7 @@ def test_distill_mos(alone: list[Path]) -> None:
         assert value("distill_mos", path, fast=True) == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.slow
 def test_distill_mos_of_its_command(
     alone: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -306,7 +306,7 @@ def test_nothing_there_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "pstn").mkdir()
     with pytest.raises(DataError, match=r"expected train\.zip or, unpacked, pstn_train\.csv"):
         prepare("pstn", tmp_path, tmp_path / "out")
-    with pytest.raises(DataError, match="no corpus 'nope'; known: bc19, bvcc"):
+    with pytest.raises(DataError, match="no corpus 'nope'; known: aes-speech, amc25-track3, bc19"):
         prepare("nope", tmp_path, tmp_path / "out")
 
 

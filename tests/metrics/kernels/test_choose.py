@@ -114,7 +114,7 @@ print(sums.moments(np.arange(3.0), np.ones(3))[0])
 
 
 @pytest.mark.parametrize(
-    "damage", ["index", *(pytest.param(name, marks=pytest.mark.slow) for name in ("data", "empty", "cut"))]
+    "damage", [pytest.param(name, marks=pytest.mark.slow) for name in ("index", "data", "empty", "cut")]
 )
 def test_a_damaged_cache_file_is_made_anew(damage: str, tmp_path: Path) -> None:
     environment = {"NUMBA_CACHE_DIR": str(tmp_path)}

@@ -157,7 +157,7 @@ def test_a_ranking_needs_one_scale_and_intervals_leave_errors_out() -> None:
         rank(paired)
     assert {d.metric for d in compare(paired)} == {"lcc", "srcc", "ktau"}
     with pytest.raises(
-        MetricsError, match="theirs: on another scale than the reference, so there are no errors"
+        MetricsError, match="theirs: on another scale than the reference: no errors to compare"
     ):
         compare(paired, figure="mse")
     ours, theirs = with_uncertainty(paired)

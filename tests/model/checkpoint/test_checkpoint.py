@@ -395,6 +395,7 @@ def test_references_that_multiply_are_refused(tmp_path: Path) -> None:
         read_hyperpyyaml(path)
 
 
+@pytest.mark.slow
 def test_loading_imports_and_initialises_nothing(published: Path) -> None:
     code = (
         "import sys, sqa_model.inference.predictor, torch\n"
@@ -518,6 +519,7 @@ def run_load(*sources: str, **env: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_hub_download_then_offline_cache(hub: str, tmp_path: Path) -> None:
     expected = f"loaded {' '.join(METRICS)}"
     pinned = f"me/model@{COMMIT}"

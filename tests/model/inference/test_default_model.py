@@ -74,6 +74,7 @@ def test_it_is_a_differentiable_loss() -> None:
         assert wave.grad.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_command_line_uses_it(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(2 * RATE), RATE)

@@ -40,6 +40,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_add_up_and_hear_each_other(tmp_path: Path) -> None:
     command = [sys.executable, "-c", JOIN, str(tmp_path / "store")]
     started = [

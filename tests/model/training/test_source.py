@@ -68,6 +68,7 @@ def test_a_pipe_or_a_device_is_unreadable_and_not_waited_for(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("rate", [44_101, 15_949])
+@pytest.mark.slow
 def test_rates_that_share_no_factor_with_the_models_stay_small(tmp_path: Path, rate: int) -> None:
     """A bank of filters for 44,101 Hz to 16 kHz would take gigabytes (B2)."""
     soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(2 * np.pi * 440 * np.arange(2 * rate) / rate), rate)

@@ -11,6 +11,7 @@ from loopback import Loopback
 from sqa_data import corpora, get_corpus, list_corpora, read_manifest
 from tiny_corpora import BUILDERS, Clip, Expected, bring_by_hand, build, publish, tone, zipped
 
+MANY_FILES = ("bernoulli-codec", "p835-reference")  # brought one by one
 BY_HAND = ("bc19", "bvcc")
 PUBLISHED_CHECKSUM = tuple(c.name for c in list_corpora() if any(a.checksum or a.size for a in c.files))
 
@@ -29,7 +30,10 @@ def accept_small_archives(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", sorted(BUILDERS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in MANY_FILES else []) for name in sorted(BUILDERS)],
+)
 def test_download_prepare_verify(
     name: str, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

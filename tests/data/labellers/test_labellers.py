@@ -68,6 +68,7 @@ def read(path: Path) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
+@pytest.mark.slow
 def test_distill_mos(alone: list[Path]) -> None:
     import distillmos
     import torch
@@ -112,6 +113,7 @@ def test_distill_mos_of_its_command(
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
+@pytest.mark.slow
 def test_dnsmos(alone: list[Path]) -> None:
     from speechmos import dnsmos
 

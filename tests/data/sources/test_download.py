@@ -353,7 +353,14 @@ def test_labels_only_needs_ranges_and_an_index(server: Loopback, tmp_path: Path)
         download_labels(get_corpus("ttsds2"), tmp_path / "raw")
 
 
-@pytest.mark.parametrize("name", sorted(c.name for c in list_corpora() if not c.hub))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(c.name, marks=[pytest.mark.slow] if c.name == "vcc2020" else [])  # the longest by far
+        for c in list_corpora()
+        if not c.hub
+    ],
+)
 def test_labels_alone_are_those_of_the_whole_corpus(name: str, server: Loopback, tmp_path: Path) -> None:
     """Label files that are published beside an archive too; clips are not brought."""
     corpus = get_corpus(name)

@@ -9,7 +9,8 @@ import pytest
 from simulated import ONE, REF, TWO, each_a_system, simulate, two_corpora
 from sqa_metrics import FIGURES, Difference, MetricsError, Paired, compare, compare_unpaired, four, holm
 from sqa_metrics.uncertainty.differences import family, notes, swap_test
-from sqa_metrics.uncertainty.left_out import levels
+from sqa_metrics.uncertainty.intervals import with_uncertainty
+from sqa_metrics.uncertainty.left_out import left_out, levels
 
 
 def by_figure(found: list[Difference]) -> dict[tuple[str, str], Difference]:
@@ -40,6 +41,16 @@ def test_a_better_predictor_is_significantly_better_and_a_twin_is_not() -> None:
         assert d.difference * (-1 if d.metric == "mse" else 1) > 0
     twin = replace(paired, preds=[paired.preds[0]] * 2)
     assert all(d.difference == 0 and d.p == 1 for d in compare(twin))
+
+
+def test_what_is_left_out_is_computed_once_for_intervals_and_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    paired = simulate(12, 4, [0.3, 0.5], 1)
+    alone, intervals = compare(paired), [report.intervals for report in with_uncertainty(paired)]
+    without = left_out(paired)
+    for module in ("differences", "intervals"):
+        monkeypatch.setattr(f"sqa_metrics.uncertainty.{module}.left_out", None)
+    assert compare(paired, without=without) == alone
+    assert [report.intervals for report in with_uncertainty(paired, without=without)] == intervals
 
 
 def test_rounding_noise_is_no_difference() -> None:

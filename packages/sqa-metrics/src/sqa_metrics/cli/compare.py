@@ -56,9 +56,11 @@ def compare(
     else:
         paired = read(predictors, options)
         from sqa_metrics.uncertainty.intervals import with_uncertainty
+        from sqa_metrics.uncertainty.left_out import left_out
 
-        found = tests.compare(paired, **asked)
-        reports = with_uncertainty(paired, level=level)
+        without = left_out(paired)
+        found = tests.compare(paired, **asked, without=without)
+        reports = with_uncertainty(paired, level=level, without=without)
     reports = [replace(r, recipe=recipe_name(level)) for r in reports]
     reports, telecom = _by_p1401(None if unpaired else paired, reports, options)
     if options["as_json"]:

@@ -22,7 +22,7 @@ from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate, wher
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
 from sqa_metrics.tables import Style, figure, percent, render
-from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, levels, of_clusters
+from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, left_out, levels, of_clusters
 from sqa_metrics.uncertainty.recipe import transformed, variance
 
 SAME = 1e-9  # figures closer than this differ by rounding alone: p and p + 0.4 have the same LCC
@@ -99,6 +99,7 @@ def compare(
     level: float = 0.95,
     baseline: str | None = None,
     figure: str | None = None,
+    without: dict[str, LeftOut] | None = None,
     **reading: Any,
 ) -> list[Difference]:
     """Difference of every figure for every two predictors on the same items, with interval and two-sided p-value.
@@ -108,7 +109,8 @@ def compare(
     With `baseline`, the name of a predictor, only the comparisons with it. Holm (1979) corrects p over the family: all
     of these differences, or those of one primary `figure`, "srcc" (of the system level where there is one) or
     "utterance_srcc". Of an order that is perfect the test swaps the systems' predictions, and there is no interval.
-    No p with fewer than 5 systems (or utterances, where there are no systems).
+    No p with fewer than 5 systems (or utterances, where there are no systems). `without` is what `left_out` of this
+    Paired gave, if it was called for intervals already.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -120,14 +122,15 @@ def compare(
     ('near', 'off', 'utterance', 'mse', True, True)
     """
     paired = as_paired(paired, preds, reading)
-    return differences(paired.names, measure(paired), level, baseline, figure, paired.apart)
+    measured = measure(paired, without or left_out(paired))
+    return differences(paired.names, measured, level, baseline, figure, paired.apart)
 
 
-def measure(paired: Paired) -> dict[str, Measured]:
+def measure(paired: Paired, without: dict[str, LeftOut]) -> dict[str, Measured]:
     """What the tests of every two predictors of `paired` need, at each level."""
     return {
         name: Measured(
-            of_clusters(scores, name == "system"),
+            without[name],
             [
                 replace(scores, preds=scores.preds[[k]], apart=scores.apart[k : k + 1])
                 for k in range(len(scores.preds))

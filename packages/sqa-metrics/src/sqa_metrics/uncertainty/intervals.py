@@ -31,8 +31,12 @@ def intervals(paired: Paired, *, level: float = 0.95) -> list[Intervals]:
     return _all_bounds(left_out(paired), len(paired.preds), level)
 
 
-def with_uncertainty(paired: Paired, *, level: float = 0.95) -> list[Report]:
+def with_uncertainty(
+    paired: Paired, *, level: float = 0.95, without: dict[str, LeftOut] | None = None
+) -> list[Report]:
     """The report of every predictor, with intervals (of each corpus too, and of their mean) and ceiling.
+
+    without: what `left_out` of this Paired gave, if it was called for tests already.
 
     >>> import io
     >>> from sqa_metrics import pair
@@ -41,7 +45,7 @@ def with_uncertainty(paired: Paired, *, level: float = 0.95) -> list[Report]:
     >>> [round(bound, 2) for bound in found.intervals["utterance"]["mse"].as_list()]
     [0.2, 1.81]
     """
-    found, top = left_out(paired), ceiling(paired, level=level)
+    found, top = without or left_out(paired), ceiling(paired, level=level)
     parts = {name: select(paired, code) for code, name in enumerate(paired.corpora)}
     if len(parts) < 2:
         parts = {}

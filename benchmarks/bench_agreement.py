@@ -1,6 +1,6 @@
 """Agreement metrics against SciPy: both in this process, in turn, one thread; ratios of the best times.
 
-    python benchmarks/bench_agreement.py [tau|four|many|leave_out|cold ...] [--largest 10000000]
+    python benchmarks/bench_agreement.py [tau|four|many|leave_out|judge|cold ...] [--largest 10000000]
 
 Scores are float64 as a user would pass them, and every figure is of the public function with all its checks.
 """
@@ -8,6 +8,7 @@ Scores are float64 as a user would pass them, and every figure is of the public 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -18,9 +19,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from scipy import stats
+from sqa_metrics import compare, pair, with_uncertainty
 from sqa_metrics.agreement import four, ktau, ktau_many, ktau_matrix, warmup
 from sqa_metrics.figures import FIGURES
 from sqa_metrics.kernels.leave_out import leave_out
+from sqa_metrics.uncertainty.left_out import left_out
 
 
 def in_turn(*functions: Callable[[], object], budget_s: float = 1.5) -> list[float]:
@@ -133,6 +136,41 @@ def bench_leave_out(largest: int) -> None:
             row(f"{m} × {systems} × {n:,}", seconds(ours), seconds(scipy), f"{scipy / ours:.0f}×")
 
 
+def bench_judge(largest: int) -> None:
+    """Intervals and tests of 20 predictors from arrays, against one leave-one-out pass of SciPy, which is scaled."""
+    row(
+        "predictors × systems × items",
+        "leaving out",
+        "tests",
+        "intervals, ceilings",
+        "together",
+        "SciPy's loop",
+    )
+    row("---", "--:", "--:", "--:", "--:", "--:")
+    m, systems, n = 20, 238, min(238_000, largest)
+    rng, system = np.random.default_rng(0), np.arange(n) % systems
+    quality = rng.normal(3, 0.7, systems)[system]
+    continuous = quality + rng.normal(0, 0.6, n)
+    preds = {f"p{k}": 0.8 * quality + 0.6 + rng.normal(0, 0.5, n) for k in range(m)}
+    for name, ref in (("steps of 1/8", np.round(continuous.clip(1, 5) * 8) / 8), ("continuous", continuous)):
+        paired = pair(ref, preds, system=[f"s{k}" for k in system])
+        clock = [time.perf_counter()]
+        without = left_out(paired)
+        clock.append(time.perf_counter())
+        compare(paired, without=without)
+        clock.append(time.perf_counter())
+        with_uncertainty(paired, without=without)
+        clock.append(time.perf_counter())
+        (scipy,) = in_turn(lambda r=ref: scipy_four(r, preds["p0"]), budget_s=0)
+        parts = [seconds(b - a) for a, b in itertools.pairwise(clock)]
+        row(
+            f"{m} × {systems} × {n:,}, {name}",
+            *parts,
+            seconds(clock[-1] - clock[0]),
+            seconds(scipy * m * systems),
+        )
+
+
 def bench_cold(largest: int) -> None:
     """Fresh processes, the imports of both sides included: processor seconds until the k-th tau of arrays."""
     row("fresh process, k times tau of n", "k", "ours", "SciPy", "ours / SciPy")
@@ -168,6 +206,7 @@ BENCHES = {
     "four": bench_four,
     "many": bench_many,
     "leave_out": bench_leave_out,
+    "judge": bench_judge,
     "cold": bench_cold,
 }
 

@@ -37,7 +37,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/sources/answers.py": "data/sources/test_http.py: `judge`, next to the servers that give such answers",
     "sqa_data/sources/folder.py": "data/prepare/test_prepare.py: unpacked by hand, with or without the root folder",
     "sqa_data/sources/hub.py": "data/sources/test_download.py: a hub of the test's own, behind `download`",
-    "sqa_data/sources/records.py": "data/sources/test_download.py: what the second of two downloads knows",
     "sqa_data/sources/remote_labels.py": "data/sources/test_download.py: labels only, of servers that cut",
     "sqa_metrics/cli/calibrate.py": "cli/test_calibrate.py: by both programs, and what `predict` makes of it",
     "sqa_metrics/cli/compare.py": "cli/test_score.py: the same commands, by both programs",

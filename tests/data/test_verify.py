@@ -208,3 +208,14 @@ def test_pairs_beside_a_choice_are_those_of_the_whole(tmp_path: Path) -> None:
     assert [(f.where, f.text) for f in found.findings] == [
         (f"{tmp_path / 'pairs.jsonl'}:1", "no clip a in data.jsonl")
     ]
+
+
+def test_pairs_are_held_against_their_own_manifest(tmp_path: Path) -> None:
+    for split, name in (("a", "x"), ("b", "y")):
+        clip(tmp_path / f"{name}.wav", ord(name))
+        (tmp_path / split).mkdir()
+        sound = Utterance(str(tmp_path / f"{name}.wav"), name, 0.1, {"mos": 3.0}, corpus="c", split=split)
+        write_manifest(tmp_path / split / "data.jsonl", [sound])
+    (tmp_path / "b" / "pairs.jsonl").write_text('{"corpus": "c", "a": "x", "b": "y", "preference": "a"}\n')
+    alone, both = validate(tmp_path / "b" / "data.jsonl"), validate(tmp_path.glob("*/data.jsonl"))
+    assert alone.counts["pair"] == both.counts["pair"] == 1

@@ -80,3 +80,14 @@ def test_many_files_are_shown_in_part() -> None:
     shown = run("data", "show", "p835-reference")
     assert "and 137 more files, to degraded_WB_16KHz/c12_m3.wav" in shown
     assert len(shown.splitlines()) < 80
+
+
+@pytest.mark.parametrize("name", [corpus.name for corpus in list_corpora()])
+def test_every_corpus_is_shown(name: str) -> None:
+    assert json.loads(run("data", "show", name, "--json"))["name"] == name
+    assert name in run("data", "show", name)
+
+
+def test_a_scale_of_several_is_found() -> None:
+    for kind, name in (("CCR", "urgent2026-sqa"), ("acr", "urgent2026-sqa"), ("preference", "speecheval")):
+        assert name in {row["corpus"] for row in json.loads(run("data", "list", "--scale", kind, "--json"))}

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_data import DataError, get_corpus, list_corpora, read_manifest
+from sqa_data.corpus import Unusable
 from sqa_data.pairs import Pair, iter_pairs, to_line
 from sqa_data.prepare import prepare
 from sqa_data.prepare.run import require_counts as held_to_counts  # as it is outside the tests
@@ -615,3 +616,21 @@ def test_pairs_of_a_repository(tmp_path: Path) -> None:
         else:
             with pytest.raises(DataError, match=expected):
                 prepare("urgent2026-sqa", tmp_path / "raw", tmp_path / "out")
+
+
+def test_a_corpus_of_which_nothing_can_be_used_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqa_data.prepare import run
+
+    build("pstn", tmp_path / "raw" / "pstn")
+    useless = replace(
+        get_corpus("pstn"), parse=lambda root: iter([Unusable("a.csv:2", "whose voice is not known")])
+    )
+    monkeypatch.setattr(run, "get_corpus", lambda name: useless)
+    with pytest.raises(
+        DataError, match=r"left out 1 rows, whose voice is not known; the first: a\.csv:2"
+    ) as raised:
+        prepare("pstn", tmp_path / "raw", tmp_path / "out", partial=True)
+    assert "problems.jsonl" not in str(raised.value)
+    assert "--partial" not in str(raised.value)

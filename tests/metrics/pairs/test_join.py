@@ -114,3 +114,14 @@ def test_the_tracks_of_one_file_are_parted() -> None:
         scores = read(text, "one")
         assert isinstance(scores, Scores)
         assert split_tracks(scores) == (None, scores)
+
+
+def test_comparisons_beyond_their_scale_are_told_and_negative_votes_refused() -> None:
+    usual, beyond = "a,b,cmos\nx,y,3\ny,z,-3\n", "a,b,cmos\nx,y,7\ny,z,-3\n"
+    assert joined(usual, usual).notes == ()
+    assert [
+        note for note in joined(beyond, usual).notes if "comparisons reach 7, beyond -3..3 of CCR" in note
+    ]
+    assert not any("comparisons" in note for note in joined(usual, beyond).notes)  # a model may overshoot
+    with pytest.raises(MetricsError, match=r":2: votes is -2, expected 0 or more"):
+        read("a,b,cmos,votes\nx,y,1,-2\n", "ref.csv")

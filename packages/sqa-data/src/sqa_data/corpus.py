@@ -240,11 +240,13 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
 def expanded(names: Iterable[str]) -> list[str]:
     """The names with each set of `SETS` replaced by its corpora, each once.
 
-    >>> expanded(["bvcc", "urgent2026"])[:2]
+    >>> expanded(["BVCC", "urgent2026"])[:2]
     ['bvcc', 'bc19']
     """
-    found = (corpus for name in names for corpus in (SETS[name][1] if name in SETS else (name,)))
-    return list(dict.fromkeys(found))
+    plain = (name.lower().replace("_", "-") for name in names)
+    return list(
+        dict.fromkeys(corpus for name in plain for corpus in (SETS[name][1] if name in SETS else (name,)))
+    )
 
 
 def related(a: str, b: str) -> bool:

@@ -114,7 +114,7 @@ def validate(
                     _count(utterance, path, counts)
                 if progress:
                     progress(path.name, result.samples, None)
-            _check_pairs(path, ids, result)
+            _check_pairs(path, result)
     _check_overlap(counts, result)
     known = {corpus.name: corpus for corpus in list_corpora()}
     for (name, split), (count, path) in counts.items():
@@ -146,11 +146,12 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
         )
 
 
-def _check_pairs(manifest: Path, ids: dict[int, str], result: Verification) -> None:
+def _check_pairs(manifest: Path, result: Verification) -> None:
     """The pairs beside a manifest, if there are any; beside a choice from data.jsonl they are not its own."""
     path, whole = manifest.with_name("pairs.jsonl"), manifest.with_name("data.jsonl")
     if not path.is_file() or (manifest.name != whole.name and whole.is_file()):
         return
+    ids = {short_hash(u.corpus, u.sample_id) for _, u in numbered(manifest, report=lambda *_: None)}
     try:
         for number, pair in iter_pairs(path):
             lost = [side for side in (pair.a, pair.b) if short_hash(pair.corpus, side) not in ids]

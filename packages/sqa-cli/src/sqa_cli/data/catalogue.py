@@ -77,7 +77,7 @@ def _holds(
 ) -> bool:
     return (
         (not use or use in corpus.use)
-        and (not method or method.upper() == corpus.method.upper())
+        and (not method or method.upper() in corpus.method.upper().split(" AND "))
         and (not language or language.lower() in corpus.languages)
         and (not licence or (licence == "free") == (not corpus.licence.ask))
     )

@@ -68,7 +68,6 @@ def download(
     import sqa_data
     from sqa_data.prepare.unpack import unpack_corpus
     from sqa_data.sources.http import Patience
-    from sqa_data.sources.records import state
 
     corpora = _chosen(names, everything, trainable)
     accepted = _accepted(corpora, raw, licence_ok)
@@ -96,9 +95,17 @@ def download(
                     corpus, raw, jobs=options["jobs"], drop_archives=drop_archives, progress=progress
                 )
     lines = [f"{f.corpus}: {f.path} ({o.size(f.size)}){'' if f.fresh else ', was here'}" for f in found]
-    by_hand = [c.name for c in corpora if not c.downloadable and state(c, raw) in ("", "part")]
+    by_hand = [c.name for c in corpora if not c.downloadable and _lacks(c, raw)]
     lines += [f"{name}: more is to be done by hand, see `sqa-cli data show {name}`" for name in by_hand]
     o.report(as_json, [asdict(item) | {"path": str(item.path)} for item in found], lines)
+
+
+def _lacks(corpus: "Corpus", raw: Path) -> bool:
+    """Whether something is left to do by hand: a file, or audio that no file of the corpus holds."""
+    from sqa_data.sources.records import state
+
+    all_brought = bool(corpus.archives) and all(archive.sources for archive in corpus.archives)
+    return all_brought or state(corpus, raw) in ("", "part")
 
 
 def _chosen(names: Sequence[str], everything: bool, trainable: bool) -> "list[Corpus]":

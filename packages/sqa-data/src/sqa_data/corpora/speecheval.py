@@ -144,6 +144,7 @@ CORPUS = Corpus(
         "test": Split(None),
     },
     sample_rates=(),
+    method="ACR and preference",
     languages=LANGUAGES,
     licence=CC_BY_NC_SA,
     archives=tuple(

@@ -81,14 +81,9 @@ def label_files(corpus: Corpus, root: Path) -> list[Path]:
 
 def manual_steps(corpus: Corpus, raw: str | Path, root: Path | None = None) -> str:
     """What the user must do by hand for this corpus, with its folder filled in; empty for most."""
-    top = (
-        Path(raw) / corpus.name / "unpacked" / corpus.archives[0].name.split(".")[0]
-        if corpus.manual
-        else Path()
-    )
-    # found: root is main/DATA, and the scripts lie beside DATA
-    folder = top if root is None else root.parent
     home, archive = Path(raw) / corpus.name, corpus.archives[0].name if corpus.archives else ""
+    # found: root is main/DATA, and the scripts lie beside DATA
+    folder = home / "unpacked" / archive.split(".")[0] if root is None else root.parent
     return corpus.manual.format(
         name=corpus.name, folder=folder, home=home, wavs=corpus.wavs or 0, archive=archive
     )

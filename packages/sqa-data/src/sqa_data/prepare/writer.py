@@ -152,17 +152,23 @@ class Writer:
         if partial and self.counts:
             return
         summary = ", ".join(f"{n:,} {kind}" for kind, n in self.problems.items())
-        shown = "\n".join(f"  {kind}: {text}" for kind, texts in self._examples.items() for text in texts)
-        raise DataError(
-            f"{self.corpus.name}: labels and audio do not fit together ({summary} of {self.seen:,} clips):\n{shown}\n"
-            f"All are listed in {self.target / 'problems.jsonl'}; --partial prepares the others."
-        )
+        shown = [f"  {kind}: {text}" for kind, texts in self._examples.items() for text in texts]
+        shown += [f"  {text}" for text in self._left_out_notes()]
+        if self._listed:
+            shown.append(f"All are listed in {self.target / 'problems.jsonl'}")
+        if self.counts:
+            shown.append("--partial prepares the others.")
+        what = f"labels and audio do not fit together ({summary} of {self.seen:,} clips)"
+        raise DataError("\n".join([f"{self.corpus.name}: {what}:", *shown]))
 
     def notes(self) -> Iterator[str]:
         """What was left out of the label files and why, and counts that are not those published."""
+        yield from self._left_out_notes()
+        yield from count_notes(self.corpus, self.counts)
+
+    def _left_out_notes(self) -> Iterator[str]:
         for why, rows in self.left_out.items():
             yield f"{self.corpus.name}: left out {len(rows):,} rows, {why}; the first: {rows[0]}"
-        yield from count_notes(self.corpus, self.counts)
 
     def record(self, partial: bool, source: Mapping[str, object]) -> dict[str, Any]:
         """What prepared.json says: nothing that differs between two runs on the same files."""

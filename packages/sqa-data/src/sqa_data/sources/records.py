@@ -100,11 +100,14 @@ def state(corpus: Corpus, raw: str | Path) -> str:
     folder = Path(raw) / corpus.name
     if (folder / "unpacked").is_dir() or any(folder.glob("audio/*/.*.done")):
         return "unpacked"
-    names = [archive.name for archive in corpus.files] or list(read_records(folder))
+    archives, brought = {archive.name for archive in corpus.files}, set(read_records(folder))
+    names = archives | brought if corpus.hub else archives
     here = [name for name in names if (folder / name).is_file()]
-    if names and len(here) == len(names):
+    loading = any(folder.glob("*.part")) or any(folder.glob("*/*.part"))
+    # of a data set only its server knows all files; what was brought of it stands in the records
+    if names and len(here) == len(names) and not loading and (not corpus.hub or brought - archives):
         return "downloaded"
-    return "part" if here or any(folder.glob("*.part")) or any(folder.glob("*/*.part")) else ""
+    return "part" if here or loading else ""
 
 
 def remember_verified(manifest: str | Path) -> None:

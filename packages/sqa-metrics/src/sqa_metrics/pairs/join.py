@@ -17,7 +17,7 @@ from sqa_metrics.errors import MetricsError
 from sqa_metrics.pairs.rows import Clip, Key, PairRow, Pairs
 from sqa_metrics.rows.fingerprint import fingerprint, shown
 from sqa_metrics.rows.records import Coverage, Scores
-from sqa_metrics.rows.scales import kinds_of
+from sqa_metrics.rows.scales import CCR_HIGH, kinds_of
 from sqa_metrics.rows.systems import systems_of
 
 NOWHERE = Clip("", "")
@@ -142,7 +142,7 @@ def join_pairs(
         preferences=ref.preferences,
         coverage=Coverage(len(ref), len(pred), n_missing, len(found.extra), len(ref) - n_missing - len(kept)),
         ballots=ballots_of(ref, utt2sys, found.systems),
-        notes=(*ref.notes, *pred.notes, *found.notes),
+        notes=(*ref.notes, *pred.notes, *found.notes, *_beyond(ref)),
         fingerprint=_fingerprint(ref.rows),
     )
 
@@ -166,6 +166,16 @@ def _fingerprint(rows: list[PairRow]) -> str:
 
 
 # --- matching ----------------------------------------------------------------------------------------------------
+
+
+def _beyond(ref: Pairs) -> list[str]:
+    """A note where comparisons leave the scale of ITU-T P.800's Annex E."""
+    largest = max((abs(row.value) for row in ref.rows if math.isfinite(row.value)), default=0.0)
+    if largest <= CCR_HIGH:
+        return []
+    return [
+        f"{ref.path}: comparisons reach {largest:g}, beyond -3..3 of CCR; if that is no slip, errors are in their unit"
+    ]
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,8 @@ def read_pairs(source: Source, metric: str | None = None) -> "Pairs | Scores":
     place = [table.place(row) for row in range(len(table))]
     corpus, listener = _texts(table, "corpus"), _texts(table, "listener_id")
     pair_id = table.texts("sample_id") if "sample_id" in table.names else [""] * len(table)
-    votes = _numbers(table, "votes", NAMES["votes"])
-    std = _numbers(table, "cmos_std", DEVIATION)
+    votes = _amounts(table, "votes", NAMES["votes"])
+    std = _amounts(table, "cmos_std", DEVIATION)
     columns = (place, corpus, a, b, value, pair_id, votes, std, listener)
     rows = [PairRow(*row) for row in zip(*columns, strict=True)]
     if own := next((row for row in rows if row.a == row.b), None):
@@ -139,9 +139,9 @@ def _texts(table: Table, what: str) -> list[str]:
     return table.texts(name) if name else [""] * len(table)
 
 
-def _numbers(table: Table, what: str, tiers: tuple[tuple[str, ...], ...]) -> list[float]:
+def _amounts(table: Table, what: str, tiers: tuple[tuple[str, ...], ...]) -> list[float]:
     name = choose(what, tiers, table.path, table.names, table.column)
-    return table.numbers(name, table.column(name)) if name else [math.nan] * len(table)
+    return table.amounts(name) if name else [math.nan] * len(table)
 
 
 def _clips(table: Table) -> tuple[list[Clip], list[Clip]]:

@@ -277,3 +277,15 @@ def test_score_imports_nothing_heavy(arguments: list[str], files: dict[str, str]
     command = [sys.executable, "-c", code, *(a.format(**files) for a in arguments)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("option", [("--mapping", "linear"), ("--freedom", "2")])
+def test_options_of_p1401_are_not_dropped_in_silence(files: dict[str, str], option: tuple[str, str]) -> None:
+    ref, sharp = files["ref"], files["sharp"]
+    for arguments in (
+        ["score", "--ref", ref, "--pred", sharp],
+        ["compare", "--ref", ref, sharp, sharp + "2"],
+    ):
+        found = run(*arguments, *option)
+        assert found.exit_code == 2
+        assert f"{option[0]} goes with --p1401" in found.stderr

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import scipy.stats
-from sqa_metrics import distributions
+from sqa_metrics import MetricsError, distributions
 
 FREEDOM = (1, 2, 3, 4.5, 7, 11, 22, 94, 639, 1e4, 1e6)
 AREAS = (1e-6, 0.001, 0.025, 0.05, 0.3, 0.7, 0.9, 0.95, 0.975, 0.995, 0.9999)
@@ -40,3 +40,16 @@ def test_the_ends() -> None:
     assert distributions.t_two_sided(0, 3) == distributions.f_sf(0, 1, 3) == distributions.chi2_sf(0, 3) == 1
     assert distributions.t_quantile(0.5, 3) == distributions.normal_quantile(0.5) == 0
     assert distributions.chi2_sf(1e6, 3) == 0
+
+
+@pytest.mark.parametrize("p", [1.5, -0.5, math.nan])
+def test_a_share_that_is_none_is_an_error_and_no_endless_search(p: float) -> None:
+    quantiles = (
+        lambda: distributions.normal_quantile(p),
+        lambda: distributions.t_quantile(p, 5),
+        lambda: distributions.chi2_quantile(p, 5),
+        lambda: distributions.f_quantile(p, 5, 5),
+    )
+    for quantile in quantiles:
+        with pytest.raises(MetricsError, match=r"expected levels and shares from 0 to 1"):
+            quantile()

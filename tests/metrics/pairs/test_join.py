@@ -125,3 +125,8 @@ def test_comparisons_beyond_their_scale_are_told_and_negative_votes_refused() ->
     assert not any("comparisons" in note for note in joined(usual, beyond).notes)  # a model may overshoot
     with pytest.raises(MetricsError, match=r":2: votes is -2, expected 0 or more"):
         read("a,b,cmos,votes\nx,y,1,-2\n", "ref.csv")
+
+
+def test_a_vote_of_nobody_is_an_error() -> None:
+    with pytest.raises(MetricsError, match=r"ref\.csv:3: no rater; expected who gave each score"):
+        read("a,b,cmos,listener_id\nx,y,1,l1\nx,y,-1,\n", "ref.csv")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import numpy as np
 import pytest
@@ -85,3 +86,14 @@ def test_epsilon_makes_ties() -> None:
     assert report(ref, pred).pair["accuracy_ties"] == 1
     assert report(ref, pred, epsilon=0.2).pair["accuracy_ties"] == 0.5
     assert report(ref, pred, epsilon=0.2, ref_epsilon=0.1).pair["accuracy_ties"] == 1
+
+
+def test_preferences_have_no_errors_and_no_interval_of_them() -> None:
+    words = "a,b,preference\n" + "".join(f"u{k},u{k + 1},{'ab'[k % 2]}\n" for k in range(12))
+    clips = "".join(f"u{k} {1 + k * 7 % 5}\n" for k in range(13))
+    report = evaluate_pairs(
+        join_pairs(read_pairs(io.BytesIO(words.encode())), read_pairs(io.BytesIO(clips.encode())))
+    )
+    assert math.isnan(report.pair["mse"])
+    assert "mse" not in report.intervals["pair"]
+    assert "accuracy" in report.intervals["pair"]

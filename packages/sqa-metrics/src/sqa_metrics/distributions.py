@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
+from sqa_metrics.errors import MetricsError
+
 TINY = 1e-300  # in place of zero in a continued fraction
 EXACT = 1e-16  # relative change of a term that no longer counts
 DIGITS = 1e-13  # relative width at which a quantile is found
@@ -202,6 +204,7 @@ def _deviance(x: float, mean: float) -> float:
 
 def _upper_quantile(area: float, above: Area, start: float = 1.0) -> float:
     """Where a falling `above` has come down to `area`, from 0 on."""
+    _require_share(area)
     if area >= above(0.0):
         return 0.0
     high = start
@@ -212,12 +215,20 @@ def _upper_quantile(area: float, above: Area, start: float = 1.0) -> float:
 
 def _lower_quantile(area: float, below: Area, start: float) -> float:
     """Where a rising `below` has come up to `area`, at most at `start`-like sizes."""
+    _require_share(area)
     low = high = start
     while below(high) < area:
         high *= 2
     while below(low) > area:
         low /= 2
     return _between(low, high, lambda x: below(x) - area)
+
+
+def _require_share(area: float) -> None:
+    if not 0 <= area <= 1:
+        raise MetricsError(
+            f"a tail of {area:g} was asked for; expected levels and shares from 0 to 1, such as 0.95"
+        )
 
 
 def _between(low: float, high: float, rising: Area) -> float:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, notes_of, once, read
-from sqa_metrics.cli.options import INPUT, INTERVALS, JUDGED, P1401, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import (
+    INPUT,
+    INTERVALS,
+    JUDGED,
+    P1401,
+    ExampleCommand,
+    option,
+    require_p1401,
+    with_options,
+)
 from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
 
@@ -42,6 +51,7 @@ def compare(
       sqa-metrics compare --ref ref.jsonl ours=a.jsonl b.jsonl c.jsonl --baseline ours --figure srcc
       sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl --unpaired --json
     """
+    require_p1401(options)
     predictors = named(preds)
     asked: dict[str, Any] = {"level": level, "baseline": baseline, "figure": figure}
     from sqa_metrics.uncertainty import differences as tests

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Command = Callable[..., None]
 
@@ -106,3 +107,11 @@ def with_options(*options: Any) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+def require_p1401(options: dict[str, Any]) -> None:
+    """UsageError where an option is given that only --p1401 heeds."""
+    context = click.get_current_context()
+    for name in ("mapping", "freedom"):
+        if not options["p1401"] and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} goes with --p1401")

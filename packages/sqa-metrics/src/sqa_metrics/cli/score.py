@@ -5,7 +5,15 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import finish, named, read
-from sqa_metrics.cli.options import INPUT, INTERVALS, JUDGED, P1401, ExampleCommand, with_options
+from sqa_metrics.cli.options import (
+    INPUT,
+    INTERVALS,
+    JUDGED,
+    P1401,
+    ExampleCommand,
+    require_p1401,
+    with_options,
+)
 from sqa_metrics.terminal import say, say_json, width
 
 
@@ -28,6 +36,7 @@ def score(pred: str, ci: bool, level: float, **options: Any) -> None:
       sqa-metrics score --ref ratings.csv --pred pred.jsonl --p1401 --mapping linear
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
     """
+    require_p1401(options)
     paired = read(named((pred,)), options)
     if ci:
         from sqa_metrics.uncertainty.intervals import with_uncertainty

@@ -131,8 +131,9 @@ def evaluate_pairs(
             values[name] = one.values(epsilon, ref_epsilon)
             intervals[name] = measure.intervals(one, values[name], epsilon, ref_epsilon, level)
     if paired.preferences:
-        for found in values.values():
+        for name, found in values.items():
             found["mse"] = math.nan
+            intervals[name].pop("mse", None)
     conditions = {
         "v": __version__,
         "metric": "preference" if paired.preferences else "cmos",

@@ -115,6 +115,8 @@ def read_pairs(source: Source, metric: str | None = None) -> "Pairs | Scores":
         raise MetricsError(f"{own.place}: clip {own.a.sample_id!r} is paired with itself; expected two clips")
     ballots, notes = rows, tuple[str, ...]()
     if any(listener):
+        if "" in listener:
+            raise MetricsError(f"{place[listener.index('')]}: no rater; expected who gave each score")
         ballots = [row for row in rows if math.isfinite(row.value)]
         rows, notes = _averaged(rows)
     _require_once(rows)

@@ -78,8 +78,9 @@ def test_a_quoted_signature_is_checked(files: tuple[Path, Path, Path]) -> None:
 def test_wrong_orders(files: tuple[Path, Path, Path]) -> None:
     ref, pred, _ = files
     assert "expected --pred FILE, --strengths, or both" in run("pairs", "--ref", ref, code=2)
-    text = run("pairs", "--ref", ref, "--strengths", "--verify-signature", "x", code=2)
-    assert "strengths alone have no signature" in text
+    for option in (["--verify-signature", "x"], ["--epsilon", 1], ["--allow-missing"], ["--acr-ref", pred]):
+        text = run("pairs", "--ref", ref, "--strengths", *option, code=2)
+        assert f"{option[0]} is of predictions; strengths alone have none" in text
     assert "go together" in run("pairs", "--ref", ref, "--pred", pred, "--acr-ref", pred, code=2)
     assert "only one of the files" in run("pairs", "--ref", "-", "--pred", "-", code=2)
     assert "no comparison of two systems" in run("pairs", "--ref", ref, "--strengths", code=1)

@@ -68,11 +68,30 @@ def test_from_published_means(shared: Path) -> None:
         (["--half-width", "1", "--difference", "1"], 2, "says what is wanted"),
         (["--half-width", "1"], 2, "one of PILOT, --sd and --a says how votes vary"),
         (["--half-width", "1", "--sd", "1", "--a", ".2"], 2, "says how votes vary"),
-        (["PILOT", "--half-width", "1", "--clip-sd", "1"], 2, "a pilot shows both itself"),
+        (
+            ["PILOT", "--half-width", "1", "--clip-sd", "1"],
+            2,
+            "--clip-sd goes with --sd or --a; a pilot shows it",
+        ),
+        (["PILOT", "--half-width", "1", "--rater-share", "0"], 2, "a pilot shows it itself"),
         (["--sd", "-1", "--half-width", "1"], 1, "sd is -1; expected a standard deviation above 0"),
         (["--predictors", "0.9,0.8"], 2, "expected 3 numbers"),
-        (["--predictors", "0.9,0.8,0.7", "--sd", "1"], 2, "needs neither PILOT nor --sd or --a"),
-        (["PILOT", "--predictors", "0.9,0.8,0.7"], 2, "needs neither PILOT nor --sd or --a"),
+        (["--predictors", "0.9,0.8,nan"], 2, "expected 3 numbers"),
+        *(
+            ([*option, "--predictors", "0.9,0.8,0.7"], 2, f"{option[0]} says how votes vary; leave it out")
+            for option in (
+                ["PILOT"],
+                ["--sd", "1"],
+                ["--rater-share", "0.2"],
+                ["--fresh-raters"],
+                ["--scale", "1..5"],
+                ["--utt2sys", "x"],
+            )
+        ),
+        (["--sd", "1", "--half-width", "1", "--power", "0.9"], 2, "--power goes with --difference or"),
+        (["--sd", "1", "--half-width", "1", "--scale", "0..100"], 2, "--scale goes with PILOT or --a"),
+        (["--sd", "1", "--half-width", "1", "--metric", "ovr"], 2, "--metric is about reading PILOT"),
+        (["--sd", "1", "--half-width", "1", "--json", "--format", "latex"], 2, "--format is of tables"),
         (["PILOT", "--half-width", "1", "--mos", "3"], 2, "--mos goes with --a"),
         (["--sd", "1", "--half-width", "1", "--mos", "3"], 2, "--mos goes with --a"),
         (["--a", ".2", "--half-width", "1", "--scale", "pred:1..5"], 1, "expected LOW..HIGH such as 1..5"),

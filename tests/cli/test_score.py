@@ -4,12 +4,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from sqa_cli.main import COMMANDS, main
 from sqa_metrics.cli import main as metrics_main
+from sqa_metrics.cli.options import FloatRange
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -277,6 +280,44 @@ def test_score_imports_nothing_heavy(arguments: list[str], files: dict[str, str]
     command = [sys.executable, "-c", code, *(a.format(**files) for a in arguments)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"
+
+
+def test_options_without_an_effect_are_refused(files: dict[str, str]) -> None:
+    score, both = ["score", "--ref", files["ref"], "--pred", files["sharp"]], [files["sharp"], files["blunt"]]
+    for arguments, told in (
+        ([*score, "--level", "0.9"], "--level is of intervals; it goes with --ci"),
+        ([*score, "--json", "--format", "latex"], "--format is of tables; leave it out with --json"),
+        (
+            ["compare", "--ref", files["ref"], *both, "--unpaired", "--allow-missing"],
+            "--allow-missing is of the same utterances",
+        ),
+    ):
+        found = run(*arguments)
+        assert (found.exit_code, told in found.stderr) == (2, True)
+
+
+def floats(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Option]]:
+    """Every option of `command` and of the commands below it whose value is a float."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from floats(below, (*path, name))
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.FloatParamType):
+            yield " ".join(path), parameter  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("program", [main, metrics_main])
+def test_no_float_option_takes_what_is_not_finite(program: click.Group) -> None:
+    found = list(floats(program))
+    assert {("pairs", "--epsilon"), ("plan", "--power")} <= {(name, o.opts[0]) for name, o in found}
+    for name, parameter in found:
+        for value in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter, match=r"not a finite number|not in the range"):
+                parameter.type.convert(value, parameter, None)
+            assert isinstance(parameter.type, FloatRange), (name, parameter.opts)
 
 
 @pytest.mark.parametrize("option", [("--mapping", "linear"), ("--freedom", "2")])

@@ -82,7 +82,8 @@ def test_single_votes_count_for_systems_alone() -> None:
     found = judge(joined(*ratings(votes=1)))
     clip, system = found.levels["utterance"], found.levels["system"]
     assert (
-        clip.absent["rmse*"] == "24 of 24 clips have fewer than 2 votes, or no mos_std; expected both of each"
+        clip.absent["rmse_star"]
+        == "24 of 24 clips have fewer than 2 votes, or no mos_std; expected both of each"
     )
     assert clip.unmapped is not None
     assert clip.unmapped.rmse_star is None
@@ -92,18 +93,22 @@ def test_single_votes_count_for_systems_alone() -> None:
 def test_what_is_absent_has_its_reason() -> None:
     table = b"sample_id,system_id,mos,votes\nu1,a,1,3\nu2,a,2,1\nu3,b,4,1\nu4,b,4.5,1\n"
     found = judge(joined(table, table))
-    assert "system 'a' has clips without votes, or without mos_std" in found.levels["system"].absent["rmse*"]
+    assert (
+        "system 'a' has clips without votes, or without mos_std" in found.levels["system"].absent["rmse_star"]
+    )
     assert found.levels["system"].mapped is None
-    assert "2 items are too few for a cubic mapping" in found.levels["system"].absent["mapping"]
+    assert "2 items are too few for a cubic mapping" in found.levels["system"].absent["mapped"]
     assert any("no rmse* and outlier ratio: system 'a'" in line for line in found.notes())
+    told = found.as_dict()["system"]
+    assert set(told["absent"]) <= {*told, *told["unmapped"]}
     lone = b"sample_id,system_id,mos,votes\nu1,a,1,1\nu2,b,2,1\n"
     assert (
         "system 'a' has 1 vote; expected at least 2"
-        in judge(joined(lone, lone)).levels["system"].absent["rmse*"]
+        in judge(joined(lone, lone)).levels["system"].absent["rmse_star"]
     )
     beyond = judge(joined(table, table), d=3).levels
     assert beyond["system"].unmapped is None
-    assert "d = 3 of 2 items" in beyond["system"].absent["unmapped figures"]
+    assert "d = 3 of 2 items" in beyond["system"].absent["unmapped"]
     assert "utterance" in judge(joined(table, table), d=3).table()
 
 
@@ -122,7 +127,7 @@ def test_corpora_are_judged_apart() -> None:
 def test_no_mapping_asked_for() -> None:
     level = judge(joined(*ratings()), mapping="none").levels["system"]
     assert level.mapped is None
-    assert "mapping" not in level.absent
+    assert "mapped" not in level.absent
     assert level.as_dict()["mapped"] is None
 
 
@@ -132,7 +137,7 @@ def test_predictions_on_another_scale_are_judged_mapped_alone() -> None:
     paired = pair(ref, {"p": 25 * (ref - 1) + rng.normal(0, 5, 30)})
     level = judge(paired, mapping="linear").levels["utterance"]
     assert level.unmapped is None
-    assert level.absent["unmapped figures"] == "the predictions are on another scale than the reference"
+    assert level.absent["unmapped"] == "the predictions are on another scale than the reference"
     assert level.mapped is not None
     assert level.mapped.rmse.value < 0.3
     both = pair(25 * (ref - 1), {"p": 25 * (ref - 1) + rng.normal(0, 5, 30).clip(-1, 1)}, scale=(-5, 105))

@@ -34,6 +34,20 @@ def test_files_of_both_tracks_are_parted() -> None:
     assert found.as_dict()["acr"]["n_utterances"] == 3
     with pytest.raises(MetricsError, match="has no clips such as 'acr_0'"):
         judge_pairs(file(BOTH), file("ccr_0 1\nccr_1 2\n"))
+    with pytest.raises(MetricsError, match="has no clips such as 'acr_0'"):
+        judge_pairs(file(BOTH), file("sample_id,a,b,cmos\nccr_0,u1,u2,1\nccr_1,u1,u3,2\n"))
+    with pytest.raises(MetricsError, match="holds single clips itself, such as 'acr_0'"):
+        judge_pairs(file(BOTH), file(ANSWER), acr_ref=file(clips[0]), acr_pred=file(clips[1]))
+
+
+def test_clips_of_both_tracks_have_the_systems_of_utt2sys() -> None:
+    found = judge_pairs(file(BOTH), file(ANSWER), utt2sys={"acr_0": "A", "acr_1": "B", "acr_2": "B"})
+    assert found.acr is not None
+    assert found.acr.n_systems == 2
+    assert found.acr.system is not None
+    assert found.acr.system["mse"] == pytest.approx((0.5**2 + 0.5**2) / 2)
+    with pytest.raises(MetricsError, match=r"file:4: sample_id 'acr_2' is not in utt2sys"):
+        judge_pairs(file(BOTH), file(ANSWER), utt2sys={"acr_0": "A", "acr_1": "B"})
 
 
 def test_the_files_of_the_challenge(shared: Path) -> None:

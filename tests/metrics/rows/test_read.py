@@ -100,6 +100,15 @@ def test_utt2sys(tmp_path: Path) -> None:
         read_utt2sys(tmp_path / "utt2sys")
 
 
+def test_a_manifest_gives_systems_too(tmp_path: Path) -> None:
+    manifest = tmp_path / "data.jsonl"
+    manifest.write_bytes(jsonl([row("x/a.wav", system_id="s1"), row("b"), row("c", system_id="s2")]).read())
+    assert read_utt2sys(manifest) == {"x/a.wav": "s1", "a": "s1", "c": "s2"}
+    manifest.write_bytes(jsonl([row("a", system_id="s1"), row("a", system_id="s2")]).read())
+    with pytest.raises(MetricsError, match=r"data.jsonl:2: 'a' is in 's1' already, found 's2'"):
+        read_utt2sys(manifest)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

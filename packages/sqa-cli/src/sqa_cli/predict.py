@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqa_metrics.cli.options import NUMBER
 
 from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, say, say_json, width
@@ -45,15 +46,15 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.option("--dtype", default="auto", show_default=True, help="auto, float32 or bfloat16.")
 @click.option("--channel", type=click.IntRange(0), help="Which channel, from 0; without it, their mean.")
 @click.option(
-    "--timeline", "timeline_s", type=float, metavar="SECONDS", help="Also score every stretch so long."
+    "--timeline", "timeline_s", type=NUMBER, metavar="SECONDS", help="Also score every stretch so long."
 )
 @click.option(
     "--window",
     "window_s",
-    type=float,
+    type=NUMBER,
     help="Longest piece seen at once, seconds; as the model says, 30 as a rule.",
 )
-@click.option("--batch-seconds", type=float, help="Audio that goes through the model together.")
+@click.option("--batch-seconds", type=NUMBER, help="Audio that goes through the model together.")
 @click.option("--workers", default=2, show_default=True, help="Threads that read and resample.")
 @o.shard("Score the I-th of N shares, into FILE.I-of-N; the last to end makes FILE. Default under torchrun.")
 def predict(

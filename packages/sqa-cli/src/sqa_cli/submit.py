@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqa_metrics.cli.options import NUMBER
 
 from sqa_cli import options as o
 from sqa_cli.terminal import note, say
@@ -15,7 +16,7 @@ from sqa_cli.terminal import note, say
 @click.option("--team", required=True, help="Name of the team.")
 @click.option("--data", default="", help="Training data, in words.")
 @click.option("--system-type", default="", help="Such as single model or ensemble.")
-@click.option("--model-size", type=float, required=True, help="Parameters in millions.")
+@click.option("--model-size", type=NUMBER, required=True, help="Parameters in millions.")
 @click.option("--loss", default="", help="Training loss, in words.")
 @click.option("--pretrained", multiple=True, help="A pretrained model that was used. Repeatable.")
 @click.option("--expected", multiple=True, help="What was to be scored (folder, list, ...). Repeatable.")

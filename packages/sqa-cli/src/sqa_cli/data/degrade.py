@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqa_metrics.cli.options import FloatRange
 
 from sqa_cli import options as o
 from sqa_cli.terminal import bars, goes_on, show_log
@@ -26,9 +27,7 @@ FOLDER_HERE = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--dev", type=click.IntRange(0), default=100, show_default=True)
 @click.option("--test", type=click.IntRange(0), default=200, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--max-seconds", type=click.FloatRange(0.5), default=5.0, show_default=True, help="Longest clip."
-)
+@click.option("--max-seconds", type=FloatRange(0.5), default=5.0, show_default=True, help="Longest clip.")
 @click.option("--held-out", help="Kinds for the test split alone. [default: babble,gate,gsm,loss-pitch]")
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifests' paths as JSON.")

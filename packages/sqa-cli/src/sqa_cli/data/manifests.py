@@ -1,11 +1,13 @@
 """`sqa-cli data` on manifests: `verify`, `stats`, `filter`, `merge`, `sample` and `import`."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqa_metrics.cli.options import NUMBER
 
 from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, say, say_json, table
@@ -121,8 +123,8 @@ def _cells(part: dict[str, Any]) -> list[str]:
 @click.option("--language", "languages", multiple=True, metavar="CODE", help="Only these languages, as en.")
 @click.option("--label", "labels", multiple=True, help="Only with this label (repeat: all of them).")
 @click.option("--where", multiple=True, metavar="LABEL=LOW..HIGH", help="Only with the label in this range.")
-@click.option("--min-duration", "min_duration_s", type=float, help="Seconds.")
-@click.option("--max-duration", "max_duration_s", type=float, help="Seconds.")
+@click.option("--min-duration", "min_duration_s", type=NUMBER, help="Seconds.")
+@click.option("--max-duration", "max_duration_s", type=NUMBER, help="Seconds.")
 @click.option("--min-votes", type=int)
 @o.relative
 @o.json
@@ -212,9 +214,12 @@ def _bound(text: str) -> tuple[str, float, float]:
     label, _, limits = text.partition("=")
     low, dots, high = limits.partition("..")
     try:
-        return label, float(low or "-inf"), float(high or "inf") if dots else float(low)
+        least, most = float(low or "-inf"), float(high or "inf") if dots else float(low)
     except ValueError:
-        raise click.BadParameter(f"{text!r}; expected LABEL=LOW..HIGH, as in mos=1..3") from None
+        least = most = math.nan
+    if not least <= most:
+        raise click.BadParameter(f"{text!r}; expected LABEL=LOW..HIGH, as in mos=1..3")
+    return label, least, most
 
 
 @click.command("import")

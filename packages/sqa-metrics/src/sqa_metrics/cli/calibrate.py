@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from sqa_metrics.cli.inputs import named, once, print_notes, read
-from sqa_metrics.cli.options import INPUT, ONE_STDIN, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import INPUT, ONE_STDIN, ExampleCommand, FloatRange, option, with_options
 from sqa_metrics.terminal import say, say_json
 
 
@@ -18,7 +18,7 @@ from sqa_metrics.terminal import say, say_json
     option(
         "--coverage",
         default=0.95,
-        type=click.FloatRange(0.5, 0.999),
+        type=FloatRange(0.5, 0.999),
         help="Share of clips that the interval covers.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),

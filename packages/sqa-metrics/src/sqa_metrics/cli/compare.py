@@ -13,6 +13,7 @@ from sqa_metrics.cli.options import (
     P1401,
     ExampleCommand,
     option,
+    refuse,
     require_p1401,
     with_options,
 )
@@ -52,6 +53,8 @@ def compare(
       sqa-metrics compare --ref ref.jsonl a.jsonl b.jsonl --unpaired --json
     """
     require_p1401(options)
+    if unpaired:
+        refuse("is of the same utterances; --unpaired takes of each file what it has", "allow_missing")
     predictors = named(preds)
     asked: dict[str, Any] = {"level": level, "baseline": baseline, "figure": figure}
     from sqa_metrics.uncertainty import differences as tests

@@ -1,6 +1,7 @@
 """The options that commands share, and the command that shows its examples."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,32 @@ Command = Callable[..., None]
 
 option = functools.partial(click.option, show_default=True)
 
+
+class FloatRange(click.FloatRange):
+    """A finite number in a range: click's own lets NaN through every bound, and infinity where there is none."""
+
+    name = "float range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+NUMBER = FloatRange()
+
 COLUMNS = option(
     "--columns",
     multiple=True,
     metavar="WHAT=NAME,...",
     help="Names of columns that are not recognised: mos=SIG,sample_id=file; ref:mos=... for one side; "
     "corpus= for none.",
+)
+UTT2SYS = option(
+    "--utt2sys",
+    metavar="FILE",
+    help="The system of each clip, where a file does not say: Kaldi's utt2sys, or a manifest (JSON Lines).",
 )
 INPUT = [
     option("--ref", required=True, metavar="FILE", help="Listeners' scores, or - for standard input."),
@@ -26,7 +47,7 @@ INPUT = [
     option(
         "--pred-metric", default="mos", help="Metric to read from predictions (where columns have names)."
     ),
-    option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a reference that names no systems."),
+    UTT2SYS,
     COLUMNS,
     option(
         "--scale",
@@ -35,9 +56,7 @@ INPUT = [
     ),
     option("--allow-missing", is_flag=True, help="Score the utterances that all files have."),
 ]
-LEVEL = option(
-    "--level", default=0.95, type=click.FloatRange(0.5, 0.999), help="Confidence of the intervals."
-)
+LEVEL = option("--level", default=0.95, type=FloatRange(0.5, 0.999), help="Confidence of the intervals.")
 
 
 def _gone(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -92,6 +111,11 @@ JUDGED = [*_CONDITIONS, *OUTPUT]
 class ExampleCommand(click.Command):
     """Shows its examples under the name of the program that runs it, `sqa-metrics` or `sqa-cli`."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params.get("as_json"):
+            refuse("is of tables; leave it out with --json", "style")
+        return super().invoke(ctx)
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         program = ctx.find_root().info_name or "sqa-metrics"
         written = self.help or ""
@@ -109,9 +133,20 @@ def with_options(*options: Any) -> Callable[[Command], Command]:
     return add
 
 
+def refuse(why: str, *names: str) -> None:
+    """UsageError where one of these parameters of the running command is given, though it would have no effect.
+
+    `why` follows the option's name, as in "goes with --p1401".
+    """
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if parameter.name in names and given:
+            name = parameter.opts[0]
+            raise click.UsageError(f"{name if name.startswith('-') else name.upper()} {why}", context)
+
+
 def require_p1401(options: dict[str, Any]) -> None:
     """UsageError where an option is given that only --p1401 heeds."""
-    context = click.get_current_context()
-    for name in ("mapping", "freedom"):
-        if not options["p1401"] and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} goes with --p1401")
+    if not options["p1401"]:
+        refuse("goes with --p1401", "mapping", "freedom")

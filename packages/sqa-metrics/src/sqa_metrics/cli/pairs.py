@@ -5,8 +5,21 @@ from typing import Any
 import click
 
 from sqa_metrics.cli.inputs import named, print_notes
-from sqa_metrics.cli.options import LEVEL, ONE_STDIN, OUTPUT, VERIFY, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import (
+    LEVEL,
+    ONE_STDIN,
+    OUTPUT,
+    UTT2SYS,
+    VERIFY,
+    ExampleCommand,
+    FloatRange,
+    option,
+    refuse,
+    with_options,
+)
 from sqa_metrics.terminal import say, say_json, width
+
+OF_PREDICTIONS = ("pred_metric", "acr_ref", "acr_pred", "epsilon", "allow_missing", "quoted")
 
 
 @click.command(cls=ExampleCommand, short_help="Judge predictions of pairs (CCR, preferences); rank systems.")
@@ -17,11 +30,11 @@ from sqa_metrics.terminal import say, say_json, width
         "--ref-metric", metavar="NAME", help="Metric to read from the reference; CMOS by any of its names."
     ),
     option("--pred-metric", metavar="NAME", help="Metric to read from predictions."),
-    option("--utt2sys", metavar="FILE", help="The system of each clip: Kaldi's utt2sys, or a manifest."),
+    UTT2SYS,
     option("--acr-ref", metavar="FILE", help="Also judge single clips: listeners' scores,"),
     option("--acr-pred", metavar="FILE", help="and their predictions."),
-    option("--epsilon", default=0.0, type=click.FloatRange(0), help="Predictions so near to 0 are ties."),
-    option("--ref-epsilon", default=0.0, type=click.FloatRange(0), help="Listeners' means likewise."),
+    option("--epsilon", default=0.0, type=FloatRange(0), help="Predictions so near to 0 are ties."),
+    option("--ref-epsilon", default=0.0, type=FloatRange(0), help="Listeners' means likewise."),
     LEVEL,
     option("--strengths", is_flag=True, help="Also rank the systems by listeners' comparisons."),
     option("--allow-missing", is_flag=True, help="Judge the pairs that both files have."),
@@ -44,18 +57,18 @@ def pairs(pred: str | None, quoted: str | None, as_json: bool, style: Any, **opt
       sqa-metrics pairs --ref ccr.csv --pred ccr_pred.csv --acr-ref acr.csv --acr-pred acr_pred.csv
     """
     from sqa_metrics.pairs.judge import judge_pairs, rank_systems
-    from sqa_metrics.pairs.rows import systems_in
+    from sqa_metrics.rows.read import read_utt2sys
     from sqa_metrics.signature import line, verify_signature
 
     files = [options[name] for name in ("ref", "utt2sys", "acr_ref", "acr_pred")]
     if [pred, *files].count("-") > 1:
         raise click.UsageError(ONE_STDIN)
-    if pred is None and quoted is not None:
-        raise click.UsageError("--verify-signature is of predictions; strengths alone have no signature")
+    if pred is None:
+        refuse("is of predictions; strengths alone have none", *OF_PREDICTIONS)
     if (options["acr_ref"] is None) != (options["acr_pred"] is None):
         raise click.UsageError("--acr-ref and --acr-pred go together")
     ref, ranked = options.pop("ref"), options.pop("strengths")
-    options["utt2sys"] = systems_in(options["utt2sys"]) if options["utt2sys"] else None
+    options["utt2sys"] = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
     if pred is not None:
         ((name, path),) = named((pred,)).items()
         found: Any = judge_pairs(ref, path, name=name, rank=ranked, **options)

@@ -1,32 +1,61 @@
 """The command `plan`."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sqa_metrics.cli.inputs import columns_of
-from sqa_metrics.cli.options import OUTPUT, ExampleCommand, option, with_options
-from sqa_metrics.cli.ratings import READING, Numbers
+from sqa_metrics.cli.options import NUMBER, OUTPUT, ExampleCommand, FloatRange, option, refuse, with_options
+from sqa_metrics.cli.ratings import READING
 from sqa_metrics.terminal import note, say, say_json, width
 
 if TYPE_CHECKING:
     from sqa_metrics.plan import Spread
 
+# What says how votes vary, and where that is read
+VOTES = (
+    *("pilot", "sd", "a", "mos", "rater_share", "clip_sd", "fresh_raters"),
+    *("metric", "scale", "columns", "utt2sys"),
+)
+
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """So many numbers, parted as shown."""
+
+    name = "numbers"
+
+    def __init__(self, count: int, mark: str) -> None:
+        self.count, self.mark = count, mark
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(map(float, str(value).split(self.mark)))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != self.count or not all(map(math.isfinite, numbers)):
+            self.fail(
+                f"{value!r}; expected {self.count} numbers, such as {self.mark.join('123'[: self.count])}",
+                param,
+                ctx,
+            )
+        return numbers
+
 
 @click.command(cls=ExampleCommand, short_help="Plan a listening test: votes, clips, systems.")
 @click.argument("pilot", required=False)
 @with_options(
-    option("--half-width", type=float, help="Wanted: a MOS within plus or minus this much."),
-    option("--difference", type=float, help="Wanted: two systems this far apart told apart."),
+    option("--half-width", type=NUMBER, help="Wanted: a MOS within plus or minus this much."),
+    option("--difference", type=NUMBER, help="Wanted: two systems this far apart told apart."),
     option("--predictors", type=Numbers(3, ","), metavar="R1,R2,R12", help="Wanted: two predictors told apart, of "
            "these correlations with listeners and this one with each other."),
-    option("--sd", type=float, help="Standard deviation of the votes of a clip, without a pilot."),
-    option("--a", type=float, help="Or the SOS parameter, with --mos (the scale's middle) and --scale."),
-    option("--mos", type=float, help="MOS at which the test is planned."),
-    option("--rater-share", type=float, default=0.0, help="Share of that variance that is raters' bias."),
-    option("--clip-sd", type=float, default=0.0, help="Deviation of a system's clips around its MOS."),
+    option("--sd", type=NUMBER, help="Standard deviation of the votes of a clip, without a pilot."),
+    option("--a", type=NUMBER, help="Or the SOS parameter, with --mos (the scale's middle) and --scale."),
+    option("--mos", type=NUMBER, help="MOS at which the test is planned."),
+    option("--rater-share", type=NUMBER, default=0.0, help="Share of that variance that is raters' bias."),
+    option("--clip-sd", type=NUMBER, default=0.0, help="Deviation of a system's clips around its MOS."),
     option("--fresh-raters", is_flag=True, help="Each vote is another rater's; else each rater hears all."),
-    option("--power", type=click.FloatRange(0.05, 0.999), default=0.8, help="Chance to find a difference."),
+    option("--power", type=FloatRange(0.05, 0.999), default=0.8, help="Chance to find a difference."),
     *READING,
     *OUTPUT,
 )  # fmt: skip
@@ -48,10 +77,7 @@ def plan(pilot: str | None, **options: Any) -> None:
 
     level, power = options["level"], options["power"]
     if options["predictors"] is not None:
-        if pilot is not None or any(options[name] is not None for name in ("sd", "a")):
-            raise click.UsageError(
-                "--predictors needs neither PILOT nor --sd or --a: it is about systems, not votes"
-            )
+        refuse("says how votes vary; leave it out with --predictors, which is about systems", *VOTES)
         systems = systems_for_predictors(*options["predictors"], power=power, level=level)
         if options["as_json"]:
             say_json({"systems": systems, "power": power, "level": level}, indent=2)
@@ -65,19 +91,22 @@ def _spread(pilot: str | None, options: dict[str, Any]) -> "Spread":
     from sqa_metrics.plan import Spread
 
     given = [name for name in ("sd", "a") if options[name] is not None]
+    if options["half_width"] is not None:
+        refuse("goes with --difference or --predictors", "power")
     if len(given) + (pilot is not None) != 1:
         raise click.UsageError("one of PILOT, --sd and --a says how votes vary")
     more = {name: options[name] for name in ("rater_share", "clip_sd")}
-    if options["mos"] is not None and given != ["a"]:
-        raise click.UsageError("--mos goes with --a; otherwise votes vary alike at every MOS")
+    if given != ["a"]:
+        refuse("goes with --a; otherwise votes vary alike at every MOS", "mos")
     if pilot is None:
+        refuse("is about reading PILOT", "metric", "columns", "utt2sys")
         if given == ["sd"]:
+            refuse("goes with PILOT or --a; votes that vary by --sd do so on any scale", "scale")
             return Spread.of_sd(options["sd"], **more)
         from sqa_metrics.rows.scales import KNOWN, one_scale
 
         return Spread.of_sos(options["a"], options["mos"], one_scale(options["scale"]) or KNOWN[0], **more)
-    if any(more.values()):
-        raise click.UsageError("--rater-share and --clip-sd go with --sd or --a; a pilot shows both itself")
+    refuse("goes with --sd or --a; a pilot shows it itself", *more)
     return _of_pilot(pilot, options)
 
 
@@ -99,6 +128,7 @@ def _of_pilot(pilot: str, options: dict[str, Any]) -> "Spread":
     if pick(table_of(source(), "pilot"), metric, "ref", one_side(columns, "ref")).listener is not None:
         found = read_ratings(source(), metric, scale=options["scale"], utt2sys=systems, columns=columns)
         return Spread.of_pilot(found)
+    refuse("goes with single ratings or --a; the deviations of this PILOT are on any scale", "scale")
     scores = read_scores(source(), metric, role="ref", utt2sys=systems, columns=columns)
     names, _ = systems_of(scores.system_id, scores.sample_id, scores.corpus)
     number = {name: k for k, name in enumerate(sorted(set(names) - {""}))}

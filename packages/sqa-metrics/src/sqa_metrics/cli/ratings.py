@@ -6,40 +6,27 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_metrics.cli.inputs import columns_of, print_notes
-from sqa_metrics.cli.options import COLUMNS, LEVEL, OUTPUT, ExampleCommand, option, with_options
+from sqa_metrics.cli.options import (
+    COLUMNS,
+    LEVEL,
+    OUTPUT,
+    UTT2SYS,
+    ExampleCommand,
+    option,
+    refuse,
+    with_options,
+)
 from sqa_metrics.terminal import note, say, say_json, width
 
 if TYPE_CHECKING:
     from sqa_metrics.ratings import ListeningTest
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """So many numbers, parted as shown."""
-
-    name = "numbers"
-
-    def __init__(self, count: int, mark: str) -> None:
-        self.count, self.mark = count, mark
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(map(float, str(value).split(self.mark)))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != self.count:
-            self.fail(
-                f"{value!r}; expected {self.count} numbers, such as {self.mark.join('123'[: self.count])}",
-                param,
-                ctx,
-            )
-        return numbers
-
-
 READING = [
     option("--metric", default="mos", help="Column of the scores, where there are several."),
     option("--scale", metavar="LOW..HIGH", help="Lowest and highest score that could be given, if unusual."),
     COLUMNS,
-    option("--utt2sys", metavar="FILE", help="Kaldi utt2sys, for a file that names no systems."),
+    UTT2SYS,
     LEVEL,
 ]
 
@@ -86,6 +73,8 @@ def ratings(
 
     systems = read_utt2sys(utt2sys) if utt2sys else None
     found = read_ratings(file, metric, scale=scale, utt2sys=systems, columns=columns_of(options["columns"]))
+    if not found.systems:
+        refuse(f"needs systems, and {file} names none", "systems")
     test = listening_test(found, level=level, weighted=True if options["estimate"] == "weighted" else None)
     if options["out"]:
         _write(test, file, options)

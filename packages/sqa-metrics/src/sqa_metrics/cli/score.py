@@ -11,6 +11,7 @@ from sqa_metrics.cli.options import (
     JUDGED,
     P1401,
     ExampleCommand,
+    refuse,
     require_p1401,
     with_options,
 )
@@ -37,6 +38,8 @@ def score(pred: str, ci: bool, level: float, **options: Any) -> None:
       sqa-metrics score --ref ref.jsonl --pred pred.jsonl --pred-metric scoreq --format latex
     """
     require_p1401(options)
+    if not ci:
+        refuse("is of intervals; it goes with --ci", "level")
     paired = read(named((pred,)), options)
     if ci:
         from sqa_metrics.uncertainty.intervals import with_uncertainty

@@ -24,7 +24,7 @@ class Level:
     name: str  # utterance or system
     unmapped: Agreement | None
     mapped: Agreement | None  # None: no mapping asked for, or there is a reason
-    absent: dict[str, str]  # what is None, by its name -> why
+    absent: dict[str, str]  # what is None, by its name in the JSON -> why
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -67,7 +67,7 @@ class P1401:
             if level.mapped:
                 lines.append(f"{where} {level.mapped.mapping.name} mapping {level.mapped.mapping.text()}")
             for why in dict.fromkeys(level.absent.values()):
-                what = " and ".join(k for k, v in level.absent.items() if v == why)
+                what = " and ".join(WORDS[k] for k, v in level.absent.items() if v == why)
                 lines += [f"{where} no {what}: {why}"]
         return lines
 
@@ -85,7 +85,7 @@ def judge(
     >>> rows = "\\n".join(f"u{k},{1 + k % 9 / 3}" for k in range(9))
     >>> paired = pair(io.BytesIO(rows.encode()), {"same": io.BytesIO(rows.encode())})
     >>> level = judge(paired, mapping="linear").levels["utterance"]
-    >>> level.unmapped.rmse.value, level.absent["rmse*"]
+    >>> level.unmapped.rmse.value, level.absent["rmse_star"]
     (0.0, 'the reference does not say how many votes each score is the mean of')
     """
     if (corpora := len(set(map(int, paired.corpus)))) > 1:
@@ -131,6 +131,13 @@ def with_p1401(
     return replace(report, corpora=parts)
 
 
+# what a level may lack -> how notes call it
+WORDS = {
+    "unmapped": "unmapped figures",
+    "mapped": "mapping",
+    "rmse_star": "rmse*",
+    "outlier_ratio": "outlier ratio",
+}
 Widths = tuple[list[float] | None, str]  # half-widths of 95 % intervals, or None and why
 UNKNOWN: Widths = (None, "the reference does not say how many votes each score is the mean of")
 
@@ -144,19 +151,19 @@ class _How(NamedTuple):
 
 def _level(name: str, ref: list[float], pred: list[float], widths: Widths, how: _How) -> Level:
     ci95, why = widths
-    absent = {"rmse*": why, "outlier ratio": why} if why else {}
-    found: list[Agreement | None] = []
-    asked: list[tuple[MappingName, str]] = [("none", "unmapped figures"), (how.mapping, "mapping")]
-    for which, what in asked:
+    absent = {"rmse_star": why, "outlier_ratio": why} if why else {}
+    asked: dict[str, MappingName] = {"unmapped": "none"}
+    if how.mapping != "none":
+        asked["mapped"] = how.mapping
+    found: dict[str, Agreement] = {}
+    for part, mapping in asked.items():
         try:
-            if which == "none" and how.other_scale:
+            if mapping == "none" and how.other_scale:
                 raise MetricsError("the predictions are on another scale than the reference")
-            found.append(p1401_figures(ref, pred, ci95, which, how.d, how.scale))
+            found[part] = p1401_figures(ref, pred, ci95, mapping, how.d, how.scale)
         except MetricsError as error:
-            found.append(None)
-            absent[what] = str(error)
-    unmapped, mapped = found
-    return Level(name, unmapped, None if how.mapping == "none" else mapped, absent)
+            absent[part] = str(error)
+    return Level(name, found.get("unmapped"), found.get("mapped"), absent)
 
 
 def _of_clips(votes: list[float], noise: list[float]) -> Widths:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.pairs.join import Ballot, ballots_of, join_pairs, require_pairs, split_tracks
 from sqa_metrics.pairs.report import PairReport, evaluate_pairs
-from sqa_metrics.pairs.rows import read_pairs
+from sqa_metrics.pairs.rows import Pairs, read_pairs
 from sqa_metrics.pairs.strengths import Strengths, strengths
 from sqa_metrics.report import Report, evaluate, score
 from sqa_metrics.rows.join import join
+from sqa_metrics.rows.read import by_utt2sys
 from sqa_metrics.rows.records import Scores, Source
 
 
@@ -50,20 +51,33 @@ def judge_pairs(
         acr = replace(score(acr_ref, acr_pred, utt2sys=utt2sys, allow_missing=allow_missing), name=name)
     if isinstance(listeners, Scores):
         clips, listeners = split_tracks(listeners)
-        if clips is not None and isinstance(predicted, Scores):
-            theirs, predicted = split_tracks(predicted)
-            if theirs is None:
+        if clips is not None:
+            if acr is not None:
                 raise MetricsError(
-                    f"{predicted.path}: has no clips such as {clips.sample_id[0]!r} of {clips.path}; expected both "
-                    "the clips and the pairs of the reference"
+                    f"{clips.path}: holds single clips itself, such as {clips.sample_id[0]!r}; expected no others "
+                    "beside them (--acr-ref)"
                 )
-            acr = acr or evaluate(join(clips, {name: theirs}, allow_missing=allow_missing))
+            if utt2sys is not None:
+                clips = replace(clips, system_id=by_utt2sys(clips.sample_id, utt2sys, clips.place))
+            theirs, predicted = _answers(predicted, clips)
+            acr = evaluate(join(clips, {name: theirs}, allow_missing=allow_missing))
     joined = join_pairs(
         require_pairs(listeners), predicted, name, utt2sys=utt2sys, allow_missing=allow_missing
     )
     report = evaluate_pairs(joined, epsilon=epsilon, ref_epsilon=ref_epsilon, level=level)
     ranked = _ranked(joined.ballots, listeners.path, ref_epsilon, level) if rank else None
     return replace(report, acr=acr, strengths=ranked)
+
+
+def _answers(predicted: Pairs | Scores, clips: Scores) -> tuple[Scores, Scores]:
+    """The answers to single clips, and those to pairs, of a prediction where the reference asks for both."""
+    theirs, pairs = split_tracks(predicted) if isinstance(predicted, Scores) else (None, None)
+    if theirs is None or pairs is None:
+        raise MetricsError(
+            f"{predicted.path}: has no clips such as {clips.sample_id[0]!r} of {clips.path}; expected both "
+            "the clips and the pairs of the reference"
+        )
+    return theirs, pairs
 
 
 def rank_systems(

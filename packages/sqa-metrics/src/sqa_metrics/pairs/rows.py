@@ -10,7 +10,6 @@
 A column that names the listener makes each row one vote; votes on (a, b) and on (b, a) are votes on one pair.
 """
 
-import io
 import math
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.ids import clip_id, listed_id, without_suffix
 from sqa_metrics.rows.names import NAMES, choose
-from sqa_metrics.rows.read import content_of, read_utt2sys, scores_of, table_of
+from sqa_metrics.rows.read import scores_of, table_of
 from sqa_metrics.rows.records import Scores, Source
 from sqa_metrics.rows.table import Table, of_rows
 
@@ -121,16 +120,6 @@ def read_pairs(source: Source, metric: str | None = None) -> "Pairs | Scores":
         rows, notes = _averaged(rows)
     _require_once(rows)
     return Pairs(table.path, rows, ballots, words, notes)
-
-
-def systems_in(path: str) -> dict[str, str]:
-    """The system of each clip (sample_id -> system_id) in a manifest (JSON Lines), or a Kaldi utt2sys."""
-    content = content_of(path)
-    if not content.lstrip().startswith(b"{"):
-        return read_utt2sys(path)
-    table = table_of(io.BytesIO(content), "clips")
-    systems = zip(table.texts("sample_id"), table.texts("system_id"), strict=True)
-    return {sample: system for sample, system in systems if system}
 
 
 # --- columns -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import math
 import posixpath
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,10 @@ def read_scores(
 
 
 def read_utt2sys(path: str | Path) -> dict[str, str]:
-    """Read a Kaldi `utt2sys` file: `utt system`, one a line; audio paths also go by their id.
+    """Read the system of each clip: Kaldi's `utt system`, one a line, or a manifest in JSON Lines.
 
-    Raises MetricsError naming file and line.
+    Audio paths also go by their id; rows of a manifest that name no system do not count. Raises MetricsError naming
+    file and line.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
@@ -53,20 +54,32 @@ def read_utt2sys(path: str | Path) -> dict[str, str]:
     ...     read_utt2sys(file.name)
     {'u1': 's1', 'u2': 's1'}
     """
+    content = content_of(path)
+    owners = _owners_in_manifest if content.lstrip().startswith(b"{") else _owners_by_line
     table: dict[str, str] = {}
-    for number, line in enumerate(formats.text_of(content_of(path), str(path)).split("\n"), 1):
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != 2:
-            raise MetricsError(f"{path}:{number}: found {len(fields)} fields, expected 'utt system'")
-        utt, system = fields
+    for place, utt, system in owners(content, str(path)):
         for name in {utt, listed_id(utt)}:
             if table.setdefault(name, system) != system:
-                raise MetricsError(
-                    f"{path}:{number}: {name!r} is in {table[name]!r} already, found {system!r}"
-                )
+                raise MetricsError(f"{place}: {name!r} is in {table[name]!r} already, found {system!r}")
     return table
+
+
+def _owners_in_manifest(content: bytes, path: str) -> Iterator[tuple[str, str, str]]:
+    """Place, clip and system of each row that names a system."""
+    table = formats.table_of(content, path)
+    for row, (utt, system) in enumerate(zip(table.texts("sample_id"), table.texts("system_id"), strict=True)):
+        if system:
+            yield table.place(row), utt, system
+
+
+def _owners_by_line(content: bytes, path: str) -> Iterator[tuple[str, str, str]]:
+    """The same of Kaldi's lines."""
+    for number, line in enumerate(formats.text_of(content, path).split("\n"), 1):
+        fields = line.split()
+        if fields and len(fields) != 2:
+            raise MetricsError(f"{path}:{number}: found {len(fields)} fields, expected 'utt system'")
+        if fields:
+            yield f"{path}:{number}", fields[0], fields[1]
 
 
 def is_file(source: Any) -> bool:

@@ -19,7 +19,6 @@ LONGER: dict[str, str] = {}
 # every file in it is found and tested by itself, so that adding one takes no line here
 TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/corpora": "cli/data/test_prepare.py: every corpus from a server to a verified manifest",
-    "sqa_data/corpus.py": "cli/data/test_catalogue.py: facts are looked at through `sqa-cli data list` and `info`",
     "sqa_data/errors.py": "classes without code",
     "sqa_data/annotate/log.py": "data/annotate/test_annotate.py: runs that go on from torn, bad and shared logs",
     "sqa_data/annotate/run.py": "data/annotate/test_annotate.py: named after the folder whose verb it is",

@@ -159,4 +159,10 @@ def test_what_is_known_of_copies() -> None:
     assert related("bvcc", "vcc2018-ldnet")
     assert related("vcc2018", "vcc2018-ldnet")
     assert related("somos", "somos-full")
+    assert related("qualispeech", "speecheval")  # by bvcc, which both hold
+    assert related(
+        "vcc2018-ldnet", "vmc24-zoomed"
+    )  # over the audio of vcc2018 and of bvcc, which holds clips of that
     assert not related("somos-full", "bvcc")
+    assert not related("vcc2018", "vcc2020")
+    assert not related("vmc2026-track1-dev", "vmc2026-track1-test")

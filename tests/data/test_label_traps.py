@@ -54,6 +54,13 @@ def test_preferences_are_pairs(tmp_path: Path) -> None:
     assert json.loads(line) == {"corpus": "speecheval", "a": "en_a", "b": "zh_c", "preference": "tie"}
 
 
+def test_a_clip_is_not_compared_with_itself(tmp_path: Path) -> None:
+    build("speecheval", tmp_path)
+    for path in (tmp_path / DUAL, tmp_path / "preference" / "train.jsonl"):
+        path.write_text(path.read_text().replace("zh_c", "en_a").replace("audio/zh", "audio/en"))
+    assert "which compares a clip with itself" in left_out("speecheval", tmp_path)
+
+
 def changed(file: str, old: str, new: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         text = (folder / file).read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from sqa_data import DataError, download, get_corpus, list_corpora
 from sqa_data.ids import SUFFIXES
 from sqa_data.prepare.unpack import unpack_corpus
 from sqa_data.sources.archives import MARKER
-from sqa_data.sources.download import Wanted
+from sqa_data.sources.download import Wanted, _require_space, wanted_files
 from sqa_data.sources.http import Patience
 from sqa_data.sources.hub import hub_files
 from sqa_data.sources.remote_labels import download_labels
@@ -375,3 +375,18 @@ def test_labels_alone_are_those_of_the_whole_corpus(name: str, server: Loopback,
     whole = {p.read_bytes() for pattern in corpus.label_files for p in root.glob(pattern)}
     assert {path.read_bytes() for path in written} == whole
     assert not any(path.suffix in SUFFIXES for path in (tmp_path / "labels").rglob("*"))
+
+
+def test_only_archives_are_asked_for_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a corpus of 157 small files none: the room that stays free is larger."""
+    asked: list[str] = []
+
+    def ask(urls: list[str]) -> dict[str, int]:
+        asked.extend(urls)
+        return {}
+
+    monkeypatch.setattr("sqa_data.sources.download.told_sizes", ask)
+    for name in ("p835-reference", "vcc2018"):
+        corpus = get_corpus(name)
+        _require_space(wanted_files(corpus), tmp_path / "raw")
+        assert asked == [a.sources[0] for a in corpus.archives if name == "vcc2018"]

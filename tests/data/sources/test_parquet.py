@@ -46,3 +46,15 @@ def test_audio_that_is_not_as_published(audio: list[object], tmp_path: Path) -> 
         prepare("urgent2024-sqa", tmp_path / "raw", tmp_path / "out", partial=True)
     with pytest.raises(DataError, match=r"validation-00000-of-00001\.parquet: not a readable parquet file"):
         list(read_columns(path, ["audio.path"])[1])
+
+
+def test_a_clip_of_the_same_size_with_other_bytes_is_written_again(tmp_path: Path) -> None:
+    """Such as an uncompressed clip of a corpus that was published anew."""
+    path = tmp_path / "p.parquet"
+    for content in (b"old1", b"new2"):
+        audio = [{"bytes": content, "path": "a.wav"}]
+        pyarrow.parquet.write_table(pyarrow.table({"sample_id": ["u"], "audio": audio}), path)
+        assert unpack_audio(path, tmp_path, "train") == 1
+        assert (tmp_path / "audio" / "train" / "u.wav").read_bytes() == content
+    (tmp_path / "audio" / "train" / ".p.done").unlink()
+    assert unpack_audio(path, tmp_path, "train") == 0

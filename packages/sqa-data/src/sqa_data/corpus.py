@@ -176,6 +176,11 @@ class Corpus:
     contains: tuple[str, ...] = ()  # corpora some of whose clips are in this one
     layout: str = "the 2026 baseline's script, which reads it"  # where the layout of the label files was seen
     assumed: bool = False  # whether that leaves doubts, so that `prepare` stops at the first surprise
+    # label file, or a pattern of some -> the columns there, read or not, see `sqa_data.prepare.surprises`
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clips: tuple[
+        int, ...
+    ] = ()  # in all splits, where splits have no count; any of these, where it is not clear
     use: tuple[Use, ...] = ("training",)  # what the URGENT 2026 task, or else its publisher, takes it for
     hub: HubDataset | None = None
     manual: str = ""  # what only the user can do, step by step; with `picked`: what they can do instead
@@ -185,6 +190,16 @@ class Corpus:
     def __post_init__(self) -> None:
         if isinstance(self.parse, Tables) and not self.label_files:
             object.__setattr__(self, "label_files", tuple(self.parse.files))
+        if isinstance(self.parse, Tables) and not self.columns:
+            object.__setattr__(self, "columns", dict.fromkeys(self.parse.files, self.parse.columns))
+
+    @property
+    def samples(self) -> tuple[int, bool]:
+        """Clips in the usual splits, as far as they are published, and whether that is all of them."""
+        usual = [split.samples for split in self.splits.values() if not split.optional]
+        if self.clips:
+            return min(self.clips), len(self.clips) == 1
+        return sum(n or 0 for n in usual), None not in usual
 
     @property
     def size(self) -> tuple[int | None, bool]:
@@ -250,15 +265,39 @@ def expanded(names: Iterable[str]) -> list[str]:
 
 
 def related(a: str, b: str) -> bool:
-    """Whether one of two corpora holds clips of the other, or has its audio, by what their publishers say.
+    """Whether two corpora share clips, by what their publishers say, see `in_common`.
 
-    >>> related("bvcc", "bvcc"), related("bvcc", "somos")
-    (True, False)
+    >>> related("bvcc", "bvcc"), related("bvcc", "somos"), related("qualispeech", "speecheval")
+    (True, False, True)
     """
+    return bool(in_common(a, b))
+
+
+def in_common(a: str, b: str) -> tuple[str, ...]:
+    """The corpora of whose clips two corpora both have some; of one that another of them holds only the other.
+
+    A corpus has clips of itself or, if its labels lie over another's audio, of that; and of all that these contain,
+    directly or through others. So two parts of a third are not related for that: VCC 2018 and 2020, both in BVCC.
+
+    >>> in_common("qualispeech", "speecheval"), in_common("vcc2018", "speecheval"), in_common("vcc2018", "vcc2020")
+    (('bvcc',), ('vcc2018',), ())
+    """
+    both = _held(a) & _held(b)
+    return tuple(sorted(x for x in both if not any(x in _held(y) and y not in _held(x) for y in both)))
+
+
+def _held(name: str) -> set[str]:
+    """The corpora of which one has clips."""
     known = {corpus.name: corpus for corpus in list_corpora()}
-    one, other = ({name, known[name].audio_of or name} if name in known else {name} for name in (a, b))
-    held, held_too = (set(known[name].contains) if name in known else set() for name in (a, b))
-    return bool(one & other or one & held_too or other & held)
+    seen: set[str] = set()
+    ahead = [name]
+    while ahead:
+        if (name := ahead.pop()) not in seen:
+            seen.add(name)
+            corpus = known.get(name)
+            ahead += [*corpus.contains, *filter(None, [corpus.audio_of])] if corpus else []
+    # labels over the audio of another bring no clips of their own
+    return {name for name in seen if name not in known or not known[name].audio_of}
 
 
 def asked_again(corpus: str | None, a: str | None, b: str | None) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
-from sqa_data.corpus import asked_again, list_corpora, related
+from sqa_data.corpus import asked_again, in_common, list_corpora
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
 from sqa_data.labels import in_range, range_of
@@ -38,7 +38,7 @@ ERRORS = {
     "duration": "the audio is longer or shorter",
     "rate": "the audio has another sampling rate",
     "shared": "the same audio in training and in evaluation",
-    "overlap": "training and evaluation from corpora that hold each other's clips",
+    "overlap": "training and evaluation from corpora that share clips",
     "pair": "a pair that is none, or of a clip that the manifest lacks",
 }
 WARNINGS = {
@@ -162,11 +162,11 @@ def _check_pairs(manifest: Path, result: Verification) -> None:
 
 
 def _check_overlap(counts: Mapping[tuple[str, str], tuple[SplitCount, Path]], result: Verification) -> None:
-    """Corpora whose publishers say that one holds clips of the other; the same corpus has its own splits."""
+    """Corpora that share clips by what their publishers say; the same corpus has its own splits."""
     for (a, split), (_, manifest) in counts.items():
         for (b, other), (_, evaluation) in counts.items():
-            if split == "train" != other and a != b and related(a, b):
-                text = f"{a} holds clips of {b}, or the other way round, which {evaluation} evaluates on"
+            if split == "train" != other and a != b and (shared := in_common(a, b)):
+                text = f"{a} and {b}, which {evaluation} evaluates on, both have clips of {', '.join(shared)}"
                 result.add("overlap", str(manifest), text)
 
 

@@ -34,6 +34,7 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
     """The corpora by their use, and what is here of them.
 
     \b
+    samples and hours are of all usual splits; >= where those of some are not published
     size    to download; ~ where only the length of the audio is published
     terms   "accept": the licence forbids what you may plan, so you are asked
     here    part, downloaded, unpacked, prepared or verified, of the farthest split;
@@ -86,8 +87,9 @@ def _holds(
 def _row(corpus: "Corpus", states: Iterable[str]) -> list[str]:
     """One corpus in the table: all its usual splits together."""
     usual = [split for split in corpus.splits.values() if not split.optional]
-    samples = [split.samples for split in usual if split.samples]
-    hours = [split.hours for split in usual if split.hours]
+    samples, whole = corpus.samples
+    hours = [split.hours for split in usual]
+    known = sum(h or 0 for h in hours)
     size, exact = corpus.size
     state = max(states, key=FARTHEST.index)
     languages = (
@@ -95,13 +97,17 @@ def _row(corpus: "Corpus", states: Iterable[str]) -> list[str]:
     )
     return [
         corpus.name,
-        o.count(sum(samples) or None) or "?",
-        o.number(sum(hours) or None, 1) or "?",
+        _at_least(o.count(samples), whole) if samples else "?",
+        _at_least(o.number(known, 1), None not in hours) if known else "?",
         languages or "?",
         (("" if exact else "~") + o.size(size)) if size else "?",
         "accept" if corpus.licence.ask else "free",
         state or ("" if corpus.downloadable else "by hand"),
     ]
+
+
+def _at_least(known: str, whole: bool) -> str:
+    return known if whole else f">= {known}"
 
 
 def _record(corpus: "Corpus", split: str, state: str) -> dict[str, object]:

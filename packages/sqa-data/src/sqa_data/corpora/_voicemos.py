@@ -19,17 +19,19 @@ BLIZZARD = Licence(
     ask=True,
     note="the audio of Blizzard systems may not be passed on; each user accepts the Blizzard terms",
 )
-MANUAL = """\
-The audio of the Blizzard Challenge systems may not be passed on, so it comes in archives of its own (about 74 GB for
-BVCC and BC19):
-  sqa-cli data download {name} --licence-ok {name}    `prepare` takes the rated clips out of them
+# of the archives of all years together; what share each corpus has of it is not published
+ARCHIVES_BYTES = 74_000_000_000
+MANUAL = f"""\
+The audio of the Blizzard Challenge systems may not be passed on, so it comes in archives of its own (about
+{ARCHIVES_BYTES // 10**9} GB for BVCC and BC19 together):
+  sqa-cli data download {{name}} --licence-ok {{name}}    `prepare` takes the rated clips out of them
 Or by hand, as the challenge did it:
-  1. sqa-cli data download {name} --only {archive} --unpack
-  2. cd {folder}
+  1. sqa-cli data download {{name}} --only {{archive}} --unpack
+  2. cd {{folder}}
   3. python 01_get.py         accept the Blizzard licence, downloads the original audio
   4. python 02_gather.py      collects the rated clips
   5. python 03_preprocess.py  needs sox and the ITU-T G.191 tool sv56demo; writes DATA/wav at 16 kHz
-Complete means {wavs:,} files in DATA/wav. `prepare --partial` takes what is there."""
+Complete means {{wavs:,}} files in DATA/wav. `prepare --partial` takes what is there."""
 
 
 def parse(root: Path) -> Iterator[Rating]:

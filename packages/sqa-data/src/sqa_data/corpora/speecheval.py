@@ -94,7 +94,8 @@ def _pairs(
             raise DataError(f"{where}: preference is {row.get('preference')!r}; expected A, B or tie")
         a, b, _ = left.pop(str(row.get("key")), ("", "", ""))
         if not a or a == b:
-            yield Unusable(where, "whose two clips no row of the tasks names")
+            why = "which compares a clip with itself" if a else "whose two clips no row of the tasks names"
+            yield Unusable(where, why)
             continue
         for audio in (a, b):
             clips.setdefault(audio, defaultdict(list))

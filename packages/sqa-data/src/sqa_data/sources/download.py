@@ -15,7 +15,7 @@ from typing import Literal
 from sqa_data.corpus import Corpus, get_corpus
 from sqa_data.errors import DataError
 from sqa_data.sources.answers import FileRecord, RemoteFile
-from sqa_data.sources.archives import safe_path, unpacked_from
+from sqa_data.sources.archives import is_packed, safe_path, unpacked_from
 from sqa_data.sources.folder import find_corpus_folder
 from sqa_data.sources.http import Patience, Progress, check_file, download_file, told_sizes
 from sqa_data.sources.picked import is_picked
@@ -227,10 +227,11 @@ def _is_done_with(item: Wanted, raw: Path) -> bool:
 
 
 def _require_space(wanted: list[Wanted], raw: Path) -> None:
-    """Room for all files together, so far as their sizes are known or their servers tell them."""
+    """Room for all files together, so far as their sizes are known or the servers of archives tell them."""
     away = [item for item in wanted if not (raw / item.corpus.name / item.name).exists()]
-    # files of a hub are told with their sizes
-    asked = [way for item in away if not item.size for way in item.ways[:1] if isinstance(way, str)]
+    # files of a hub are told with their sizes; single clips and tables fit into the margin, and can be hundreds
+    large = [item for item in away if not item.size and is_packed(item.name)]
+    asked = [way for item in large for way in item.ways[:1] if isinstance(way, str)]
     # room for one is asked for when it starts
     told = told_sizes(asked) if len(asked) > 1 else {}
     missing = 0

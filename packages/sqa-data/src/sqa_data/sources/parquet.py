@@ -93,7 +93,7 @@ def unpack_audio(
     """Write the audio of each row to its `audio_path` below `root`; returns the number of clips written now.
 
     audio: the columns that may hold it; the clips of a column "audio_b" have the row's id and "_b" behind it. A clip
-    that is there with the right size is left alone and a finished parquet file is not read again, so a second run
+    that is there as it should be is left alone and a finished parquet file is not read again, so a second run
     after an interruption does only what is left. DataError: a damaged file, or a clip that cannot be written.
     """
     if is_unpacked(path, root, part):
@@ -163,7 +163,8 @@ def _marker(path: Path, root: Path, part: str) -> Path:
 
 def _write_once(path: str, content: Any) -> bool:
     try:
-        if os.stat(path).st_size == content.size:  # noqa: PTH116  a Path object costs more
+        # reading again costs less than writing, and a corpus may have been published anew
+        if os.stat(path).st_size == content.size and Path(path).read_bytes() == content:  # noqa: PTH116
             return False
     except FileNotFoundError:
         pass

@@ -39,8 +39,8 @@ def pick_clips(
 ) -> None:
     """Make the clips below `root` that are missing, so far as their archives lie in `folder`, `jobs` at once.
 
-    Raises DataError: a damaged archive, a full disk; or, when all others are done, clips that cannot be made (with
-    `partial` the log tells them).
+    Raises DataError when all others are done: damaged archives, a full disk, or clips that cannot be made (with
+    `partial` the log tells these).
     """
     if corpus.picked is None or _is_complete(corpus, root):
         return
@@ -48,6 +48,7 @@ def pick_clips(
     wrong = _copy_own(missing.pop("", {}), root)
     here = {folder / name: clips for name, clips in missing.items() if clips and (folder / name).is_file()}
     stop = threading.Event()
+    broken: list[str] = []
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         tasks = [
             pool.submit(_pick, archive, clips, corpus.picked, progress, stop)
@@ -55,7 +56,10 @@ def pick_clips(
         ]
         try:
             for task in tasks:
-                wrong += task.result()
+                try:
+                    wrong += task.result()
+                except DataError as error:
+                    broken.append(str(error))
         except BaseException:
             stop.set()  # each ends at its next block
             pool.shutdown(cancel_futures=True)
@@ -63,7 +67,9 @@ def pick_clips(
     for text in wrong if partial else ():
         logger.warning("%s", text)
     if wrong and not partial:
-        raise DataError("\n".join([*wrong, "The other clips are made. --partial goes on without these"]))
+        broken += [*wrong, "The other clips are made. --partial goes on without these"]
+    if broken:
+        raise DataError("\n".join(broken))
 
 
 def missing_clips(corpus: Corpus, root: Path, archive: str) -> dict[str, Path]:

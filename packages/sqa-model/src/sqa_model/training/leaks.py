@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from sqa_data.corpus import related
+from sqa_data.corpus import in_common
 
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
@@ -28,10 +28,10 @@ def refuse_leaks(train: Clips, dev: Clips, leaks: str) -> None:
 def find_leaks(train: Clips, dev: Clips) -> list[str]:
     """A sentence for each way in which clips of `dev` are among those of `train`; none if there is none."""
     found = [
-        f"{a} (learned from) and {b} (measured on) hold each other's clips"
+        f"{a} (learned from) and {b} (measured on) both have clips of {', '.join(common)}"
         for a in train.corpora
         for b in dev.corpora
-        if a != b and related(a, b)
+        if a != b and (common := in_common(a, b))
     ]
     if shared := _count_shared(train.paths, dev.paths):
         found.append(f"{shared:,} of the {len(dev):,} clips for development are trained on too")

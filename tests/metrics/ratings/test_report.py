@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sqa_metrics import MetricsError, pair
 from sqa_metrics.ratings import ListeningTest, Ratings, listening_test, ratings_of
-from sqa_metrics.ratings.leave_out import places
+from sqa_metrics.ratings.means import places
 
 
 def of_table(table: np.ndarray, systems: int = 0, **options: object) -> Ratings:

@@ -1,6 +1,6 @@
 """How many votes, clips or systems a listening test needs: for an interval so wide, or to tell two things apart.
 
-A vote is clip + rater + rest (`ratings.components`). The MOS of a system over U clips with V votes each then has the
+A vote is clip + rater + rest (`ratings.bias`). The MOS of a system over U clips with V votes each then has the
 variance clip/U + rater/L + rest/(U V), where L = V raters hear all clips, or L = U V if each vote is another rater's;
 of one clip it is (rater + rest)/V. Student's t has the degrees of freedom that `ratings` uses, min(U, L) - 1. Two
 systems heard by the same raters differ without their biases. Power is by t(1 - alpha/2) + t(power) (Cohen 1988,
@@ -63,8 +63,7 @@ class Spread:
     @staticmethod
     def of_pilot(ratings: "Ratings") -> "Spread":
         """From the single ratings of a pilot; MetricsError if they cannot tell raters and chance apart."""
-        from sqa_metrics.ratings.bias import additive
-        from sqa_metrics.ratings.components import Components
+        from sqa_metrics.ratings.bias import Components, additive
 
         votes = ratings.votes
         fit = additive(votes)

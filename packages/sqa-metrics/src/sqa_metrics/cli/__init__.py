@@ -6,8 +6,8 @@ from sqa_metrics.cli.group import CONTEXT, LazyGroup
 
 COMMANDS = {
     "score": ("sqa_metrics.cli.score:score", "Measure predictions against listeners."),
-    "compare": ("sqa_metrics.cli.compare:compare", "Test whether predictors differ, with intervals."),
-    "rank": ("sqa_metrics.cli.rank:rank", "Rank predictors as the challenge does."),
+    "compare": ("sqa_metrics.cli.score:compare", "Test whether predictors differ, with intervals."),
+    "rank": ("sqa_metrics.cli.score:rank", "Rank predictors as the challenge does."),
     "plan": ("sqa_metrics.cli.plan:plan", "Plan a listening test: votes, clips, systems."),
     "ratings": ("sqa_metrics.cli.ratings:ratings", "Judge a listening test from its single ratings."),
     "pairs": ("sqa_metrics.cli.pairs:pairs", "Judge predictions of pairs (CCR, preferences); rank systems."),

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -99,16 +99,21 @@ def notes_of(reports: "list[Report]") -> list[str]:
     ]
 
 
-def finish(reports: "list[Report]", notes: list[str], options: dict[str, Any], recipe: str = "") -> None:
+def finish(
+    reports: "list[Report]", options: dict[str, Any], more: Sequence[str] = (), recipe: str = ""
+) -> None:
     """Below the tables: the signature, one a predictor where they differ, and notes; then --verify-signature.
 
-    `recipe` is that of what stands beside reports without intervals. MetricsError where the signature differs.
+    With --json only notes of reading: it holds what the others say. `recipe` is that of what stands beside reports
+    without intervals. MetricsError where the signature differs.
     """
     from sqa_metrics.signature import line, signature, verify_signature
 
     found = {r.name: signature(r, recipe) for r in reports}
-    one = len(set(found.values())) == 1
-    if not options["as_json"]:
+    one, notes = len(set(found.values())) == 1, [*notes_of(reports), *more]
+    if options["as_json"]:
+        notes = [text for text in notes if text in reports[0].remarks]
+    else:
         lines = [line(text if one else f"{name} {text}", options["style"]) for name, text in found.items()]
         say("", *lines[: 1 if one else None], keep="\n")
     print_notes(notes)

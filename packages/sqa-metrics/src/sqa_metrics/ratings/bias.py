@@ -7,6 +7,7 @@ simple model for subject behavior in subjective experiments"): each rater also h
 rater's votes become the scale, so v has a floor.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -153,3 +154,35 @@ def groups(votes: Votes) -> tuple[Codes, Codes]:
     number = np.full(votes.n_raters + 1, -1)
     number[names] = np.arange(len(names))
     return np.where(votes.of_rater > 0, number[rater], -1), number[clip]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variances of a vote; NaN where the design cannot tell them apart, 0 where chance made one negative."""
+
+    clip: float
+    rater: float
+    rest: float
+
+    @staticmethod
+    def of(votes: Votes, fit: Model) -> "Components":
+        """From the additive fit of the same votes.
+
+        >>> votes = Votes.of_matrix([[1, 3, 5], [2, 3, 5], [1, 3, 4]])
+        >>> found = Components.of(votes, additive(votes))
+        >>> round(found.clip, 3), round(found.rater, 3), round(found.rest, 3)
+        (2.722, 0.056, 0.167)
+        """
+        n, clips, raters = len(votes), np.count_nonzero(votes.of_clip), np.count_nonzero(votes.of_rater)
+        free = n - clips - raters + fit.groups
+        if free <= 0:
+            return Components(math.nan, math.nan, math.nan)
+        rest = votes.score - fit.mos[votes.clip] - fit.bias[votes.rater]
+        full = dot(rest, rest)
+        noise = full / float(free)
+        by_clip = dot(votes.off, votes.off)
+        own = votes.score - (votes.per_rater(votes.score) / np.maximum(votes.of_rater, 1))[votes.rater]
+        by_rater = dot(own, own)
+        rater = (by_clip - full - (raters - fit.groups) * noise) / (n - clips)
+        clip = (by_rater - full - (clips - fit.groups) * noise) / (n - raters)
+        return Components(max(float(clip), 0.0), max(float(rater), 0.0), noise)

@@ -8,13 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.ratings.agreement import alpha, icc
-from sqa_metrics.ratings.bias import FLOOR, MOST_STEPS, Model, additive, annex_e
-from sqa_metrics.ratings.components import Components
-from sqa_metrics.ratings.leave_out import LeftOut
-from sqa_metrics.ratings.means import Means
+from sqa_metrics.ratings.agreement import Retest, alpha, icc, sos
+from sqa_metrics.ratings.bias import FLOOR, MOST_STEPS, Components, Model, additive, annex_e
+from sqa_metrics.ratings.means import LeftOut, Means
 from sqa_metrics.ratings.screening import Screening
-from sqa_metrics.ratings.spread import Retest, sos
 from sqa_metrics.ratings.votes import Ratings, divide, median
 from sqa_metrics.report import where
 from sqa_metrics.rows.records import Paired

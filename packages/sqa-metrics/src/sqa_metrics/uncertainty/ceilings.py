@@ -1,7 +1,7 @@
 """What listeners' own noise allows: the figures of a predictor of each item's true mean.
 
 An observed MOS is a true mean plus an error of variance s^2 / votes, and errors are independent where listeners are
-not known. Else what listeners share between clips counts (`ratings.components`): it does not average out over a system,
+not known. Else what listeners share between clips counts (`ratings.bias`): it does not average out over a system,
 and what all items have of it shifts them together, which no correlation sees.
 """
 
@@ -120,8 +120,7 @@ def _listeners(paired: Paired) -> Listeners | None:
     """Those of single ratings; None where there are none, or too few to tell their part from chance."""
     if not paired.by_rater:
         return None
-    from sqa_metrics.ratings.bias import additive
-    from sqa_metrics.ratings.components import Components
+    from sqa_metrics.ratings.bias import Components, additive
     from sqa_metrics.ratings.votes import Votes
 
     number = {name: k for k, name in enumerate(sorted(set().union(*paired.by_rater)))}

@@ -17,7 +17,7 @@ import numpy as np
 from sqa_metrics.distributions import t_quantile, t_two_sided
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import ERRORS, FIGURES, Figure
-from sqa_metrics.interval import UNKNOWN, Interval, plain
+from sqa_metrics.interval import UNKNOWN, Interval, plain, recipe_name
 from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate, where
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
@@ -166,7 +166,8 @@ def compare_unpaired(
         measured[name] = Measured(_side_by_side([of_clusters(s, name == "system") for s in scores]), scores)
     names = [part.names[0] for part in parts]
     apart = [name for part in parts for name in part.apart]
-    return [evaluate(part) for part in parts], differences(names, measured, level, baseline, figure, apart)
+    reports = [replace(evaluate(part), recipe=recipe_name(level)) for part in parts]
+    return reports, differences(names, measured, level, baseline, figure, apart)
 
 
 def differences(

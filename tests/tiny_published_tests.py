@@ -224,7 +224,7 @@ def ljs_mos_120(folder: Path) -> Expected:
 
 
 def yourtts(folder: Path) -> Expected:
-    """Two tests with conditions of the same names; the archive has a folder around its paths."""
+    """Tests with conditions of the same names, clips rated for both and for similarity alone; a folder around all."""
     header = "audio_path,score,evaluator_id\n"
     en = "Exp.1/model+SCL/English_VCTK_SECS/p225_1.wav,5.0,11\nExp.1/model+SCL/English_VCTK_SECS/p225_1.wav,4.0,12\n"
     (folder / "EN-naturalness-MOS.csv").write_text(header + en + "GT/VCTK/p225/p225_1.wav,5.0,11\n")
@@ -232,17 +232,37 @@ def yourtts(folder: Path) -> Expected:
         header + "Exp.1/model+SCL/Portuguese_MLS_SECS/1_1.wav,2.0,11\n"
     )
     names = ("Exp.1/model+SCL/English_VCTK_SECS/p225_1", "GT/VCTK/p225/p225_1")
+    cross = "Exp.6/EN-PT/F-M/generated/p225_to_1"
+    similar = {
+        "EN": (f"{names[0]}.wav, reference/p225.wav", (3, 4)),
+        "PT": ("Exp.1/model+SCL/Portuguese_MLS_SECS/1_1.wav, reference/1.wav", (1,)),
+        "EN-PT": (f"{cross}.wav, Exp.6/EN-PT/F-M/reference/1.wav", (2, 4)),
+    }
+    for test, (path, scores) in similar.items():
+        votes = "".join(f'"{path}",{score}.0,{n}\n' for n, score in enumerate(scores))
+        (folder / f"{test}-Sim-MOS.csv").write_text(header + votes)
     files = {
         f"Audios_MOS/{n}.wav": tone(f"y {n}", 16000)
-        for n in (*names, "Exp.1/model+SCL/Portuguese_MLS_SECS/1_1")
+        for n in (*names, cross, "Exp.1/model+SCL/Portuguese_MLS_SECS/1_1")
     }
     zipped(folder / "Audios_MOS.zip", files)
     return {
         "en": {
-            "en_Exp.1_model+SCL_English_VCTK_SECS_p225_1": Clip("en_Exp.1_model+SCL", 4.5, 2),
+            "en_Exp.1_model+SCL_English_VCTK_SECS_p225_1": Clip(
+                "en_Exp.1_model+SCL", 4.5, 2, others=(("mos_similarity", 3.5),)
+            ),
             "en_GT_VCTK_p225_p225_1": Clip("en_GT_VCTK", 5.0, 1),
         },
-        "pt": {"pt_Exp.1_model+SCL_Portuguese_MLS_SECS_1_1": Clip("pt_Exp.1_model+SCL", 2.0, 1)},
+        "pt": {
+            "pt_Exp.1_model+SCL_Portuguese_MLS_SECS_1_1": Clip(
+                "pt_Exp.1_model+SCL", 2.0, 1, others=(("mos_similarity", 1.0),)
+            )
+        },
+        "en-pt": {
+            "en-pt_Exp.6_EN-PT_F-M_generated_p225_to_1": Clip(
+                "en-pt_Exp.6_EN-PT", None, others=(("mos_similarity", 3.0),)
+            )
+        },
     }
 
 

@@ -50,6 +50,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mos_bak": MOS,  # ITU-T P.835: background
     "mos_naturalness": MOS,
     "mos_intelligibility": MOS,
+    "mos_similarity": MOS,  # of the speaker, to a recording
     "mos_speed": MOS,  # QualiSpeech, and the next four
     "mos_noise": MOS,
     "mos_distortion": MOS,

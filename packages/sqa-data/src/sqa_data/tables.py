@@ -58,14 +58,6 @@ class Tables(Generic[T]):
     columns: tuple[str, ...]  # see read_rows
     read: Callable[[Row, str], Iterator[T]]  # of a row and its split
 
-    def unknown_columns(self, root: Path) -> Iterator[str]:
-        """A sentence for each file with columns that are not read."""
-        known = {column.rstrip("?").lower() for column in self.columns}
-        for name in self.files:
-            header = [column.strip() for column in read_header(root / name)]
-            if more := [column for column in header if column.lower() not in known]:
-                yield f"{root / name}:1: unknown columns {', '.join(more)}"
-
     def __call__(self, root: Path) -> Iterator[T]:
         for name, split in self.files.items():
             for row in rows(root / name, *self.columns):

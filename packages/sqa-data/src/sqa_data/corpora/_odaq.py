@@ -8,6 +8,11 @@ from sqa_data.errors import DataError
 from sqa_data.safe_xml import attribute, read_xml
 from sqa_data.tables import below
 
+# of the results of one listener; what is said of test and listener differs, and is not read
+COLUMNS = (
+    *("info.subjectName", "info.*?", "trial.trialName", "trial.trialSeconds?", "trial.referencePlays?"),
+    *("testFile.fileName", "testFile.score", "testFile.plays?"),
+)
 AUDIO = "ODAQ/ODAQ_listening_test"
 LICENCE = Licence(
     "CC BY; some CC BY-NC",

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqa_data.corpus import ROUNDING, Corpus, HubDataset, Licence, Sample, Split, Use
 from sqa_data.errors import DataError
-from sqa_data.labels import RANGES
+from sqa_data.labels import RANGES, in_range
 from sqa_data.pairs import CMOS, Pair
 from sqa_data.sources.parquet import audio_path, clip_name, parts, read_columns, suffix_of
 
@@ -21,6 +21,10 @@ CLIP = ("audio",)
 SIDES = ("audio_a", "audio_b")
 RATINGS = ("raw_ratings", "listener_scores")  # as two years called them; without ids of the listeners
 PLAIN = ("sample_id", "system_id", "language", "cmos", *RATINGS, *(f"{side}.path" for side in CLIP + SIDES))
+
+# what parts of assumed layout are known to hold besides what was said of their clips
+ONE = ("sample_id", "audio", "sample_rate?", "duration?")
+TWO = ("sample_id", *SIDES, "sample_rate?", "duration?")
 
 Splits = Mapping[str, tuple[str, ...]]
 
@@ -55,7 +59,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _clips(row: dict[str, Any], where: str, split: str, part: str) -> Iterator[Sample]:
-    ratings = tuple(_ratings(row, where, *RANGES["mos"]))
+    ratings, mos = tuple(_ratings(row, where, *RANGES["mos"])), row.get("mos")
+    if mos is not None and mos == mos and not in_range("mos", mos):
+        raise DataError(f"{where}: mos is {mos}; expected a number in 1..5")
     # null and NaN: not computed for this clip
     metrics = {name: float(v) for name in RANGES if (v := row.get(name)) is not None and v == v}
     yield from _samples(row, split, part, CLIP, metrics, ratings)
@@ -141,6 +147,7 @@ def vmc2026_track1(which: str, clips: int, pairs: int, use: Use) -> Corpus:
         parse=parser(alone, compared, blind=True),
         layout="public scripts that read it",
         assumed=True,
+        columns={"acr": ONE, "ccr": TWO},
         use=(use,),
         hub=HubDataset(f"urgent-challenge/vmc2026-track1-{which}", alone | compared, audio=CLIP + SIDES),
     )

@@ -10,6 +10,7 @@ from sqa_data.tables import Row, rows
 
 PREFIX = "audiomos-track3-"
 SYSTEMS = "sysMap.txt"  # lines "name|sysN"
+COLUMNS = ("uttID", "lisID", "rating")
 RATES = ("16k", "24k", "48k")
 SINGLE = {f"single_{rate}": f"train/utt_{rate}.csv" for rate in RATES}
 TESTS = SINGLE | {"mixed_dev": "val/utt_mix_val.csv", "mixed_test": "test/utt_mix_test.csv"}
@@ -19,7 +20,7 @@ def parse(root: Path) -> Iterator[Rating]:
     names = [line.decode(errors="replace").split("|")[0].strip() for _, line in open_lines(root / SYSTEMS)]
     systems = sorted(names, key=len, reverse=True)  # nvSR before nv
     for test, name in TESTS.items():
-        for row in rows(root / name, "uttID", "lisID", "rating"):
+        for row in rows(root / name, *COLUMNS):
             clip = row.inside("uttID").removesuffix(".wav")
             yield Rating(
                 test,
@@ -65,4 +66,5 @@ CORPUS = Corpus(
     parse=parse,
     layout="a public script that reads it",
     assumed=True,
+    columns=dict.fromkeys(TESTS.values(), COLUMNS),
 )

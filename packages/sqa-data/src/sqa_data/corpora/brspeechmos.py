@@ -27,10 +27,11 @@ CORPUS = Corpus(
     name="brspeechmos",
     title="BRSpeechMOS (Brazilian Portuguese text-to-speech)",
     splits={
-        "train": Split(None, note="2,428 clips in all splits"),
+        "train": Split(None),
         "dev": Split(None),
         "test": Split(243, 6),
     },
+    clips=(2428,),
     sample_rates=(),
     languages=("pt",),
     licence=Licence("?", PAGE, ask=True, note="none is stated"),

@@ -11,6 +11,7 @@ COLUMNS = (
     *("codec", "reference_file", "distorted_file", "reference_mushra_rating", "distorted_mushra_rating"),
     *("visqol_score?", "polqa_score?"),
 )
+UNREAD = ("dataset?", "speaker?", "emotion?", "mushra_rating_difference?", "*_scale?")
 MEASURES = {"visqol_score": "visqol", "polqa_score": "polqa"}
 
 
@@ -39,6 +40,7 @@ CORPUS = Corpus(
     name="ears-emo-openace",
     title="EARS-EMO-OpenACE (coded emotional speech)",
     splits={"test": Split(None, None, note="144 coded clips, 36 references; 72 anchors")},
+    clips=(180, 252),  # it is not said whether the table has the anchors
     sample_rates=(48000,),
     languages=("en",),
     method="MUSHRA",
@@ -52,5 +54,6 @@ CORPUS = Corpus(
     parse=parse,
     layout="its card and the first rows of its table",
     assumed=True,
+    columns={"metadata.csv": (*COLUMNS, *UNREAD)},
     use=("evaluation",),
 )

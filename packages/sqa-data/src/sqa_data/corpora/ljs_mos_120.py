@@ -9,6 +9,7 @@ from sqa_data.tables import read_header, rows
 
 LABELS = {"naturalness": "mos", "intelligibility": "mos_intelligibility"}
 COLUMNS = ("audio", "file", "condition", "score_dimension", "score", "worker_id", "state?")
+UNREAD = ("gender?", "age_group?", "used_headphone?", "assignment_id?", "hit_id?")
 
 
 def parse(root: Path) -> Iterator[Rating | Unusable]:
@@ -58,5 +59,6 @@ CORPUS = Corpus(
     parse=parse,
     layout="its card, which describes the columns",
     assumed=True,
+    columns={"**/*.csv": (*COLUMNS, *UNREAD)},
     use=("evaluation",),
 )

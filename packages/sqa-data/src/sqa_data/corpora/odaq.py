@@ -1,6 +1,6 @@
 """ODAQ: coded and processed music and film sound in a MUSHRA test."""
 
-from sqa_data.corpora._odaq import AUDIO, LICENCE, votes
+from sqa_data.corpora._odaq import AUDIO, COLUMNS, LICENCE, votes
 from sqa_data.corpus import Archive, Corpus, Split
 
 RESULTS = f"{AUDIO}/*.xml"
@@ -25,7 +25,9 @@ CORPUS = Corpus(
     citation="M. Torcoli et al., ODAQ: Open dataset of audio quality, ICASSP 2024",
     label_files=(RESULTS,),
     parse=votes(RESULTS),
-    layout="its authors' script and another public one, which read the results",
+    layout="its authors' script and another public one, which read the results. No layout could be seen of zenodo "
+    "17162670 (stereo coding, 176 clips) and 18184035 (neural speech codecs, 99 and 99), which are not read",
     assumed=True,
+    columns={RESULTS: COLUMNS},
     use=("evaluation",),
 )

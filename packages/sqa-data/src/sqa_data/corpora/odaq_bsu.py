@@ -1,6 +1,6 @@
 """ODAQ rated once more, at Ball State University: the same clips, other listeners."""
 
-from sqa_data.corpora._odaq import LICENCE, votes
+from sqa_data.corpora._odaq import COLUMNS, LICENCE, votes
 from sqa_data.corpus import Archive, Corpus, Split
 
 RESULTS = "ODAQ_v1_BSU/Cohort_*/*.xml"
@@ -20,6 +20,7 @@ CORPUS = Corpus(
     parse=votes(RESULTS),
     layout="its authors' script and another public one, which read the results",
     assumed=True,
+    columns={RESULTS: COLUMNS},
     audio_of="odaq",
     use=("evaluation",),
 )

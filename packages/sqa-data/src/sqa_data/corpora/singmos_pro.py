@@ -51,11 +51,12 @@ CORPUS = Corpus(
     name="singmos-pro",
     title="SingMOS-Pro (singing)",
     splits={
-        "train": Split(None, note="7,981 clips in all, 11.15 h"),
+        "train": Split(None, note="11.15 h in all"),
         "test1": Split(1287, 35),
         "test2": Split(1379, 63),
         "test3": Split(339, 16),
     },
+    clips=(7981,),
     sample_rates=(16000, 24000, 44100),
     languages=("ja", "zh"),
     licence=CC_BY,
@@ -66,5 +67,12 @@ CORPUS = Corpus(
     parse=parse,
     layout="public scripts that read its scores; the names of the sets in SHEET's",
     assumed=True,
+    columns={
+        SCORES: (
+            *("utterance.*.sys_id", "utterance.*.wav", "system*?"),
+            *(f"utterance.*.score.{key}" for key in ("mos", "judges", "scores")),
+        ),
+        SETS: ("train", "test1", "test2", "test3"),
+    },
     hub=HubDataset("TangRain/SingMOS-Pro", files=("info/*.json", "wav/*.wav")),
 )

@@ -162,5 +162,9 @@ CORPUS = Corpus(
     parse=parse,
     layout="the file names of its repository, UrgentMOS's script for the pairs, and texts of its authors' model",
     assumed=True,
+    columns={
+        TASKS.format("*"): ("key", "task", "path", "path_B?", "target?", "messages?"),
+        **{f"preference/{part}.jsonl": ("key", "preference") for part in PARTS},
+    },
     contains=("bvcc",),
 )

@@ -12,6 +12,11 @@ from sqa_data.sources.parquet import audio_path, clip_name, parts, read_columns,
 SPLITS = {split: (split,) for split in ("train", "dev", "test", "other")}
 SIDES = ("audioA", "audioB")
 LABEL, VOTES = "naturalness_label", "naturalness_annotation"
+COLUMNS = ("index", "language_setting", LABEL, VOTES, *SIDES)
+UNREAD = (
+    *("subset?", "chosen?", "prompt?", "prompt_text?", "target_text?", "rater?", "gemini-2.5-flash?"),
+    *(f"{side}_text_accuracy?" for side in SIDES),
+)
 PREFERENCES: dict[Any, Any] = {"A": "a", "B": "b", "Tie": "tie"}
 PAGE = "https://huggingface.co/datasets/RMSnow/SpeechJudge-Data"
 
@@ -67,6 +72,7 @@ CORPUS = Corpus(
     parse=parse,
     layout="public scripts that read it",
     assumed=True,
+    columns=dict.fromkeys(SPLITS, (*COLUMNS, *UNREAD)),
     hub=HubDataset("RMSnow/SpeechJudge-Data", SPLITS, audio=SIDES, id="index"),
     manual=f"""\
 The Hub gives this corpus only to those who accepted its terms.

@@ -1,9 +1,18 @@
 """URGENT2026-SQA: the listening tests of the URGENT 2026 challenge, clips alone (ACR) and in pairs (CCR)."""
 
-from sqa_data.corpora._urgent import CLIP, SIDES, parser
+from sqa_data.corpora._urgent import CLIP, ONE, RATINGS, SIDES, TWO, parser
 from sqa_data.corpus import Corpus, HubDataset, Licence, Split
+from sqa_data.labels import RANGES
 
 ALONE, COMPARED = {"acr": ("acr",)}, {"ccr": ("ccr",)}
+# what the listeners gave has had more than one name
+MORE = (
+    "utterance_id?",
+    "speaker_id?",
+    "language",
+    "is_simulated?",
+    *(f"{name}?" for name in (*RATINGS, "cmos")),
+)
 
 CORPUS = Corpus(
     name="urgent2026-sqa",
@@ -31,6 +40,10 @@ CORPUS = Corpus(
     contains=("vmc2026-track1-dev", "vmc2026-track1-test"),
     layout="public scripts that read it; of ccr only the columns of the audio",
     assumed=True,
+    columns={
+        "acr": (*(f"{label}?" for label in RANGES), *ONE, "system_id", "mos", *MORE),
+        "ccr": (*TWO, *MORE),
+    },
     use=("evaluation",),
     hub=HubDataset("urgent-challenge/urgent2026-sqa", ALONE | COMPARED, audio=CLIP + SIDES),
 )

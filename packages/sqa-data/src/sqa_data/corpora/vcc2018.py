@@ -16,7 +16,7 @@ USER, MOS, CLIP, FIELDS = 1, 10, 14, 16  # columns of a table without a header, 
 def parse(root: Path) -> Iterator[Rating]:
     path = root / LABELS
     for line, row in read_rows(path):
-        if len(row) < FIELDS:
+        if len(row) != FIELDS:
             raise DataError(
                 f"{path}:{line}: {len(row)} fields; expected {FIELDS}, listener, MOS and clip among them"
             )

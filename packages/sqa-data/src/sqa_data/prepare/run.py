@@ -11,7 +11,7 @@ OUT/NAME/problems.jsonl       what did not fit together
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -33,10 +33,10 @@ from sqa_data.prepare.records import (
     source_notes,
     write_next,
 )
+from sqa_data.prepare.surprises import require_columns, require_counts
 from sqa_data.prepare.unpack import label_files, require_audio, unpack_corpus
-from sqa_data.prepare.writer import Fault, SplitCount, Writer, count_notes
+from sqa_data.prepare.writer import Fault, SplitCount, Writer
 from sqa_data.sources.archives import Progress
-from sqa_data.tables import Tables
 
 T = TypeVar("T")
 
@@ -72,8 +72,8 @@ def prepare(
     `partial`, which leaves it out (a clip of another rate stays). A manifest that was edited since the last
     time is only overwritten with `force`. `relative` writes audio paths relative to the manifest. `jobs`:
     threads. `labels="baseline"` reads the label files as the 2026 baseline's scripts do, where that differs.
-    A corpus whose layout is assumed (`Corpus.assumed`) is an error where unknown columns or other counts than
-    published come to light, unless `accept_layout`.
+    A corpus whose layout is assumed (`Corpus.assumed`) is an error where other columns, or other counts than
+    published, come to light, unless `accept_layout`.
 
     Raises DataError, naming file and line for anything wrong in the label files.
     """
@@ -81,8 +81,8 @@ def prepare(
     target = Path(out) / corpus.name
     unpack = functools.partial(unpack_corpus, raw=raw, jobs=jobs, partial=partial, progress=progress)
     root = unpack(corpus)
-    if not accept_layout and isinstance(corpus.parse, Tables):
-        _require_assumed(corpus, corpus.parse.unknown_columns(root))
+    if not accept_layout:
+        require_columns(corpus, root)
     parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
@@ -112,20 +112,6 @@ def prepare(
         dict(writer.problems),
         (*notes, *writer.notes()),
     )
-
-
-def require_counts(corpus: Corpus, counts: dict[str, SplitCount]) -> None:
-    """DataError where a corpus of assumed layout has other counts than published."""
-    _require_assumed(corpus, count_notes(corpus, counts))
-
-
-def _require_assumed(corpus: Corpus, surprises: Iterable[str]) -> None:
-    """DataError for the first surprise of a corpus whose layout is assumed."""
-    if corpus.assumed and (surprise := next(iter(surprises), None)):
-        raise DataError(
-            f"{surprise}. The layout of {corpus.name} is assumed after {corpus.layout}: look whether the labels "
-            "mean what `sqa-cli data show` and the manifest say; --accept-layout prepares them all the same"
-        )
 
 
 def _write_manifests(

@@ -42,7 +42,7 @@ class SplitCount:
 
 
 def count_notes(corpus: Corpus, counts: dict[str, SplitCount]) -> Iterator[str]:
-    """Each split whose samples or systems are not those published."""
+    """Each split whose samples or systems are not those published, and all splits together."""
     for split, published in corpus.splits.items():
         if split not in counts:
             continue
@@ -53,6 +53,10 @@ def count_notes(corpus: Corpus, counts: dict[str, SplitCount]) -> Iterator[str]:
         ):
             if expected is not None and n != expected:
                 yield f"{corpus.name}/{split}: {n:,} {what}; published are {expected:,}"
+    total = sum(found.samples for found in counts.values())
+    if corpus.clips and total not in corpus.clips:
+        published_clips = " or ".join(f"{n:,}" for n in corpus.clips)
+        yield f"{corpus.name}: {total:,} samples in all splits; published are {published_clips}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ def suffix_of(path: str | None) -> str:
     return found[0].lower() if found else ".flac"
 
 
+def column_names(path: Path) -> list[str]:
+    """The columns of a parquet file."""
+    return list(_open(path).schema_arrow.names)
+
+
 def read_columns(path: Path, columns: list[str]) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """Those of `columns` that a parquet file has, and its rows of them; nothing else is read from the disk.
 

@@ -72,6 +72,7 @@ def test_a_quoted_signature_may_stand_in_marks() -> None:
     text = evaluate(joined()).signature
     verify_signature(text, f" {line(text, 'markdown')}\n")
     assert line(text, "latex") == f"% {text}"
+    assert line("sqa|metric:<b>", "html") == "<div>sqa|metric:&lt;b&gt;</div>"
 
 
 def test_what_differs_is_told_in_one_sentence() -> None:

@@ -56,4 +56,3 @@ def test_auc_is_the_share_of_ordered_couples() -> None:
     expected = stats.mannwhitneyu(far, near).statistic / (far.size * near.size)
     assert figures.auc_apart(pred, apart) == pytest.approx(expected)
     assert math.isnan(figures.auc_apart(pred, np.ones(200)))
-    assert figures.accuracy_apart(pred, pred, apart) == pytest.approx(1.0)

@@ -170,3 +170,9 @@ def test_intervals_cover(systems: int, utterances: int) -> None:
     print(shares)
     # 150 tests: .95 +- .018
     assert min(shares.values()) >= 0.89
+
+
+def test_pairs_told_apart_have_an_accuracy_of_their_own() -> None:
+    ref, pred, apart = np.array([1.0, -2.0, 1.5]), np.array([0.5, 1.0, 2.0]), np.array([1.0, 0.0, np.nan])
+    found = measure.Level(ref, pred, np.repeat(np.arange(3)[:, None], 2, axis=1), apart).values(0.0, 0.0)
+    assert (found["accuracy"], found["accuracy_apart"], found["auc"]) == (2 / 3, 1.0, 0.0)

@@ -11,6 +11,7 @@ from typing import Any
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.report import Report, evaluate
+from sqa_metrics.rows.arrays import require_one_each
 from sqa_metrics.rows.frames import plain_values
 from sqa_metrics.rows.pair import pair
 from sqa_metrics.rows.records import Paired
@@ -57,10 +58,7 @@ class Scorer:
         """
         scores = [_scores(name, values) for name, values in (("ref", ref), ("pred", pred))]
         n = len(scores[0])
-        if len(scores[1]) != n:
-            raise MetricsError(
-                f"pred has {len(scores[1])} values, ref has {n}; expected one for each score of ref"
-            )
+        require_one_each("pred", scores[1], n)
         labels = {"sample": sample, "system": system, "corpus": corpus}
         self._agree(frozenset(name for name, values in labels.items() if values is not None))
         texts = [_labels(name, labels[name], n) for name in ("corpus", "system", "sample")]
@@ -134,8 +132,7 @@ def _labels(name: str, values: Any, n: int) -> list[Any]:
     if values is None or isinstance(values, str | int):
         values = [values] * n
     texts = ["" if value is None else value for value in plain_values(values)]
-    if len(texts) != n:
-        raise MetricsError(f"{name} has {len(texts)} values, ref has {n}; expected one for each score of ref")
+    require_one_each(name, texts, n)
     for k, text in enumerate(texts):
         if isinstance(text, bool) or not isinstance(text, str | int):
             raise MetricsError(f"{name}[{k}] is {text!r}, expected text or a 64-bit integer")

@@ -176,7 +176,6 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
-        # the escapes of a table's cells
         return self.table("html") + "".join(f"<div>{escaped(line, 'html')}</div>" for line in self._below())
 
     def table(self, style: Style = "text", width: int | None = None) -> str:
@@ -288,12 +287,12 @@ def by_corpus(
         number = {s: k for k, s in enumerate(sorted({systems[k] for k in rows} - {""}))}
         codes = [number.get(systems[k], -1) for k in rows]
         scores = [[float(values[k]) for k in rows] for values in (ref, pred)]
+        utterance, by_system = _levels(scores[0], scores[1], codes, len(number))
         figures: dict[str, float | int | None] = {"clips": len(rows)}
-        figures |= {f"utterance_{m}": v for m, v in plain(all_figures(*scores)).items()}
-        if len(number) >= MIN_SYSTEMS:
-            means = [system_means(values, codes, len(number)) for values in scores]
+        figures |= {f"utterance_{m}": v for m, v in plain(utterance).items()}
+        if by_system:
             figures["systems"] = len(number)
-            figures |= {f"system_{m}": v for m, v in plain(all_figures(*means)).items()}
+            figures |= {f"system_{m}": v for m, v in plain(by_system).items()}
         result[name] = figures
     return result
 
@@ -348,19 +347,17 @@ def system_means(values: Any, system: Any, n_systems: int) -> Any:
 def _one(paired: Paired, predictor: int) -> Report:
     pred, n_systems = paired.preds[predictor], len(paired.systems)
     other_scale = paired.names[predictor] in paired.apart
-    absent = system = None
+    utterance, system = _levels(paired.ref, pred, paired.system, n_systems, other_scale)
+    absent = None
     if n_systems == 0:
         absent = SELF_NAMED if paired.self_named else "no utterance has a system_id"
     elif n_systems < MIN_SYSTEMS:
         absent = f"there is only one system ({paired.systems[0][1]})"
-    else:
-        means = [system_means(v, paired.system, n_systems) for v in (paired.ref, pred)]
-        system = figures_of(means[0], means[1], other_scale)
     return Report(
         name=paired.names[predictor],
         n_utterances=len(paired),
         n_systems=n_systems,
-        utterance=figures_of(paired.ref, pred, other_scale),
+        utterance=utterance,
         system=system,
         system_absent=absent,
         coverage=paired.coverage[predictor],
@@ -371,6 +368,17 @@ def _one(paired: Paired, predictor: int) -> Report:
         align=paired.align,
         other_scale=other_scale,
     )
+
+
+def _levels(
+    ref: Any, pred: Any, system: Any, n_systems: int, other_scale: bool = False
+) -> tuple[dict[str, float], dict[str, float] | None]:
+    """The figures of utterances and of systems, None where there are too few of these."""
+    utterance = figures_of(ref, pred, other_scale)
+    if n_systems < MIN_SYSTEMS:
+        return utterance, None
+    means = [system_means(values, system, n_systems) for values in (ref, pred)]
+    return utterance, figures_of(means[0], means[1], other_scale)
 
 
 def figures_of(ref: Any, pred: Any, other_scale: bool) -> dict[str, float]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from sqa_metrics import __version__
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.fingerprint import shown
+from sqa_metrics.tables import Style, escaped
 
 if TYPE_CHECKING:
     from sqa_metrics.report import Report
-    from sqa_metrics.tables import Style
 
 NAME = "sqa"
 # field -> what it means if two signatures differ in it
@@ -85,9 +85,10 @@ def verify_signature(own: str, quoted: str) -> None:
         raise MetricsError(f"the signature differs: {'; '.join(differences)}")
 
 
-def line(text: str, style: "Style") -> str:
+def line(text: str, style: Style) -> str:
     """A signature as it stands below a table of this style."""
-    return {"text": text, "markdown": f"`{text}`", "latex": f"% {text}"}[style]
+    html = f"<div>{escaped(text, 'html')}</div>"
+    return {"text": text, "markdown": f"`{text}`", "latex": f"% {text}", "html": html}[style]
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -5,15 +5,16 @@ A rank statistic is a sum over pairs, hence an integer. Sums that may leave 64 b
 as halves: high + low = sum of (v >> 24), and of (v & 0xFFFFFF).
 """
 
-import math
 from typing import Any
 
 import numpy as np
 
 from sqa_metrics.kernels.compiled import compiled, compiled_sum
+from sqa_metrics.kernels.plain import cosine as plain_cosine
 
 U = np.uint64
 TIED = np.uint32(1 << 31)  # mark on a rank that several items share
+cosine = compiled(plain_cosine)
 
 
 @compiled
@@ -131,16 +132,6 @@ def coded_sums(second: np.ndarray, bits: int, rank: np.ndarray, perm: np.ndarray
         high += product >> 24
         low += product & 0xFFFFFF
     return high, low
-
-
-@compiled
-def cosine(xy: float, xx: float, yy: float) -> float:
-    """As `_plain.cosine`; NaN if either square is zero."""
-    if xx == 0 or yy == 0:
-        return np.nan
-    if xx == yy and abs(xy) == xx:
-        return 1.0 if xy > 0 else -1.0
-    return max(-1.0, min(1.0, np.float64(xy) / math.sqrt(np.float64(xx) * np.float64(yy))))
 
 
 @compiled

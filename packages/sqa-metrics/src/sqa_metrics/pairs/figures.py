@@ -57,15 +57,6 @@ def told_apart(ref: np.ndarray, std: np.ndarray, votes: np.ndarray) -> np.ndarra
     return result
 
 
-def accuracy_apart(ref: np.ndarray, pred: np.ndarray, apart: np.ndarray) -> float:
-    """`accuracy` on the pairs that listeners told apart (`told_apart`).
-
-    >>> accuracy_apart(np.array([1.0, -2.0]), np.array([0.5, 1.0]), np.array([1.0, 0.0]))
-    1.0
-    """
-    return accuracy(ref[apart == 1], pred[apart == 1])
-
-
 def auc_apart(pred: np.ndarray, apart: np.ndarray) -> float:
     """How well |pred| parts the pairs that listeners told apart from the others: area under the ROC curve.
 

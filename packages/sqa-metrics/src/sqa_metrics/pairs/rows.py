@@ -22,6 +22,7 @@ from sqa_metrics.rows.names import NAMES, choose
 from sqa_metrics.rows.read import scores_of, table_of
 from sqa_metrics.rows.records import Scores, Source
 from sqa_metrics.rows.table import Table, of_rows
+from sqa_metrics.rows.votes import average
 
 EXAMPLE = '{"a": "u1", "b": "u2", "metrics": {"cmos": 1.5}}'
 SIDES = (
@@ -242,11 +243,8 @@ def _averaged(rows: list[PairRow]) -> tuple[list[PairRow], tuple[str, ...]]:
         own.append(turned.value)
     result = []
     for key, lead in first.items():
-        each = [math.fsum(own) / len(own) for own in votes[key].values() if own]
-        n = len(each)
-        mean = math.fsum(each) / n if n else math.nan
-        spread = math.sqrt(math.fsum((v - mean) ** 2 for v in each) / (n - 1)) if n > 1 else math.nan
-        result.append(replace(lead, value=mean, votes=float(n), std=spread, listener=""))
+        mean, n, spread = average([math.fsum(own) / len(own) for own in votes[key].values() if own])
+        result.append(replace(lead, value=mean, votes=n, std=spread, listener=""))
     told = (
         (missing, "no score; the other votes on this pair count"),
         (again, "judged again by the same listener, whose votes on this pair count as one, their mean"),

@@ -8,7 +8,6 @@ rater's votes become the scale, so v has a floor.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,19 +58,19 @@ def annex_e(votes: Votes, floor: float = FLOOR) -> Model:
     ([1.263, 2.175, 2.456, 3.223, 3.44, 4.191, 4.44, 4.812], 2)
     """
 
-    def inconsistency(mos: Floats, bias: Floats) -> Floats:
+    mos, bias = votes.mos, divide(votes.per_rater(votes.off), votes.of_rater)
+    converged = False
+    for _ in range(MOST_STEPS):
         rest = votes.score - mos[votes.clip] - bias[votes.rater]
         mean = divide(votes.per_rater(rest), votes.of_rater)
-        return np.sqrt(divide(votes.per_rater((rest - mean[votes.rater]) ** 2), votes.of_rater))
-
-    v = np.full(votes.n_raters, np.nan)
-
-    def weights(mos: Floats, bias: Floats) -> Floats:
-        v[:] = inconsistency(mos, bias)
-        precision: Floats = 1 / (np.fmax(v, floor) ** 2 + EPSILON)
-        return precision[votes.rater]
-
-    mos, bias, converged = _alternate(votes, weights)
+        v = np.sqrt(divide(votes.per_rater((rest - mean[votes.rater]) ** 2), votes.of_rater))
+        weight = (1 / (np.fmax(v, floor) ** 2 + EPSILON))[votes.rater]
+        weighed = votes.per_clip(weight * (votes.score - bias[votes.rater]))
+        before, mos = mos, divide(weighed, votes.per_clip(weight))
+        bias = divide(votes.per_rater(votes.score - mos[votes.clip]), votes.of_rater)
+        converged = float(np.nanmax(np.abs(mos - before), initial=0.0)) < STILL
+        if converged:
+            break
     floored = int(np.count_nonzero(v <= floor)) if floor > 0 else 0
     rest = votes.score - mos[votes.clip] - bias[votes.rater]
     mean = divide(votes.per_clip(rest), votes.of_clip)
@@ -107,22 +106,6 @@ def _least_squares(votes: Votes) -> tuple[Floats, Floats, bool]:
         step = scaled + size / before * step
     bias = np.where(votes.of_rater > 0, bias, np.nan)
     return divide(votes.per_clip(votes.score - bias[votes.rater]), votes.of_clip), bias, converged
-
-
-def _alternate(votes: Votes, weights: Callable[[Floats, Floats], Floats]) -> tuple[Floats, Floats, bool]:
-    """From MOS and mean residuals, each in turn given the other, until the clips stand still."""
-    mos = votes.mos
-    bias = divide(votes.per_rater(votes.off), votes.of_rater)
-    for _ in range(MOST_STEPS):
-        w = weights(mos, bias)
-        free = votes.score - bias[votes.rater]
-        new = divide(votes.per_clip(w * free), votes.per_clip(w))
-        bias = divide(votes.per_rater(votes.score - new[votes.clip]), votes.of_rater)
-        moved = float(np.nanmax(np.abs(new - mos), initial=0.0))
-        mos = new
-        if moved < STILL:
-            return mos, bias, True
-    return mos, bias, False
 
 
 def _centred(votes: Votes, mos: Floats, bias: Floats) -> tuple[Floats, Floats, int]:

@@ -15,7 +15,7 @@ from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes, distinct
 from sqa_metrics.rows.names import Named, one_side
-from sqa_metrics.rows.pick import pick
+from sqa_metrics.rows.pick import pick, raters
 from sqa_metrics.rows.read import by_utt2sys, table_of
 from sqa_metrics.rows.records import Scale, Source
 from sqa_metrics.rows.scales import KNOWN, PERCENT, Given, one_scale
@@ -59,19 +59,18 @@ def read_ratings(
     ([3.0, 4.5], ['a', 'b'], (1.0, 5.0), [[4.0, 5.0]])
     """
     given = one_scale(scale)
-    table = table_of(source, "ratings")
-    rows = pick(table, metric, "ref", one_side(columns, "ref"), scale_given=given is not None)
-    table = rows.table
+    columns = one_side(columns, "ref")
+    scores = pick(table_of(source, "ratings"), metric, "ref", columns, scale_given=given is not None)
     ratings = ratings_of(
-        rows.sample_id,
-        rows.raters(),
-        rows.value,
-        system=rows.system_id if utt2sys is None else by_utt2sys(rows.sample_id, utt2sys, table.place),
-        corpus=rows.corpus,
-        scale=given or rows.scale,
-        name=table.path,
+        scores.sample_id,
+        raters(scores),
+        scores.value,
+        system=scores.system_id if utt2sys is None else by_utt2sys(scores.sample_id, utt2sys, scores.place),
+        corpus=scores.corpus,
+        scale=given or scores.scale,
+        name=scores.path,
     )
-    return replace(ratings, notes=(*ratings.notes, *rows.notes))
+    return replace(ratings, notes=(*ratings.notes, *scores.notes))
 
 
 def ratings_of(

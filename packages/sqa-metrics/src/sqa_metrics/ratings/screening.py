@@ -109,11 +109,8 @@ class Screening:
 
     def reasons(self, rater: int) -> list[str]:
         """Why a rater is flagged, in words that hold no more than the finding."""
-        return [
-            *(["constant"] if self.constant[rater] else []),
-            *(["deviating"] if self.deviating[rater] else []),
-            *(["BT.500"] if self.bt500[rater] else []),
-        ]
+        found = {"constant": self.constant, "deviating": self.deviating, "BT.500": self.bt500}
+        return [reason for reason, flags in found.items() if flags[rater]]
 
 
 def _beyond(votes: Votes) -> tuple[Floats, Floats]:

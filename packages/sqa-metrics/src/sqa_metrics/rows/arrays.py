@@ -1,17 +1,14 @@
 """Arrays of scores, row by row: joined as they are, without ids or a Python object a row, by the rules of `join`."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.rows.frames import EXPECTED, plain_values
-from sqa_metrics.rows.join import codes, duplicates, not_covered, origin_of, require_one_scale
+from sqa_metrics.rows.join import assembled, duplicates, not_covered, systems_of_rows
 from sqa_metrics.rows.records import Coverage, Paired, Scale, Scores
-from sqa_metrics.rows.scales import settle
-from sqa_metrics.rows.systems import systems_of
 from sqa_metrics.rows.table import LARGEST, of_columns
 
 if TYPE_CHECKING:
@@ -41,14 +38,17 @@ def pair(
         raise MetricsError("ref: no rows; expected one score a row")
     texts, numbers = _labels(labels, n)
     _same_rows({"ref": ref, **preds, **labels}, n)
+    # without ids of their own rows have no order either
     scores = Scores(
         path="ref",
         metric="mos",
-        sample_id=texts["sample"] or list(map(str, range(n))),
+        sample_id=texts["sample"] or [""] * n,
         system_id=texts["system"],
         corpus=texts["corpus"],
         value=values["ref"].tolist(),
         line=list(range(n)),
+        votes=numbers["votes"],
+        std=numbers["mos_std"],
         in_memory=True,
     )
     if texts["sample"]:
@@ -58,81 +58,21 @@ def pair(
     for name, array, good in zip(preds, list(values.values())[1:], finite[1:], strict=True):
         bad = np.flatnonzero(~(finite[0] & good))
         if bad.size and not allow_missing:
-            pred = Scores(
-                name, "mos", scores.sample_id, None, None, array.tolist(), scores.line, in_memory=True
-            )
+            here = scores if texts["sample"] else replace(scores, sample_id=list(map(str, range(n))))
+            pred = replace(here, path=name, system_id=None, corpus=None, value=array.tolist())
             bad_ref, bad_pred = np.flatnonzero(~finite[0]).tolist(), np.flatnonzero(~good).tolist()
-            raise not_covered(scores, pred, [], [], bad_ref, bad_pred)
+            raise not_covered(here, pred, [], [], bad_ref, bad_pred)
         coverage.append(Coverage(n, n, 0, 0, int(bad.size)))
     keep = np.flatnonzero(np.logical_and.reduce(finite))
     if not keep.size:
         raise MetricsError("no utterance to score: no row has a finite score on all sides")
-    return _paired(
-        scores,
-        texts["sample"],
-        [values[f"pred {n}"] for n in preds],
-        list(preds),
-        keep,
-        coverage,
-        numbers,
-        given or {},
-    )
-
-
-def _paired(
-    ref: Scores,
-    sample: list[str] | None,
-    preds: list["np.ndarray"],
-    names: list[str],
-    keep: "np.ndarray",
-    coverage: list[Coverage],
-    numbers: dict[str, "np.ndarray | None"],
-    given: Mapping[str, Scale],
-) -> Paired:
-    import numpy as np
-
     rows = keep.tolist()
-    corpus = ref.corpus or [""] * len(ref)
-    corpora = sorted(set(corpus))
-    number = {name: k for k, name in enumerate(corpora)}
-    found, self_named = systems_of(ref.system_id, sample or [""] * len(ref), corpus)
-    kept_corpus = [corpus[row] for row in rows]
-    system, systems = codes([found[row] for row in rows], kept_corpus)
-    ref_systems = {pair for pair in zip(corpus, found, strict=True) if pair[1]}
-    require_one_scale(ref, rows, given.get("ref"))
-    kept_ref = np.array(ref.value)[keep]
-    kept, apart, notes = settle(
-        kept_ref, {name: pred[keep] for name, pred in zip(names, preds, strict=True)}, given, {}
-    )
-    votes, std = (None if column is None else column[keep] for column in map(numbers.get, NUMBERS))
-    return Paired(
-        names=names,
-        ref=kept_ref,
-        preds=list(kept.values()),
-        system=np.array(system),
-        systems=systems,
-        corpus=np.array([number[name] for name in kept_corpus]),
-        corpora=corpora,
-        coverage=coverage,
-        ref_utterances=[corpus.count(name) for name in corpora],
-        ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
-        noise=None if votes is None or std is None else noise_of(votes, std),
-        votes=votes,
-        # without ids of their own rows have no order either
-        origin=origin_of(ref if sample else replace(ref, sample_id=[""] * len(ref)), rows),
-        self_named=self_named,
-        notes=tuple(notes),
-        scale=given.get("ref"),
-        apart=tuple(apart),
-    )
-
-
-def noise_of(votes: "np.ndarray", std: "np.ndarray") -> "np.ndarray | None":
-    """Variance (n,) of each MOS as a mean of ratings, NaN where unknown; None if it always is."""
-    import numpy as np
-
-    noise = np.divide(std**2, votes, out=np.full(len(votes), math.nan), where=votes > 0)
-    return noise if np.isfinite(noise).any() else None
+    kept = {name: values[f"pred {name}"][keep] for name in preds}
+    systems = systems_of_rows(scores, rows)
+    paired = assembled(scores, rows, values["ref"][keep], kept, systems, coverage, given or {}, {})
+    columns = {name: getattr(paired, name) for name in ("system", "corpus", "noise", "votes")}
+    arrays: dict[str, Any] = {k: np.array(column) for k, column in columns.items() if column is not None}
+    return replace(paired, **arrays)
 
 
 def _scores(name: str, values: Any) -> "np.ndarray":
@@ -156,10 +96,8 @@ def _scores(name: str, values: Any) -> "np.ndarray":
 
 def _labels(
     labels: Mapping[str, Any], n: int
-) -> tuple[dict[str, list[str] | None], dict[str, "np.ndarray | None"]]:
+) -> tuple[dict[str, list[str] | None], dict[str, list[float] | None]]:
     """The labels as texts and numbers; None where there are none."""
-    import numpy as np
-
     if unknown := sorted(set(labels) - {*LABELS, *NUMBERS}):
         raise TypeError(
             f"unexpected argument {unknown[0]!r}; arrays go with {', '.join((*LABELS, *NUMBERS))}"
@@ -171,8 +109,15 @@ def _labels(
     texts = {label: table.texts(name) if label in columns else None for label, name in LABELS.items()}
     if texts["sample"] and not all(texts["sample"]):
         raise MetricsError(f"sample[{texts['sample'].index('')}] is empty, expected an id")
-    numbers = {name: np.array(table.amounts(name)) if name in columns else None for name in NUMBERS}
+    numbers = {name: table.amounts(name) if name in columns else None for name in NUMBERS}
     return {label: text if text and any(text) else None for label, text in texts.items()}, numbers
+
+
+def require_one_each(name: str, values: Sized, n: int) -> None:
+    if len(values) != n:
+        raise MetricsError(
+            f"{name} has {len(values)} values, ref has {n}; expected one for each score of ref"
+        )
 
 
 def _same_rows(arrays: Mapping[str, Any], n: int) -> None:
@@ -181,10 +126,7 @@ def _same_rows(arrays: Mapping[str, Any], n: int) -> None:
     for name, array in arrays.items():
         if array is None:
             continue
-        if len(array) != n:
-            raise MetricsError(
-                f"{name} has {len(array)} values, ref has {n}; expected one for each score of ref"
-            )
+        require_one_each(name, array, n)
         index = getattr(array, "index", None)
         if index is None or callable(index):
             continue

@@ -17,7 +17,6 @@ import numpy as np
 from sqa_metrics.kernels.checksum import TABLES, squares
 from sqa_metrics.kernels.hashing import group, join
 from sqa_metrics.kernels.scan import CORPUS, KEYS, SAMPLE, STD, STRANGE, SYSTEM, scan
-from sqa_metrics.rows.arrays import noise_of
 from sqa_metrics.rows.fingerprint import DIGITS, Origin
 from sqa_metrics.rows.fingerprint import LARGEST as LARGEST_CODED
 from sqa_metrics.rows.names import deviation_tiers, recognised
@@ -71,6 +70,7 @@ def pair(
     kept_preds = {
         name: pred.numbers[row[keep], 0] for name, pred, row in zip(pred_bytes, preds, rows, strict=True)
     }
+    noise = np.divide(std**2, votes, out=np.full(len(votes), np.nan), where=votes > 0)
     given = given or {}
     if not _on_one_scale(kept, ref_bytes, ref_metric, given.get("ref")):
         return None
@@ -86,7 +86,7 @@ def pair(
         coverage=[match[1] for match in matches if match],
         ref_utterances=np.bincount(corpus).tolist(),
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
-        noise=noise_of(votes, std),
+        noise=noise if np.isfinite(noise).any() else None,
         votes=votes if np.isfinite(ref.numbers[:, 1]).any() else None,
         origin=_origin(ref, keep, ref_metric),
         self_named=self_named,
@@ -103,7 +103,7 @@ def _origin(ref: _Columns, keep: np.ndarray, metric: str) -> Origin:
 
 
 def _on_one_scale(ref: np.ndarray, data: bytes, metric: str, scale: Scale | None) -> bool:
-    """Whether `join.require_one_scale` surely passes."""
+    """Whether `join.assembled` surely passes."""
     span = span_of(ref)
     if scale:
         return scale[0] <= span.low and span.high <= scale[1]
@@ -120,7 +120,7 @@ def _systems_of(
     preds: list[_Columns],
     rows: list[np.ndarray],
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]], np.ndarray, tuple[str, ...]]:
-    """As `join._systems_of`: the reference's systems, those of the kept rows, which each has, self-named corpora."""
+    """As `join.systems_of_rows`: systems of the reference, of the kept rows, which each has, self-named corpora."""
     named, self_named = _own_names(ref)
     ref_systems, system = _systems(corpora, corpus, *_names(named, SYSTEM))
     if ref_systems:

@@ -6,8 +6,8 @@ better than it is.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.fingerprint import MODULUS, Origin, fingerprint
@@ -18,6 +18,8 @@ from sqa_metrics.rows.scales import Given, kinds_of, mixed, parsed, settle, span
 from sqa_metrics.rows.systems import names_systems, systems_of
 
 Key: TypeAlias = str | tuple[str, ...]
+# the reference's (corpus, system) pairs, the system of each kept row, the self-named corpora
+Systems: TypeAlias = tuple[set[tuple[str, str]], list[str], tuple[str, ...]]
 
 
 def join(
@@ -43,46 +45,66 @@ def join(
             f"with a finite score in both ({_first(ref, [0])}). Predictors that scored different utterances of "
             "the same systems: compare them with --unpaired (compare_unpaired)."
         )
-    ref_corpus = ref.corpus or [""] * len(ref)
-    corpora = sorted(set(ref_corpus))
-    code = {name: k for k, name in enumerate(corpora)}
-    corpus_names = [ref_corpus[i] for i in keep]
-    ref_systems, names, self_named = _systems_of(ref, keep, list(preds.values()), rows)
-    system, systems = codes(names, corpus_names)
-    kept_ref, given = [ref.value[i] for i in keep], parsed(scale)
-    require_one_scale(ref, keep, given.get("ref") or ref.scale)
-    kept, apart, scale_notes = settle(
-        kept_ref,
+    return assembled(
+        ref,
+        keep,
+        [ref.value[i] for i in keep],
         {
             name: [pred.value[match[i]] for i in keep]
             for (name, pred), match in zip(preds.items(), rows, strict=True)
         },
-        given,
+        systems_of_rows(ref, keep, list(preds.values()), rows),
+        coverage,
+        parsed(scale),
         {"": ref.scale, **{name: pred.scale for name, pred in preds.items()}},
+        (*ref.notes, *(note for p in preds.values() for note in p.notes)),
     )
+
+
+def assembled(
+    ref: Scores,
+    keep: Sequence[int],
+    kept: Any,
+    preds: dict[str, Any],
+    systems_found: Systems,
+    coverage: list[Coverage],
+    given: Mapping[str, Scale],
+    stated: Mapping[str, Scale | None],
+    notes: tuple[str, ...] = (),
+) -> Paired:
+    """The rows `keep` of `ref`, whose scores are `kept`, with those of `preds`; scales as in `scales.settle`."""
+    corpus = ref.corpus or [""] * len(ref)
+    corpora = sorted(set(corpus))
+    code = {name: k for k, name in enumerate(corpora)}
+    of_rows = [corpus[i] for i in keep]
+    ref_systems, names, self_named = systems_found
+    system, systems = _codes(names, of_rows)
+    scale = given.get("ref") or ref.scale
+    _require_one_scale(ref, keep, scale)
+    settled, apart, told = settle(kept, preds, given, stated)
     return Paired(
         names=list(preds),
-        ref=kept_ref,
-        preds=list(kept.values()),
+        ref=kept,
+        preds=list(settled.values()),
         system=system,
         systems=systems,
-        corpus=[code[name] for name in corpus_names],
+        corpus=[code[name] for name in of_rows],
         corpora=corpora,
         coverage=coverage,
-        ref_utterances=[ref_corpus.count(name) for name in corpora],
+        ref_utterances=[corpus.count(name) for name in corpora],
         ref_systems=[sum(c == name for c, _ in ref_systems) for name in corpora],
         noise=_noise(ref, keep),
         votes=None if ref.votes is None else [ref.votes[i] for i in keep],
         by_rater=None if ref.by_rater is None else [ref.by_rater[i] for i in keep],
-        origin=origin_of(ref, keep),
+        origin=_origin(ref, keep),
         self_named=self_named,
-        notes=(*ref.notes, *(note for p in preds.values() for note in p.notes), *scale_notes),
-        scale=given.get("ref") or ref.scale,
+        notes=(*notes, *told),
+        scale=scale,
         apart=tuple(apart),
     )
 
 
-def require_one_scale(ref: Scores, keep: Sequence[int], scale: Scale | None) -> None:
+def _require_one_scale(ref: Scores, keep: Sequence[int], scale: Scale | None) -> None:
     """MetricsError where the kept scores of the reference are outside their scale, or on two."""
     values = [ref.value[i] for i in keep]
     if scale:
@@ -203,13 +225,10 @@ def _likeness(missing: list[str], extra: set[str]) -> list[str]:
     return []
 
 
-def _systems_of(
-    ref: Scores, keep: list[int], preds: list[Scores], rows: list[list[int]]
-) -> tuple[set[tuple[str, str]], list[str], tuple[str, ...]]:
-    """The reference's (corpus, system) pairs, the system of each kept row, and the self-named corpora.
-
-    A reference that names no systems takes those of the first prediction that names some.
-    """
+def systems_of_rows(
+    ref: Scores, keep: Sequence[int], preds: Sequence[Scores] = (), rows: Sequence[list[int]] = ()
+) -> Systems:
+    """The systems of a reference; one that names none takes those of the first prediction that names some."""
     names, self_named = systems_of(ref.system_id, ref.sample_id, ref.corpus)
     if any(names):
         pairs = zip(ref.corpus or [""] * len(ref), names, strict=True)
@@ -221,7 +240,7 @@ def _systems_of(
     return set(), [""] * len(keep), self_named
 
 
-def codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
+def _codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[str, str]]]:
     """The distinct (corpus, system) pairs, sorted, and which of them each utterance has, -1 without a system."""
     pairs = list(zip(corpus, system, strict=True))
     systems = sorted({pair for pair in pairs if pair[1]})
@@ -229,13 +248,13 @@ def codes(system: list[str], corpus: list[str]) -> tuple[list[int], list[tuple[s
     return [number.get(pair, -1) for pair in pairs], systems
 
 
-def origin_of(ref: Scores, keep: Sequence[int]) -> Origin:
+def _origin(ref: Scores, keep: Sequence[int]) -> Origin:
     """What a signature says of the reference, of which the rows `keep` are scored."""
     squares = fingerprint(ref.sample_id, ref.system_id, ref.corpus, ref.value)
     return Origin(ref.metric, sum(squares) % MODULUS, sum(squares[i] for i in keep) % MODULUS)
 
 
-def _noise(ref: Scores, keep: list[int]) -> list[float] | None:
+def _noise(ref: Scores, keep: Sequence[int]) -> list[float] | None:
     """Variance of each kept reference MOS as a mean of ratings, NaN where unknown; None if it always is."""
     if not ref.votes or not ref.std:
         return None

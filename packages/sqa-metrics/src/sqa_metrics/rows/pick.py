@@ -5,7 +5,7 @@ What was recognised under another than the project's own name is said in a note.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows.ids import clip_id, listed_id
@@ -22,44 +22,9 @@ from sqa_metrics.rows.names import (
     deviation_tiers,
     plain,
 )
-from sqa_metrics.rows.records import Role, Scale
+from sqa_metrics.rows.records import Role, Scale, Scores
 from sqa_metrics.rows.scales import declared
 from sqa_metrics.rows.table import EXAMPLE, Column, Table
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Rows:
-    """What `Table` says about each of its rows; "" and NaN for what is not there."""
-
-    table: Table
-    sample_id: list[str]
-    system_id: list[str]
-    corpus: list[str]
-    listener: list[str] | None  # whose single rating each row is; None: these are no single ratings
-    value: list[float]
-    votes: list[float]
-    std: list[float]
-    path: list[str]  # what each sample_id was made from; "" where it stands as it is
-    scale: Scale | None  # as rows declare it
-    notes: tuple[str, ...]
-    found: frozenset[str]  # which of the asked columns there are
-    by_rater: list[dict[str, float]] | None = (
-        None  # the votes behind each value, where rows were single ratings
-    )
-
-    def raters(self) -> list[str]:
-        """Who gave each rating; MetricsError where that is not said."""
-        if self.listener is None or not any(self.listener):
-            names = ", ".join(name for tier in NAMES["listener_id"] for name in tier)
-            raise MetricsError(
-                f"{self.table.place(0)}: no rater; expected who gave each score, in one of the columns {names} "
-                "(or --columns listener_id=NAME)"
-            )
-        if "" in self.listener:
-            raise MetricsError(
-                f"{self.table.place(self.listener.index(''))}: no rater; expected who gave each score"
-            )
-        return self.listener
 
 
 class _Choice:
@@ -97,7 +62,7 @@ class _Choice:
         return (f"{self.table.path}: read {', '.join(self.recognised)}",) if self.recognised else ()
 
 
-def pick(table: Table, metric: str, role: Role, named: Named, *, scale_given: bool = False) -> Rows:
+def pick(table: Table, metric: str, role: Role, named: Named, *, scale_given: bool = False) -> Scores:
     """The columns of `table` that judging needs; MetricsError where one is missing, ambiguous or holds other things.
 
     With `scale_given` what rows say of their scale is not looked at.
@@ -117,29 +82,49 @@ def pick(table: Table, metric: str, role: Role, named: Named, *, scale_given: bo
     name, value = _values(table, metric, role, choice, listener is not None)
     asked = name in (choice.named.get("mos"), choice.named.get(f"{role}:mos"))
     spread = choice("mos_std", deviation_tiers(name or metric, metric == "mos" and not asked))
-    sample_id, path = _samples(table, key)
-    n = len(table)
+    sample_id, made_from = _samples(table, key)
 
-    def texts(name: str | None) -> list[str]:
-        return [""] * n if name is None else table.texts(name)
+    def texts(name: str | None) -> list[str] | None:
+        found = table.texts(name) if name else []
+        return found if any(found) else None
 
-    def amounts(name: str | None) -> list[float]:
-        return [math.nan] * n if name is None else table.amounts(name)
+    def amounts(name: str | None) -> list[float] | None:
+        found = table.amounts(name) if name else []
+        return None if all(map(math.isnan, found)) else found
 
-    return Rows(
-        table=table,
+    return Scores(
+        path=table.path,
+        metric=metric,
         sample_id=sample_id,
         system_id=texts(others["system_id"]),
         corpus=texts(others["corpus"]),
-        listener=texts(listener) if listener else None,
         value=value,
+        line=table.lines,
         votes=amounts(others["votes"]),
         std=amounts(spread),
-        path=path,
-        scale=None if scale_given else _declared(table, metric),
         notes=(*notes, *choice.notes()),
+        in_memory=table.in_memory,
         found=frozenset(choice.found),
+        names=tuple(table.names),
+        scale=None if scale_given else _declared(table, metric),
+        listener=table.texts(listener) if listener else None,
+        made_from=made_from,
     )
+
+
+def raters(scores: Scores) -> list[str]:
+    """Who gave each rating; MetricsError where that is not said."""
+    if scores.listener is None or not any(scores.listener):
+        names = ", ".join(name for tier in NAMES["listener_id"] for name in tier)
+        raise MetricsError(
+            f"{scores.place(0)}: no rater; expected who gave each score, in one of the columns {names} "
+            "(or --columns listener_id=NAME)"
+        )
+    if "" in scores.listener:
+        raise MetricsError(
+            f"{scores.place(scores.listener.index(''))}: no rater; expected who gave each score"
+        )
+    return scores.listener
 
 
 def _of_label(table: Table, metric: str) -> tuple[Table, tuple[str, ...]]:
@@ -189,7 +174,7 @@ def _rated(table: Table, choice: _Choice) -> str | None:
     return choice("mos", (RATED,), scores=True)
 
 
-def _samples(table: Table, key: str | None) -> tuple[list[str], list[str]]:
+def _samples(table: Table, key: str | None) -> tuple[list[str], list[str] | None]:
     """The id of each row, and the text that it was made from where that may be a path."""
     ids = [""] * len(table) if key is None else table.texts(key)
     raw = key is None or key in RAW_IDS
@@ -200,7 +185,7 @@ def _samples(table: Table, key: str | None) -> tuple[list[str], list[str]]:
         if table.ragged:
             raise MetricsError(f"{at}: no sample_id; expected {EXAMPLE}")
         raise MetricsError(f"{at}: {key} is empty, expected an id")
-    return (ids, [""] * len(ids)) if raw else (_clips(key or "", ids), [text.strip() for text in ids])
+    return (ids, None) if raw else (_clips(key or "", ids), [text.strip() for text in ids])
 
 
 def _clips(name: str, texts: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import posixpath
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqa_metrics.errors import MetricsError
 from sqa_metrics.rows import formats
 from sqa_metrics.rows.ids import listed_id, without_suffix
 from sqa_metrics.rows.names import Named, one_side
-from sqa_metrics.rows.pick import Rows, pick
+from sqa_metrics.rows.pick import pick
 from sqa_metrics.rows.records import Role, Scores, Source
 from sqa_metrics.rows.table import Table
 
@@ -134,37 +135,20 @@ def scores_of(
     scale_given: bool = False,
 ) -> Scores:
     """The scores in a table: one a sample, the mean where rows are single ratings."""
-    rows = pick(table, metric, role, columns, scale_given=scale_given)
-    if not any(map(math.isfinite, rows.value)):
+    scores = pick(table, metric, role, columns, scale_given=scale_given)
+    if not any(map(math.isfinite, scores.value)):
         raise MetricsError(
             f"{table.path}: none of the {len(table)} rows has a finite {metric}; give a file with scores, or name "
             "another metric (--ref-metric, --pred-metric)"
         )
-    table, first = rows.table, list(range(len(rows.table)))
-    if rows.listener is not None and any(rows.listener):
+    if scores.listener is not None and any(scores.listener):
         from sqa_metrics.rows.votes import averaged
 
-        rows, first = averaged(rows)
-    sample_id, system_id = _told_apart(rows), rows.system_id
-    if utt2sys is not None:
-        system_id = by_utt2sys(sample_id, utt2sys, lambda row: table.place(first[row]))
-    return Scores(
-        path=table.path,
-        metric=metric,
-        sample_id=sample_id,
-        system_id=system_id if any(system_id) else None,
-        corpus=rows.corpus if any(rows.corpus) else None,
-        value=rows.value,
-        line=[table.lines[row] for row in first],
-        votes=rows.votes if any(v == v for v in rows.votes) else None,
-        std=rows.std if any(s == s for s in rows.std) else None,
-        notes=rows.notes,
-        in_memory=table.in_memory,
-        found=rows.found,
-        names=tuple(table.names),
-        scale=rows.scale,
-        by_rater=rows.by_rater,
-    )
+        scores = averaged(scores)
+    scores = replace(scores, sample_id=_told_apart(scores))
+    if utt2sys is None:
+        return scores
+    return replace(scores, system_id=by_utt2sys(scores.sample_id, utt2sys, scores.place))
 
 
 def by_utt2sys(
@@ -178,12 +162,13 @@ def by_utt2sys(
     return systems
 
 
-def _told_apart(rows: Rows) -> list[str]:
+def _told_apart(scores: Scores) -> list[str]:
     """The ids; where files of one name lie in several folders, their paths below the common folder, without suffix."""
-    paths = [path.replace("\\", "/") for path in rows.path]
-    if not all(paths) or len({p[:1] == "/" for p in paths}) > 1 or len(set(paths)) < len(paths):
-        return rows.sample_id
-    if len(set(zip(rows.corpus, rows.system_id, rows.sample_id, strict=True))) == len(paths):
-        return rows.sample_id
+    paths = [path.replace("\\", "/") for path in scores.made_from or ()]
+    if not all(paths) or len({p[:1] == "/" for p in paths}) != 1 or len(set(paths)) < len(paths):
+        return scores.sample_id
+    columns = (column for column in (scores.corpus, scores.system_id, scores.sample_id) if column)
+    if len(set(zip(*columns, strict=True))) == len(paths):
+        return scores.sample_id
     common = posixpath.commonpath([posixpath.dirname(p) for p in paths])
     return [without_suffix(posixpath.relpath(path, common or ".")) for path in paths]

@@ -1,5 +1,6 @@
 """What rows become: one score file as columns (`Scores`), and files joined on their utterances (`Paired`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -23,7 +24,7 @@ class Scores:
     system_id: list[str] | None  # as the file gives them; None: it names no systems
     corpus: list[str] | None
     value: list[float]
-    line: list[int]  # of the file, 1-based, or the row in memory, 0-based: for messages
+    line: Sequence[int]  # of the file, 1-based, or the row in memory, 0-based: for messages
     votes: list[float] | None = None  # ratings behind each value
     std: list[float] | None = None  # sample standard deviation of those ratings
     notes: tuple[str, ...] = ()  # what was recognised or left out in reading, a sentence each
@@ -31,6 +32,11 @@ class Scores:
     found: frozenset[str] = frozenset()  # which of the columns asked for by name it has
     names: tuple[str, ...] = ()  # of all columns of the source, for messages
     scale: Scale | None = None  # as its rows declare it
+    # whose single rating each row is, until they are averaged; None: these are no single ratings
+    listener: list[str] | None = None
+    made_from: list[str] | None = (
+        None  # the text of each sample_id, where that may be a path; else it stands as it is
+    )
     by_rater: list[dict[str, float]] | None = (
         None  # the votes behind each value, where rows were single ratings
     )

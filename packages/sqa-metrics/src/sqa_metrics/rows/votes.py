@@ -6,67 +6,70 @@ again has one vote, the mean. The spread is the sample standard deviation, NaN f
 
 import math
 from dataclasses import replace
+from typing import Any
 
-from sqa_metrics.rows.pick import Rows
+from sqa_metrics.rows.pick import raters
+from sqa_metrics.rows.records import Scores
 
 
-def averaged(rows: Rows) -> tuple[Rows, list[int]]:
-    """One row a sample, with notes about votes that are missing or repeated; and which row came first of each."""
-    raters = rows.raters()
+def averaged(scores: Scores) -> Scores:
+    """One row a sample, in the place of its first, with notes about votes that are missing or repeated."""
+    none = [""] * len(scores)
     ratings: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     first: list[int] = []
     missing: list[int] = []
     again: list[int] = []
-    for row, key in enumerate(zip(rows.corpus, rows.system_id, rows.sample_id, strict=True)):
+    keys = zip(scores.corpus or none, scores.system_id or none, scores.sample_id, strict=True)
+    for row, (key, rater) in enumerate(zip(keys, raters(scores), strict=True)):
         if key not in ratings:
             ratings[key] = {}
             first.append(row)
-        votes = ratings[key].setdefault(raters[row], [])
-        if not math.isfinite(rows.value[row]):
+        votes = ratings[key].setdefault(rater, [])
+        if not math.isfinite(scores.value[row]):
             missing.append(row)
         else:
             if votes:
                 again.append(row)
-            votes.append(rows.value[row])
+            votes.append(scores.value[row])
     by_rater = [
         {rater: math.fsum(given) / len(given) for rater, given in votes.items() if given}
         for votes in ratings.values()
     ]
-    averages = [_average(list(votes.values())) for votes in by_rater]
+    averages = [average(list(votes.values())) for votes in by_rater]
     value, votes_, std = (list(column) for column in zip(*averages, strict=True))
     notes = (
-        _note(rows, missing, "no score; the other votes of {} count"),
+        _note(scores, missing, "no score; the other votes of {} count"),
         _note(
-            rows, again, "{} is rated again by the same listener, whose ratings count as one vote, their mean"
+            scores,
+            again,
+            "{} is rated again by the same listener, whose ratings count as one vote, their mean",
         ),
     )
-    sample, system, corpus, path = (
-        [column[row] for row in first] for column in (rows.sample_id, rows.system_id, rows.corpus, rows.path)
-    )
+    names = ("sample_id", "system_id", "corpus", "line", "made_from")
+    columns = {name: column for name in names if (column := getattr(scores, name)) is not None}
+    kept: dict[str, Any] = {name: [column[row] for row in first] for name, column in columns.items()}
     return replace(
-        rows,
-        sample_id=sample,
-        system_id=system,
-        corpus=corpus,
-        path=path,
+        scores,
         value=value,
         votes=votes_,
-        std=std,
+        std=None if all(map(math.isnan, std)) else std,
+        listener=None,
         by_rater=by_rater,
-        notes=(*filter(None, notes), *rows.notes),
-    ), first
+        notes=(*filter(None, notes), *scores.notes),
+        **kept,
+    )
 
 
-def _average(votes: list[float]) -> tuple[float, float, float]:
-    """Mean, number and standard deviation of the votes of one sample, of which each listener has one."""
+def average(votes: list[float]) -> tuple[float, float, float]:
+    """Mean, number and standard deviation of votes, of which each listener has one."""
     n = len(votes)
     mean = math.fsum(votes) / n if n else math.nan
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in votes) / (n - 1)) if n > 1 else math.nan
     return mean, float(n), spread
 
 
-def _note(rows: Rows, places: list[int], text: str) -> str:
-    if not places:
+def _note(scores: Scores, rows: list[int], text: str) -> str:
+    if not rows:
         return ""
-    others = f" ({len(places) - 1} more such rows)" if len(places) > 1 else ""
-    return f"{rows.table.place(places[0])}: {text.format(repr(rows.sample_id[places[0]]))}{others}"
+    others = f" ({len(rows) - 1} more such rows)" if len(rows) > 1 else ""
+    return f"{scores.place(rows[0])}: {text.format(repr(scores.sample_id[rows[0]]))}{others}"

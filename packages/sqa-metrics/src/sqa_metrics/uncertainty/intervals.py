@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ def intervals(paired: Paired, *, level: float = 0.95) -> list[Intervals]:
     >>> found["utterance"]["lcc"].text()
     '0.821, 0.990'
     """
-    return _all_bounds(left_out(paired), len(paired.preds), level)
+    found = left_out(paired)
+    return [_bounds(found, k, level) for k in range(len(paired.preds))]
 
 
 def with_uncertainty(
@@ -47,47 +49,29 @@ def with_uncertainty(
     """
     found, top = without or left_out(paired), ceiling(paired, level=level)
     parts = {name: select(paired, code) for code, name in enumerate(paired.corpora)}
-    if len(parts) < 2:
-        parts = {}
-    of_parts = {name: left_out(part) for name, part in parts.items() if len(part)}
-    whole = _all_bounds(found, len(paired.preds), level)
-    by_part = {name: _all_bounds(part, len(paired.preds), level) for name, part in of_parts.items()}
+    of_parts = {name: left_out(part) for name, part in parts.items() if len(part)} if len(parts) > 1 else {}
+
+    def with_bounds(report: Report, own: dict[str, LeftOut], k: int) -> Report:
+        clusters = {name: part.n_clusters for name, part in own.items()}
+        return replace(report, intervals=_bounds(own, k, level), clusters=clusters)
+
     reports = []
-    for k, bounds_ in enumerate(whole):
+    for k in range(len(paired.preds)):
         report = evaluate(paired, k)
-        corpora = report.corpora | {
-            name: replace(report.corpora[name], intervals=found_[k], clusters=_clusters(of_parts[name]))
-            for name, found_ in by_part.items()
-        }
+        corpora = {name: with_bounds(report.corpora[name], own, k) for name, own in of_parts.items()}
         macro = report.macro and replace(
             report.macro, intervals=_macro_bounds(report.macro, list(of_parts.values()), k, level)
         )
-        reports.append(
-            replace(
-                report,
-                intervals=bounds_,
-                clusters=_clusters(found),
-                ceiling=top,
-                recipe=recipe_name(level),
-                corpora=corpora,
-                macro=macro,
-            )
-        )
+        more: dict[str, Any] = {"ceiling": top, "recipe": recipe_name(level), "macro": macro}
+        reports.append(replace(with_bounds(report, found, k), corpora=report.corpora | corpora, **more))
     return reports
 
 
-def _clusters(found: dict[str, LeftOut]) -> dict[str, int]:
-    return {name: part.n_clusters for name, part in found.items()}
-
-
-def _all_bounds(found: dict[str, LeftOut], predictors: int, level: float) -> list[Intervals]:
-    return [
-        {
-            name: {metric: Interval(*bounds(metric, part, k, level)) for metric in FIGURES}
-            for name, part in found.items()
-        }
-        for k in range(predictors)
-    ]
+def _bounds(found: dict[str, LeftOut], predictor: int, level: float) -> Intervals:
+    return {
+        name: {metric: Interval(*bounds(metric, part, predictor, level)) for metric in FIGURES}
+        for name, part in found.items()
+    }
 
 
 def _macro_bounds(macro: Macro, parts: list[dict[str, LeftOut]], predictor: int, level: float) -> Intervals:

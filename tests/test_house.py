@@ -24,7 +24,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_data/annotate/run.py": "data/annotate/test_annotate.py: named after the folder whose verb it is",
     "sqa_data/degrade/plan.py": "data/degrade/test_degrade.py: what splits share, next to what is rendered of it",
     "sqa_data/degrade/render.py": "data/degrade/test_degrade.py: renders what the tests of plans have planned",
-    "sqa_data/degrade/signal.py": "data/degrade/test_degrade.py: by definition, and heard through the kinds made of it",
     "sqa_cli/data/corpora.py": "cli/data/test_prepare.py: every corpus from a server to its manifests",
     "sqa_data/labellers/from_package.py": "data/labellers/test_labellers.py: the packages on the same file",
     "sqa_data/labellers/intrusive.py": "data/labellers/test_labellers.py: the packages on the same pair",

@@ -100,7 +100,7 @@ def speech(shared: Path) -> list[np.ndarray]:
         "cmu_arctic",
     )
     return [
-        clean_excerpt(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5)
+        clean_excerpt(str(sorted((shared / "speech" / "speech" / name).glob("*.flac"))[0]), 0.0, 2.5, RATE)
         for name in folders
     ]
 
@@ -112,13 +112,14 @@ def test_worse_speech_scores_lower(
     kind: str, predictor: sqa_model.Predictor, speech: list[np.ndarray], shared: Path
 ) -> None:
     """On average over talkers, MOS falls as SNR and bit rate fall and as clipping, reverberation and loss rise."""
-    from sqa_data.degrade.kinds import Step, degrade
+    from sqa_data.degrade.chain import degrade
+    from sqa_data.degrade.kind import Step, Surroundings
     from sqa_data.degrade.plan import read_noises
 
-    noises = tuple(read_noises(shared / "speech" / "noise"))
+    around = Surroundings(tuple(read_noises(shared / "speech" / "noise")))
     means = []
     for severity in (0.2, 0.6, 1.0):
-        clips = [degrade(x, [Step(kind, severity)], (5, i), noises)[0] for i, x in enumerate(speech)]
+        clips = [degrade(x, [Step(kind, severity)], (5, i), around).samples for i, x in enumerate(speech)]
         rows = predictor([clip.astype(np.float32) for clip in clips], RATE)
         means.append(float(np.mean([row["mos"] for row in rows])))
     assert means == sorted(means, reverse=True), means
@@ -161,7 +162,7 @@ def test_it_knows_how_sure_it_is(predictor: sqa_model.Predictor, shared: Path) -
     import io
 
     import torch
-    from sqa_data.degrade.kinds import degrade
+    from sqa_data.degrade.chain import degrade
     from sqa_data.degrade.plan import DegradeConfig, make_plan, read_noises, read_speech
     from sqa_data.degrade.render import clean_excerpt
 
@@ -170,9 +171,9 @@ def test_it_knows_how_sure_it_is(predictor: sqa_model.Predictor, shared: Path) -
     sources, noises = read_speech(shared / "speech" / "speech"), read_noises(shared / "speech" / "noise")
     plan = make_plan(sources, noises, DegradeConfig(0, 0, 60, seed=99))
     waves = [
-        degrade(clean_excerpt(str(c.source.path), c.start, c.seconds), c.chain, (99, i), c.noises)[0].astype(
-            np.float32
-        )
+        degrade(
+            clean_excerpt(str(c.source.path), c.start, c.seconds, RATE), c.chain, (99, i), c.around
+        ).samples.astype(np.float32)
         for i, c in enumerate(plan)
     ]
     with torch.inference_mode():

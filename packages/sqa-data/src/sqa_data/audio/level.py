@@ -15,7 +15,7 @@ THRESHOLDS = 0.5 ** np.arange(15, 0, -1)  # of the envelope: 2**-15 to 1/2
 SV56_TOLERANCE_DB = 0.5  # sv56 is content with a margin so far from the one that P.56 asks for
 SV56_SILENCE_DBOV = -100.0  # what sv56 takes for the level of a clip without speech
 
-BLOCK = 256  # samples that are smoothed by one product of matrices
+BLOCK = 32  # samples that are smoothed by one product of matrices
 
 
 def active_level(samples: np.ndarray, sample_rate: float, *, as_sv56: bool = False) -> float:
@@ -87,9 +87,10 @@ def _smoothed(signal: np.ndarray, keep: float) -> np.ndarray:
     fade = keep ** np.arange(BLOCK + 1)
     ages = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))  # (to, from) in samples
     inside = blocks @ np.where(ages >= 0, (1 - keep) * fade[np.maximum(ages, 0)], 0).T
-    before = np.zeros(len(blocks))  # the last value of the block before
-    for i in range(1, len(blocks)):
-        before[i] = inside[i - 1, -1] + fade[BLOCK] * before[i - 1]
+    before, last = [], 0.0  # the last value of the block before
+    for end in inside[:, -1].tolist():
+        before.append(last)
+        last = end + float(fade[BLOCK]) * last
     smoothed: np.ndarray = (inside + np.outer(before, fade[1:])).reshape(-1)[: len(signal)]
     return smoothed
 
@@ -98,9 +99,15 @@ def _active_samples(envelope: np.ndarray, hangover: int) -> np.ndarray:
     """(thresholds,): how many samples are at or above each threshold, or at most `hangover` samples after such one."""
     counts = []
     for threshold in THRESHOLDS:
-        above = np.flatnonzero(envelope >= threshold)
-        until_next = np.diff(above, append=len(envelope))
-        counts.append(int(np.minimum(until_next, hangover + 1).sum()))
+        above = envelope >= threshold
+        changes = np.flatnonzero(above[1:] != above[:-1]) + 1
+        falls = changes[above[changes - 1]]
+        rises = changes[above[changes]]
+        # a pause ends where the envelope rises again, or with the clip
+        ends = np.append(rises, len(envelope))[0 if above[:1].all() else 1 :]
+        counts.append(
+            int(np.count_nonzero(above)) + int(np.minimum(ends[: len(falls)] - falls, hangover).sum())
+        )
     return np.array(counts)
 
 

@@ -126,25 +126,16 @@ def write_clip(content: bytes, path: Path) -> None:
 
     from sqa_data.audio import hear, look
     from sqa_data.audio.level import with_active_level
+    from sqa_data.audio.resampling import resampled
 
     heard = hear(io.BytesIO(content))
     if heard.samples.shape[1] != 1:
         raise AudioError(f"{heard.samples.shape[1]} channels; expected one")
     samples = heard.samples[:, 0].astype(np.float64)
-    if heard.sample_rate != RATE:
-        samples = _resampled(samples, heard.sample_rate)
+    samples = resampled(samples, heard.sample_rate, RATE)
     pcm = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
     levelled = with_active_level(pcm, RATE, LEVEL_DBOV)
     with path.open("wb") as file:
         soundfile.write(file, levelled, RATE, format="WAV", subtype="PCM_16")
     if look(path).frames != len(levelled):
         raise OSError(f"{path.name} is shorter on the disk than it was written")
-
-
-def _resampled(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    try:
-        import soxr
-    except ImportError as error:
-        raise DataError("resampling clips needs soxr: pip install 'sqa-data[blizzard]'") from error
-    resampled: np.ndarray = soxr.resample(samples, sample_rate, RATE, quality="HQ")
-    return resampled

@@ -5,18 +5,21 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from sqa_data.audio import look
 from sqa_data.clip_list import list_clips
-from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, SUPPRESSORS, Step
+from sqa_data.degrade.kind import Family, Step, Surroundings
+from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS
 from sqa_data.errors import DataError
 from sqa_data.tables import read_rows
 
 logger = logging.getLogger(__name__)
+
+OTHERS = 8  # recordings of other talkers that a clip may draw on
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class DegradeConfig:
     dev: int = 100
     test: int = 200
     seed: int = 1
+    sample_rate: int = 16_000  # Hz, of every clip
     max_seconds: float = 5.0  # longer speech is cut at a random place
     max_steps: int = 4
     held_out_kinds: tuple[str, ...] = HELD_OUT_KINDS
@@ -52,12 +56,15 @@ class PlannedClip:
     start: float  # seconds into the source
     seconds: float
     chain: tuple[Step, ...]
-    noises: tuple[Path, ...] = field(repr=False, default=())
+    around: Surroundings = field(repr=False, default=Surroundings())
+    sample_rate: int = 16_000  # Hz
 
     @property
     def system_id(self) -> str:
-        """The chain's kinds: clips of one system share how they were degraded, not how hard."""
-        return "+".join(step.kind for step in self.chain) or "clean"
+        """The families of its chain: clips of one system share what befell them, not which kind of it or how hard."""
+        return (
+            "+".join(str(family) for family in sorted({KINDS[s.kind].family for s in self.chain})) or "clean"
+        )
 
 
 def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[CleanSpeech]:
@@ -99,12 +106,18 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
 
 
 def make_plan(
-    sources: Sequence[CleanSpeech], noises: Mapping[Path, str], config: DegradeConfig
+    sources: Sequence[CleanSpeech],
+    noises: Mapping[Path, str],
+    config: DegradeConfig,
+    *,
+    rooms: Sequence[Path] = (),
+    models: Path | None = None,
 ) -> list[PlannedClip]:
     """Draw every clip of the corpus; of the audio only the duration is asked, so the plan is quick and repeatable.
 
     Talkers are in one split each; test noises have labels that train and dev never meet; the held-out kinds
-    are in about half of the test clips and nowhere else.
+    are in about half of the test clips and nowhere else. Kinds that cannot run here (no noises, no weights under
+    `models`, a library that is not installed) are left out, and the log says which.
     """
     unknown = set(config.held_out_kinds) - set(KINDS)
     if unknown:
@@ -122,8 +135,25 @@ def make_plan(
         own = [source for source in sources if split_of[source.talker] == split]
         own_noises = sorted(p for p, label in noises.items() if (label in test_labels) == (split == "test"))
         split_rng = np.random.default_rng([config.seed, 1, number])
-        clips += _draw_split(split, own, tuple(own_noises), config, split_rng)
+        alone = len({source.talker for source in own}) < 2  # nobody else could be heard
+        talkers = () if alone else tuple(source.path for source in own)
+        around = Surroundings(tuple(own_noises), talkers, tuple(rooms), models)
+        clips += _draw_split(split, own, around, config, split_rng)
     return clips
+
+
+def kinds_here(around: Surroundings) -> list[str]:
+    """The kinds that can run with these surroundings; the log tells of the others, once."""
+    missing = {name: reason for name, kind in KINDS.items() if (reason := kind.missing(around))}
+    if missing:
+        told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        _tell_once(f"{len(missing)} of {len(KINDS)} kinds are left out: {told}")
+    return [name for name in KINDS if name not in missing]
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 def _split_talkers(
@@ -145,11 +175,13 @@ def _split_talkers(
 def _draw_split(
     split: str,
     sources: Sequence[CleanSpeech],
-    noises: tuple[Path, ...],
+    around: Surroundings,
     config: DegradeConfig,
     rng: np.random.Generator,
 ) -> Iterator[PlannedClip]:
     """The clips of one split, from its own talkers and noises; the order of the draws is part of what a seed means."""
+    if not getattr(config, split):
+        return
     durations_s = [_duration_s(source.path) for source in sources]
     of_talker = defaultdict[str, list[int]](list)
     for index, source in enumerate(sources):
@@ -157,34 +189,47 @@ def _draw_split(
     # a talker's turn comes as often as the square root of what there is of that talker
     talkers = sorted(of_talker)
     weight = np.sqrt([sum(durations_s[i] for i in of_talker[name]) for name in talkers])
-    kinds = [
-        kind
-        for kind in KINDS
-        if (split == "test" or kind not in config.held_out_kinds) and (noises or kind != "noise")
-    ]
+    kinds = [kind for kind in kinds_here(around) if split == "test" or kind not in config.held_out_kinds]
+    held_out = [kind for kind in config.held_out_kinds if kind in kinds]
     for index in range(getattr(config, split)):
         talker = talkers[int(rng.choice(len(talkers), p=weight / weight.sum()))]
         picked = int(rng.choice(of_talker[talker]))
         wanted = config.max_seconds * (1.0 if rng.random() < 0.8 else float(rng.uniform(0.4, 1)))
         length = min(durations_s[picked], wanted)
         start = float(rng.uniform(0, durations_s[picked] - length))
-        chain = _draw_chain(kinds, config, rng, unseen=split == "test" and index % 2 == 1)
-        name = f"{split}-{index:06d}"
-        yield PlannedClip(name, split, sources[picked], round(start, 3), round(length, 3), chain, noises)
+        chain = _draw_chain(kinds, config, rng, held_out if split == "test" and index % 2 == 1 else [])
+        others = [source.path for source in sources if source.talker != talker]
+        voices = rng.choice(len(others), size=min(OTHERS, len(others)), replace=False)
+        yield PlannedClip(
+            f"{split}-{index:06d}",
+            split,
+            sources[picked],
+            round(start, 3),
+            round(length, 3),
+            chain,
+            replace(around, talkers=tuple(others[i] for i in voices)),
+            config.sample_rate,
+        )
 
 
 def _draw_chain(
-    kinds: Sequence[str], config: DegradeConfig, rng: np.random.Generator, unseen: bool
+    kinds: Sequence[str], config: DegradeConfig, rng: np.random.Generator, unseen: Sequence[str]
 ) -> tuple[Step, ...]:
+    """At most `max_steps` kinds; one of `unseen`, if there are any, is among them."""
     steps = min(int(rng.choice(5, p=(0.03, 0.42, 0.32, 0.16, 0.07))), config.max_steps)
     drawn = rng.choice(kinds, size=min(steps, len(kinds)), replace=False).tolist()
-    if unseen and config.held_out_kinds:
-        drawn = [*drawn[: config.max_steps - 1], str(rng.choice(config.held_out_kinds))]
-    chosen = set(drawn)
-    if chosen & set(SUPPRESSORS) and not any(KINDS[kind][0] == 1 for kind in chosen):
-        # a suppressor has something to suppress
-        chosen.add("noise" if "noise" in kinds else "coloured-noise")
-    ordered = sorted(chosen, key=lambda kind: (KINDS[kind][0], kind))
+    if unseen:
+        drawn = [*drawn[: config.max_steps - 1], str(rng.choice(unseen))]
+    families = {KINDS[kind].family for kind in drawn}
+    if Family.ENHANCER in families and Family.NOISE not in families:
+        # an enhancer has something to suppress; the noise takes the place of another step where all are taken
+        noise = "noise" if "noise" in kinds else "coloured-noise"
+        spare = [kind for kind in drawn if KINDS[kind].family is not Family.ENHANCER and kind not in unseen]
+        if len(drawn) >= config.max_steps > 1 and spare:
+            drawn.remove(spare[-1])
+        if len(drawn) < config.max_steps:
+            drawn.append(noise)
+    ordered = sorted(set(drawn), key=lambda kind: (KINDS[kind].family, kind))
     # chains of many mild steps and single hard ones both occur; long chains lean to the mild side
     lean = 1 + 0.35 * max(0, len(ordered) - 1)
     return tuple(Step(kind, round(float(rng.random() ** lean), 4)) for kind in ordered)

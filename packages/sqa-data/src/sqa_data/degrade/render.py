@@ -17,9 +17,11 @@ import soundfile as sf
 
 from sqa_data.atomic import atomic_path, atomic_write, lock
 from sqa_data.audio import look
-from sqa_data.degrade.kinds import degrade, read_mono
+from sqa_data.degrade.chain import degrade
+from sqa_data.degrade.kind import Surroundings
 from sqa_data.degrade.plan import PlannedClip
-from sqa_data.degrade.signal import RATE, Samples, set_level
+from sqa_data.degrade.recordings import read_mono
+from sqa_data.degrade.signal import Samples, set_level
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, write_manifest
 
@@ -32,7 +34,7 @@ def render(
     jobs: int = 1,
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, Path]:
-    """Write every clip (16-bit FLAC, 16 kHz) and its clean reference under `out`, then one manifest a split.
+    """Write every clip (16-bit FLAC) and its clean reference under `out`, then one manifest a split.
 
     What is there from an earlier, interrupted run is kept. Returns the manifest of each split. Rows carry
     `reference_path` (where the source is clean enough) and `degradation`. Raises `DataError` for a folder that was
@@ -72,11 +74,14 @@ def _claim(out: Path, digest: str) -> None:
 def _digest(clips: Sequence[PlannedClip], seed: int) -> str:
     """SHA-256 of all that the audio depends on; file names count, folders do not."""
     described = [
-        asdict(clip)
-        | {"source": clip.source.path.name, "noises": _sha256([path.name for path in clip.noises])}
+        asdict(clip) | {"source": clip.source.path.name, "around": _sha256(_names(clip.around))}
         for clip in clips
     ]
     return _sha256([*described, seed])
+
+
+def _names(around: Surroundings) -> list[list[str]]:
+    return [[path.name for path in paths] for paths in (around.noises, around.talkers, around.rooms)]
 
 
 def _sha256(value: object) -> str:
@@ -88,12 +93,14 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
     audio, about = Path(out, "audio", name), Path(out, "audio", f"{clip.sample_id}.json")
     reference = Path(out, "reference", name)
     if not (audio.exists() and about.exists() and reference.exists()):
-        clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds)
-        degraded, steps = degrade(clean, clip.chain, (seed, zlib.crc32(clip.sample_id.encode())), clip.noises)
-        _write_audio(reference, clean)
+        rate = clip.sample_rate
+        clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds, rate)
+        own_seed = (seed, zlib.crc32(clip.sample_id.encode()))
+        degraded = degrade(clean, clip.chain, own_seed, clip.around, rate=rate)
+        _write_audio(reference, clean, rate)
         with atomic_write(about) as file:
-            file.write(json.dumps(steps).encode())
-        _write_audio(audio, degraded)
+            file.write(json.dumps(degraded.steps, allow_nan=False).encode())
+        _write_audio(audio, degraded.samples, rate)
     extra: dict[str, Any] = {"degradation": json.loads(about.read_text()), "talker": clip.source.talker}
     if clip.source.is_reference:
         extra["reference_path"] = f"reference/{name}"
@@ -104,26 +111,23 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
         system_id=clip.system_id,
         sample_id=clip.sample_id,
         duration=look(audio).duration_s,
-        sample_rate=RATE,
+        sample_rate=clip.sample_rate,
         metrics={},
         extra=extra,
     )
 
 
-def clean_excerpt(path: str, start_s: float, seconds: float) -> Samples:
+def clean_excerpt(path: str, start_s: float, seconds: float, rate: int) -> Samples:
     """`seconds` of a recording, scaled to -26 dBFS (ITU-T P.56's usual level), faded by 5 ms at both ends."""
-    first = int(start_s * RATE)
-    clean = _recent(path)[first : first + int(seconds * RATE)].copy()
-    clean = set_level(clean - clean.mean(), -26.0)
-    fade = np.linspace(0, 1, RATE // 200)
+    first = int(start_s * rate)
+    clean = read_mono(path, rate)[first : first + int(seconds * rate)].astype(np.float64)
+    clean = set_level(clean - clean.mean(), rate, -26.0)
+    fade = np.linspace(0, 1, rate // 200)
     clean[: len(fade)] *= fade
     clean[-len(fade) :] *= fade[::-1]
     return clean
 
 
-_recent = functools.lru_cache(maxsize=8)(read_mono)
-
-
-def _write_audio(path: Path, samples: Samples) -> None:
+def _write_audio(path: Path, samples: Samples, rate: int) -> None:
     with atomic_path(path, sync=False) as temporary:
-        sf.write(temporary, samples.clip(-1, 1 - 2**-15), RATE, format="FLAC", subtype="PCM_16")
+        sf.write(temporary, samples.clip(-1, 1 - 2**-15), rate, format="FLAC", subtype="PCM_16")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sqa_data.audio import Heard, hear, mixed
+from sqa_data.audio.resampling import resampled
 from sqa_data.errors import DataError
 
 # input times output samples of one period of a resampling: what a table of all its phases holds. 44.1 to 16 kHz
@@ -82,21 +83,14 @@ class Signals:
     def _at(self, path: Path, rate: int) -> np.ndarray:
         if (path, rate) not in self._at_rates:
             heard = self._heard if path == self.path else hear(path)
-            self._at_rates[path, rate] = _resampled(path, mixed(heard.samples), heard.sample_rate, rate)
+            self._at_rates[path, rate] = _at_rate(mixed(heard.samples), heard.sample_rate, rate)
         return self._at_rates[path, rate]
 
 
-def _resampled(path: Path, mono: np.ndarray, found: int, rate: int) -> np.ndarray:
+def _at_rate(mono: np.ndarray, found: int, rate: int) -> np.ndarray:
     """(samples,) at `found` Hz -> (samples,) at `rate` Hz."""
     if found == rate:
         return mono
-    try:
-        import soxr
-    except ImportError as error:
-        raise DataError(
-            f"{path}: {found} Hz, the metric wants {rate} Hz, and resampling needs soxr: "
-            "pip install 'sqa-data[annotate]'"
-        ) from error
     length = -(-len(mono) * rate // found)
-    changed = soxr.resample(mono, found, rate, quality="HQ")[:length]
+    changed = resampled(mono, found, rate)[:length]
     return np.pad(changed, (0, length - len(changed)))

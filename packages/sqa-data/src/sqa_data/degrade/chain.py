@@ -1,0 +1,74 @@
+"""Run clean speech through a chain of kinds, in the order of a real path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sqa_data.degrade.kind import Family, Step, Surroundings, World
+from sqa_data.degrade.kinds import KINDS
+from sqa_data.degrade.signal import Samples
+from sqa_data.errors import DataError
+
+PEAK = 0.99  # of full scale: what ends louder is made smaller as a whole
+SHORTEST_S = 0.1
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """What a chain made of clean speech."""
+
+    samples: Samples  # (samples,) as many as the clean speech has, within full scale
+    steps: list[dict[str, Any]]  # what each step did, in order
+
+
+def degrade(
+    clean: Samples,
+    chain: Sequence[Step],
+    seed: int | Sequence[int] = 0,
+    around: Surroundings | None = None,
+    *,
+    rate: int = 16_000,
+) -> Degraded:
+    """Run clean speech (mono, shape (samples,)) through a chain; the same seed gives the same samples.
+
+    Each step draws from its own random stream, so a change of one severity leaves the draws of the others (which noise,
+    which packets) alone. Steps run in the given order; noise is measured against the speech as it was when the first
+    step after the room began. What ends beyond full scale is made smaller as a whole, which is told as a last
+    step called "full-scale".
+
+    Raises `DataError` for samples that are not finite and mono or shorter than 0.1 s, an unknown kind, and a kind that
+    lacks what it needs.
+
+    >>> tone = 0.1 * np.sin(np.arange(16000) * 0.2)
+    >>> degraded = degrade(tone, [Step("lowpass", 0.0), Step("level", 0.0)])
+    >>> degraded.samples.shape, [step["kind"] for step in degraded.steps]
+    ((16000,), ['lowpass', 'level'])
+    """
+    clean = np.asarray(clean, dtype=np.float64)
+    if clean.ndim != 1 or len(clean) < rate * SHORTEST_S or not np.all(np.isfinite(clean)):
+        raise DataError(
+            f"degrade: expected finite mono samples, at least {SHORTEST_S} s at {rate} Hz; "
+            f"found shape {clean.shape}"
+        )
+    around = around or Surroundings()
+    x = speech = clean
+    done: list[dict[str, Any]] = []
+    entropy = [seed] if isinstance(seed, int) else list(seed)
+    for number, step in enumerate(chain):
+        if step.kind not in KINDS:
+            raise DataError(f"unknown degradation {step.kind!r}; known: {', '.join(KINDS)}")
+        kind = KINDS[step.kind]
+        if reason := kind.missing(around):
+            raise DataError(f"degradation {step.kind!r} cannot run here: {reason}")
+        world = World(np.random.default_rng([*entropy, number]), rate, clean, speech, around)
+        x, settings = kind.act(x, step.severity, world)
+        if kind.family is Family.ROOM:
+            speech = x
+        done.append({"kind": step.kind, "severity": round(step.severity, 4), **settings})
+    peak = float(np.abs(x).max())
+    if peak > PEAK:
+        x = x * (PEAK / peak)
+        done.append({"kind": "full-scale", "gain_db": round(20 * float(np.log10(PEAK / peak)), 3)})
+    return Degraded(np.ascontiguousarray(x), done)

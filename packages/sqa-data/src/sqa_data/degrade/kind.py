@@ -1,0 +1,84 @@
+"""What a kind of degradation is: its family, its act, and the world that it may draw on.
+
+A *kind* is one function `(speech, severity, world) -> (degraded, settings)`: mono float64 samples at `world.rate` in,
+as many samples out, in time with what went in; severity from 0 (mildest) to 1 (as bad as it gets). `settings` says
+what happened, measured after it happened.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sqa_data.degrade.signal import Samples
+
+Settings = dict[str, float | str]
+
+
+class Family(enum.IntEnum):
+    """The families of degradations, in the order in which speech meets them on its way from mouth to ear."""
+
+    ROOM = 0
+    NOISE = 1
+    CAPTURE = 2
+    ENHANCER = 3
+    SYNTHESIS = 4
+    BAND = 5
+    CODEC = 6
+    NETWORK = 7
+    PLAYBACK = 8
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the kinds of one split may use besides the speech: recordings, and networks for those that need one."""
+
+    noises: Sequence[Path] = ()
+    talkers: Sequence[Path] = ()  # speech of other people
+    rooms: Sequence[Path] = ()  # recorded impulse responses
+    models: Path | None = None  # a folder of network weights, a folder for each
+
+
+@dataclass(frozen=True)
+class World:
+    """What a kind sees besides the samples that reach it."""
+
+    rng: np.random.Generator  # its own stream: no other step's draws move with it
+    rate: int  # Hz
+    clean: Samples  # as the talker spoke it
+    speech: Samples  # as it reached the microphone: after the room, before any noise
+    around: Surroundings
+
+    def frames(self, seconds: float) -> int:
+        """How many samples a time is, at least one."""
+        return max(1, round(seconds * self.rate))
+
+
+Act = Callable[[Samples, float, World], tuple[Samples, Settings]]
+
+
+def _here(around: Surroundings) -> str | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to damage speech."""
+
+    family: Family
+    act: Act
+    # why it cannot run with these surroundings on this machine, in a few words; None if it can
+    missing: Callable[[Surroundings], str | None] = _here
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of a chain: the kind and how hard (0 to 1)."""
+
+    kind: str
+    severity: float

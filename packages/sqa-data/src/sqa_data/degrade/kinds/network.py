@@ -1,0 +1,104 @@
+"""Packets lost on the way, and what the receiver plays instead, where the codec has no concealment of its own."""
+
+import numpy as np
+
+from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
+from sqa_data.degrade.signal import Samples, active_power
+
+PACKET_S = 0.02
+TRIES = 100  # draws of a pattern until it takes something of the speech
+FADED_AFTER = 5  # packets in a row: then silence
+
+
+def lost_packets(count: int, loss_rate: float, burst: float, rng: np.random.Generator) -> np.ndarray:
+    """(count,) which packets are lost, by a Gilbert model; the first one never is.
+
+    `loss_rate`: expected fraction lost; `burst`: mean length of a run of losses, in packets.
+    """
+    recover = 1 / burst
+    lose = min(1.0, loss_rate * recover / max(1 - loss_rate, 1e-6))
+    lost = np.zeros(count, bool)
+    for packet in range(1, count):
+        lost[packet] = rng.random() < (1 - recover if lost[packet - 1] else lose)
+    return lost
+
+
+def losses(x: Samples, loss_rate: float, burst: float, world: World) -> np.ndarray:
+    """Which packets of `x` are lost: drawn until at least one of active speech is among them, if there is any."""
+    size = world.frames(PACKET_S)
+    power = np.array([np.mean(x[at : at + size] ** 2) for at in range(0, len(x), size)])
+    loud = power > 0.01 * active_power(x, world.rate)
+    for _ in range(TRIES):
+        lost = lost_packets(len(power), loss_rate, burst, world.rng)
+        if (lost & loud).any():
+            return lost
+    speaking = np.flatnonzero(loud[1:]) + 1
+    if len(speaking):
+        lost[world.rng.choice(speaking)] = True
+    return lost
+
+
+def conceal(x: Samples, lost: np.ndarray, rate: int, how: str) -> Samples:
+    """What a receiver plays of packets of 20 ms.
+
+    `how`: "zero" (silence), "repeat" (the last packet again, fading), "pitch" (the last pitch periods repeated,
+    overlapped with what comes next, and faded: the idea of ITU-T G.711 Appendix I).
+    """
+    size = max(1, round(PACKET_S * rate))
+    out = x.copy()
+    run = 0
+    for packet in np.flatnonzero(lost).tolist():
+        start, stop = packet * size, min((packet + 1) * size, len(x))
+        run = run + 1 if lost[packet - 1] else 1
+        if how == "zero":
+            out[start:stop] = 0
+            continue
+        history = out[max(0, start - 3 * size) : start]
+        period = size if how == "repeat" else pitch_period(history, rate)
+        # a period more than the packet: its rest fades into what comes next
+        overlap = 0 if how == "repeat" else min(period // 4, len(x) - stop)
+        fill = np.resize(history[-period:], stop - start + overlap)
+        fill = fill * max(0.0, 1 - (run - 1) / (FADED_AFTER - 1)) * (0.98 if run == 1 else 0.9)
+        out[start:stop] = fill[: stop - start]
+        if overlap:
+            fade = np.linspace(0, 1, overlap, endpoint=False)
+            out[stop : stop + overlap] = fill[stop - start :] * (1 - fade) + x[stop : stop + overlap] * fade
+    return out
+
+
+def pitch_period(history: Samples, rate: int) -> int:
+    """The lag (66 to 400 Hz) where the recent past resembles itself most; 20 ms where it is too short."""
+    low, high = rate // 400, min(rate // 66, len(history) // 2)
+    if high <= low:
+        return max(1, len(history))
+    tail = history[-high:]
+    scores = [
+        float(tail @ history[len(history) - high - lag : len(history) - lag]) for lag in range(low, high)
+    ]
+    return low + int(np.argmax(scores))
+
+
+def _loss(how: str) -> Act:
+    def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+        burst = float(world.rng.uniform(1, 3.5))
+        lost = losses(x, 0.01 * 45**severity, burst, world)  # 1 % to 45 %
+        return conceal(x, lost, world.rate, how), loss_settings(lost)
+
+    return act
+
+
+def loss_settings(lost: np.ndarray) -> Settings:
+    """What was lost: the share of packets, how many, and how many at a time on average."""
+    runs = int(np.sum(lost[1:] & ~lost[:-1])) + int(lost[0])
+    return {
+        "loss_rate": float(lost.mean()),
+        "lost": int(lost.sum()),
+        "burst": float(lost.sum() / runs) if runs else 0.0,
+    }
+
+
+KINDS = {
+    "loss-zero": Kind(Family.NETWORK, _loss("zero")),
+    "loss-repeat": Kind(Family.NETWORK, _loss("repeat")),
+    "loss-pitch": Kind(Family.NETWORK, _loss("pitch")),
+}

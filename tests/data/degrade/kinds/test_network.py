@@ -1,0 +1,65 @@
+"""Packets lost in bursts, and what is played instead."""
+
+import numpy as np
+import pytest
+from degrading import RATE, apply, noise, syllables
+from sqa_data.degrade.kinds.network import conceal, lost_packets, pitch_period
+
+SIZE = RATE // 50
+
+
+def test_packets_are_lost_at_the_rate_in_bursts() -> None:
+    for rate, burst in ((0.05, 1.2), (0.2, 2.0), (0.4, 3.5)):
+        lost = lost_packets(100_000, rate, burst, np.random.default_rng(0))
+        assert not lost[0]
+        assert lost.mean() == pytest.approx(rate, rel=0.05)
+        assert lost.sum() / np.sum(lost[1:] & ~lost[:-1]) == pytest.approx(burst, rel=0.05)
+
+
+def test_what_is_told_is_what_was_lost() -> None:
+    x = noise(20.0)
+    y, step = apply("loss-zero", x, 0.8, seed=5)
+    lost = ~y.reshape(-1, SIZE).any(axis=1)
+    assert step["loss_rate"] == lost.mean()
+    assert step["lost"] == lost.sum()
+    assert step["burst"] == pytest.approx(lost.sum() / np.sum(lost[1:] & ~lost[:-1]))
+    assert step["loss_rate"] == pytest.approx(0.01 * 45**0.8, rel=0.25)
+
+
+def test_a_loss_takes_something_of_the_speech() -> None:
+    x = syllables(0.6)
+    for seed in range(40):
+        y, step = apply("loss-zero", x, 0.0, seed)
+        assert step["lost"] >= 1
+        assert np.abs(y - x).max() > 0.01
+
+
+def test_packets_are_concealed_in_each_way() -> None:
+    x = noise(20.0)
+    lost = lost_packets(len(x) // SIZE, 0.2, 2.0, np.random.default_rng(1))
+    packets = {how: conceal(x, lost, RATE, how).reshape(-1, SIZE) for how in ("zero", "repeat", "pitch")}
+    sent, run = x.reshape(-1, SIZE), 0
+    assert (~packets["zero"].any(axis=1) == lost).all()
+    heard = sent.copy()
+    for number in np.flatnonzero(lost):  # the last packet again, ever weaker and silent from the fifth on
+        run = run + 1 if lost[number - 1] else 1
+        heard[number] = heard[number - 1] * (0.98 if run == 1 else 0.9) * max(0, 1 - (run - 1) / 4)
+    np.testing.assert_allclose(packets["repeat"], heard, atol=1e-12)
+    after = np.append(False, lost[:-1])
+    untouched = ~lost & ~after
+    assert (packets["pitch"][untouched] == sent[untouched]).all()
+    mended = packets["pitch"][after & ~lost]
+    quarter = RATE // 66 // 4 + 1
+    assert (mended[:, quarter:] == sent[after & ~lost][:, quarter:]).all()  # a quarter of a period fades over
+    assert not np.allclose(mended[:, :quarter], sent[after & ~lost][:, :quarter])
+
+
+def test_pitch_concealment_continues_a_periodic_voice() -> None:
+    time = np.arange(RATE) / RATE
+    voice = sum(np.sin(2 * np.pi * 125 * k * time) / k for k in range(1, 6))
+    assert pitch_period(np.asarray(voice)[:960], RATE) == 128
+    lost = lost_packets(50, 0.1, 1.0, np.random.default_rng(2))
+    errors = {how: float(np.mean((conceal(np.asarray(voice), lost, RATE, how) - voice) ** 2))
+              for how in ("zero", "repeat", "pitch")}  # fmt: skip
+    assert lost.any()
+    assert errors["pitch"] < 0.2 * errors["zero"]

@@ -1,0 +1,80 @@
+"""What holds for every kind: its length, its time, the same samples again, what it says; and on real speech."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from degrading import RATE, apply, noise, speech_like, syllables
+from sqa_data.degrade.kind import Family, Surroundings
+from sqa_data.degrade.kinds import FAMILIES, HELD_OUT_KINDS, KINDS
+from sqa_data.degrade.plan import read_noises, read_speech
+from sqa_data.degrade.render import clean_excerpt
+
+RATES = (8000, 16_000, 22_050, 44_100, 48_000)
+HERE = [name for name, kind in KINDS.items() if kind.missing(Surroundings((Path(),), (Path(),) * 2)) is None]
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
+    folder = tmp_path_factory.mktemp("around")
+    sf.write(folder / "rain.wav", noise(0.5, seed=9), RATE)
+    for talker in range(3):
+        sf.write(folder / f"talker{talker}.wav", speech_like(1.0, seed=talker), RATE)
+    return Surroundings((folder / "rain.wav",), tuple(sorted(folder.glob("talker*.wav"))))
+
+
+@pytest.mark.parametrize("kind", HERE)
+@pytest.mark.parametrize("rate", RATES)
+def test_every_kind_keeps_the_length_and_repeats(kind: str, rate: int, around: Surroundings) -> None:
+    clean = speech_like(0.7, rate=rate)
+    for severity in (0.0, 1.0):
+        first, step = apply(kind, clean, severity, rate=rate, **vars(around))
+        again, _ = apply(kind, clean, severity, rate=rate, **vars(around))
+        assert first.shape == clean.shape
+        assert np.isfinite(first).all()
+        assert np.abs(first).max() <= 0.99 + 1e-9
+        np.testing.assert_array_equal(first, again)
+        assert step["kind"] == kind
+        assert json.dumps(step, allow_nan=False)  # plain numbers and strings
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_silence_divides_nothing_by_zero(kind: str, around: Surroundings) -> None:
+    y, step = apply(kind, np.zeros(RATE // 2), 0.5, **vars(around))
+    assert np.isfinite(y).all()
+    assert json.dumps(step, allow_nan=False)
+
+
+def test_a_kind_is_in_the_module_of_its_family() -> None:
+    assert [module.__name__.rpartition(".")[2] for module in FAMILIES] == [str(family) for family in Family]
+    for family, module in zip(Family, FAMILIES, strict=True):
+        assert {kind.family for kind in module.KINDS.values()} == {family}
+    assert len(KINDS) == sum(len(module.KINDS) for module in FAMILIES)  # no name twice
+    assert set(HELD_OUT_KINDS) <= set(KINDS)
+
+
+@pytest.mark.slow
+def test_real_speech_gets_worse_with_severity(shared: Path) -> None:
+    """PESQ, an independent judge, falls with the severity of every kind that has one, on average over talkers."""
+    pesq = pytest.importorskip("pesq").pesq
+    sources = [source.path for source in read_speech(shared / "speech" / "speech") if source.is_reference]
+    around = Surroundings(tuple(read_noises(shared / "speech" / "noise")), tuple(sources[::50]))
+    speech = [clean_excerpt(str(path), 0.0, 3.0, RATE) for path in sources[::97][:4]]
+    for kind in HERE:
+        if kind == "level":  # PESQ does not hear it
+            continue
+        means = []
+        for severity in (0.0, 0.5, 1.0):
+            made = [
+                apply(kind, clean, severity, seed, **vars(around))[0] for seed, clean in enumerate(speech)
+            ]
+            means.append(np.mean([pesq(RATE, a, b, "wb") for a, b in zip(speech, made, strict=True)]))
+        # the mildest steps of a codec's bit rate are all transparent
+        assert means[0] + 0.15 > means[1] > means[2], (kind, means)
+        assert means[0] > means[2] + 0.3, (kind, means)
+
+
+def test_syllables_have_pauses() -> None:
+    assert (syllables() == 0).mean() == pytest.approx(0.5, abs=0.01)

@@ -1,0 +1,55 @@
+"""Cuts of recordings: never of their silence, and without a click where a short one starts again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from degrading import RATE
+from sqa_data import DataError
+from sqa_data.degrade.recordings import cut, read_mono
+
+
+def test_a_cut_is_not_of_a_pause(tmp_path: Path) -> None:
+    sound = np.zeros(10 * RATE)
+    sound[: 2 * RATE] = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
+    sf.write(tmp_path / "rain.wav", sound, RATE)
+    for seed in range(20):
+        piece, name = cut([tmp_path / "rain.wav"], RATE, RATE, np.random.default_rng(seed), "--noise FOLDER")
+        assert (piece.any(), len(piece), name) == (True, RATE, "rain")
+
+
+@pytest.mark.parametrize("length", [40, 1000, 5000, 23_000])
+def test_what_is_short_goes_round_without_a_click(tmp_path: Path, length: int) -> None:
+    ramp = np.linspace(-0.5, 0.5, 5000)  # its ends do not meet
+    sf.write(tmp_path / "ramp.wav", ramp, RATE, subtype="FLOAT")
+    jumps = []
+    for seed in range(20):
+        piece, _ = cut([tmp_path / "ramp.wav"], length, RATE, np.random.default_rng(seed), "")
+        assert len(piece) == length
+        jumps.append(np.abs(np.diff(piece)).max())
+    assert max(jumps) < 0.06  # a plain repetition jumps by 1
+    starts = {
+        cut([tmp_path / "ramp.wav"], length, RATE, np.random.default_rng(s), "")[0][0] for s in range(9)
+    }
+    assert len(starts) > (1 if length != 5000 else 0)
+
+
+def test_silent_recordings_are_passed_over_or_refused(tmp_path: Path) -> None:
+    sf.write(tmp_path / "hush.wav", np.zeros(RATE), RATE)
+    sf.write(tmp_path / "hum.wav", np.full(RATE, 0.1), RATE)
+    both = [tmp_path / "hush.wav", tmp_path / "hum.wav"]
+    assert {cut(both, 99, RATE, np.random.default_rng(s), "")[1] for s in range(9)} == {"hum"}
+    with pytest.raises(DataError, match=r"hush\.wav: is silent, and so are the others drawn; give --noise"):
+        cut(both[:1], 99, RATE, np.random.default_rng(0), "--noise FOLDER")
+    with pytest.raises(DataError, match="needs recordings; give --noise"):
+        cut([], 99, RATE, np.random.default_rng(0), "--noise FOLDER")
+
+
+def test_a_recording_is_heard_at_the_rate_asked_for_as_the_mean_of_its_channels(tmp_path: Path) -> None:
+    time = np.arange(48_000) / 48_000
+    tone = 0.4 * np.sin(2 * np.pi * 1000 * time)
+    sf.write(tmp_path / "two.wav", np.stack([tone, 0 * tone], axis=1), 48_000, subtype="FLOAT")
+    heard = read_mono(tmp_path / "two.wav", RATE)
+    assert len(heard) == RATE
+    np.testing.assert_allclose(heard[200:-200], 0.5 * tone[::3][200:-200], atol=1e-4)

@@ -19,7 +19,8 @@ def test_worked_example() -> None:
     errors = [math.sqrt(estimate(m, found["utterance"], 0).variance) for m in FIGURES]
     assert errors == pytest.approx([0.294849, 0.350957, 0.402234, 0.411194], abs=1e-6)
     intervals = [bounds(m, found["system"], 0, 0.95) for m in FIGURES]
-    expected = [(0.028938, 0.194379), (0.852819, 0.996334), (0.797517, 0.997426), (0.640213, 0.987571)]
+    # that of LCC with 7 + 6 degrees of freedom
+    expected = [(0.028938, 0.194379), (0.873521, 0.995688), (0.797517, 0.997426), (0.640213, 0.987571)]
     assert np.array(intervals) == pytest.approx(np.array(expected), abs=1e-6)
 
 
@@ -104,3 +105,25 @@ def test_a_lonely_system_joins_the_largest_corpus() -> None:
     found = left_out(paired)["system"]
     assert (found.stratum == 0).all()
     assert found.freedom == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("errors", ["normal", "laplace", "clustered"])
+@pytest.mark.parametrize("n", [5, 6, 8])
+def test_lcc_of_few_systems_covers_neither_too_little_nor_always(n: int, errors: str) -> None:
+    """On other scores than the study's: the six systems of theory count as degrees of freedom."""
+
+    def test_of(size: int) -> tuple[np.ndarray, np.ndarray]:
+        quality = rng.normal(3, 0.8, size)
+        if errors == "clustered":
+            quality = np.where(rng.random(size) < 0.7, rng.normal(4, 0.3, size), rng.normal(2, 0.4, size))
+        noise = rng.laplace(0, 0.3, size) if errors == "laplace" else rng.normal(0, 0.3, size)
+        return quality, quality + noise
+
+    rng = np.random.default_rng(5)
+    truth = float(np.corrcoef(test_of(1_000_000))[0, 1])
+    covered = 0
+    for _ in range(1000):
+        low, high = bounds("lcc", left_out(each_a_system(*map(list, test_of(n))))["system"], 0, 0.95)
+        covered += low <= truth <= high
+    assert 930 <= covered <= 990

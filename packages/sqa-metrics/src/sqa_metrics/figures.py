@@ -30,6 +30,8 @@ class Figure(NamedTuple):
     scale: Literal["raw", "log", "atanh"] = "raw"
     # Variance on that scale over so many systems, by theory: (figure, systems) -> variance.
     theory: Callable[[float, int], float] | None = None
+    # Whether that holds so well, whatever the distribution of scores, that its weight adds degrees of freedom.
+    theory_is_sure: bool = False
     # Of a rank correlation: the value half a swap of neighbours below 1 of so many items, and what it is for normal
     # scores of a correlation rho. A figure of 1 has no error that leaving out systems would show.
     cap: Callable[[int], float] | None = None
@@ -61,7 +63,9 @@ def ceiling_from_noise(noise: "np.ndarray", observed: "np.ndarray") -> float:
 FIGURES: dict[str, Figure] = {
     "mse": Figure(mse, "lower", "Error", floor_from_noise, "log", lambda error, n: 2 / n),
     # Fisher 1921
-    "lcc": Figure(lcc, "higher", "Linear", ceiling_from_noise, "atanh", lambda r, n: 1 / (n - 3)),
+    "lcc": Figure(
+        lcc, "higher", "Linear", ceiling_from_noise, "atanh", lambda r, n: 1 / (n - 3), theory_is_sure=True
+    ),
     # Bonett & Wright 2000
     "srcc": Figure(
         *(srcc, "higher", "Rank", None, "atanh", lambda r, n: (1 + r * r / 2) / (n - 3)),

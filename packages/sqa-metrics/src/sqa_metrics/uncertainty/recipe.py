@@ -3,7 +3,9 @@
 Variance: (S - 1) / S times the squared deviations of the figures without each of S systems (the cluster jackknife,
 CR3 of MacKinnon, Nielsen & Webb 2023), in each stratum. At the system level few systems do not show the tails of their
 errors, so it is drawn to what theory says with a weight of 6 systems. Degrees of freedom: S - 1, or with systems of
-unequal size that of the equal ones that would be as uncertain (Kish 1965). benchmarks/study_intervals.py shows what
+unequal size that of the equal ones that would be as uncertain (Kish 1965). What is drawn to a known variance is surer
+by that weight (Smyth 2004, "Linear models and empirical Bayes methods"): it counts for LCC, but not for the MSE,
+whose theory knows no long tails, nor for rank figures, which take few values. benchmarks/study_intervals.py shows what
 share of intervals and tests is right.
 """
 
@@ -72,9 +74,11 @@ def estimate(name: str, found: LeftOut, predictor: int) -> Estimate:
     spread = float(
         variance(transformed(figure, found.without[name][:, predictor], found.items[:-1]), found.stratum)
     )
+    freedom = found.freedom
     if found.of_systems and figure.theory and n >= MIN_CLUSTERS:
-        spread = (found.freedom * spread + WEIGHT * figure.theory(value, n)) / (found.freedom + WEIGHT)
-    return Estimate(float(transformed(figure, value, found.items[-1])), spread, found.freedom)
+        spread = (freedom * spread + WEIGHT * figure.theory(value, n)) / (freedom + WEIGHT)
+        freedom += WEIGHT * figure.theory_is_sure
+    return Estimate(float(transformed(figure, value, found.items[-1])), spread, freedom)
 
 
 def bounds(name: str, found: LeftOut, predictor: int, level: float) -> tuple[float, float]:

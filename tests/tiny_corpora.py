@@ -453,5 +453,5 @@ BUILDERS = {
     "urgent2025-sqa": urgent2025,
 }
 # they take their tools from here
-for module in ("tiny_listening_tests", "tiny_published_tests", "tiny_challenges"):
+for module in ("tiny_listening_tests", "tiny_published_tests", "tiny_challenges", "tiny_guesses"):
     BUILDERS |= importlib.import_module(module).BUILDERS

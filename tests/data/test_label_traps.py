@@ -9,6 +9,7 @@ from sqa_data import DataError, get_corpus
 from sqa_data.corpus import Unusable
 from sqa_data.pairs import Pair
 from sqa_data.prepare import prepare
+from tiny_challenges import parquet
 from tiny_corpora import build
 
 
@@ -145,3 +146,22 @@ def test_a_table_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_bytes(b"audio\xff,file\n")
     with pytest.raises(DataError, match=r"other.csv:\d: not UTF-8 text"):
         opinions("ljs-mos-120", tmp_path)
+
+
+def test_what_is_guessed_names_what_it_found(tmp_path: Path) -> None:
+    """A table of pages as another tool writes them: columns that are missing come before any audio is looked at."""
+    for name in ("mango", "mos260"):
+        build(name, tmp_path / name)
+    table = tmp_path / "mango" / "csvs" / "hindi_mushra.csv"
+    table.write_text("session_test_id,trial_id,rating_stimulus,rating_score\nh,p1,FS2,50\n")
+    (file,) = (tmp_path / "mos260").rglob("*.parquet")
+    parquet(file, [{"wav": b"", "mos": 3.0}])
+    for name, told in {
+        "mango": "unknown columns session_test_id, trial_id, rating_stimulus, rating_score; found session_test_id",
+        "mos260": "unknown columns wav, mos; found wav, mos",
+    }.items():
+        with pytest.raises(DataError, match=rf"{told}.* a guess.* please report what you found"):
+            prepare(name, tmp_path, tmp_path / "out")
+        with pytest.raises(DataError, match=r"no column '(rater_id|id)'; found "):
+            prepare(name, tmp_path, tmp_path / "out", accept_layout=True)
+    assert not (tmp_path / "mos260" / "audio").exists()

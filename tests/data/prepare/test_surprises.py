@@ -22,7 +22,7 @@ from tiny_corpora import build
 ASSUMED = {corpus.name: corpus for corpus in list_corpora() if corpus.assumed}
 WITHOUT_HEADER = {"vcc2018"}
 WITHOUT_LABELS = {"vmc2026-track1-dev", "vmc2026-track1-test"}
-WITHOUT_COUNTS = {"amc25-track3", "speecheval", "speechjudge"}
+WITHOUT_COUNTS = {"amc25-track3", "mos260", "speecheval", "speechjudge"}
 # a label file, one of its columns, and what no listener can have said
 OUTSIDE: dict[str, tuple[str, str, object]] = {
     "amc25-track3": ("train/utt_24k.csv", "rating", "7"),
@@ -30,6 +30,8 @@ OUTSIDE: dict[str, tuple[str, str, object]] = {
     "chime-7-udase-eval": ("listening_test/MOS_results_listening_test.csv", "MOS", "5.5"),
     "ears-emo-openace": ("metadata.csv", "distorted_mushra_rating", "101"),
     "ljs-mos-120": ("**/*.csv", "score", "6"),
+    "mango": ("csvs/tamil_mushra.csv", "VITS", "100.5"),
+    "mos260": ("train", "intelligibility", 5.5),
     "odaq": ("ODAQ/ODAQ_listening_test/*.xml", "testFile.score", "101"),
     "odaq-bsu": ("ODAQ_v1_BSU/Cohort_*/*.xml", "testFile.score", "-1"),
     "singmos-pro": ("info/score.json", "utterance.*.score.mos", 0.5),

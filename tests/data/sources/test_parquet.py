@@ -58,3 +58,14 @@ def test_a_clip_of_the_same_size_with_other_bytes_is_written_again(tmp_path: Pat
         assert (tmp_path / "audio" / "train" / "u.wav").read_bytes() == content
     (tmp_path / "audio" / "train" / ".p.done").unlink()
     assert unpack_audio(path, tmp_path, "train") == 0
+
+
+@pytest.mark.parametrize("kind", [pyarrow.binary(), pyarrow.large_binary()])
+def test_audio_as_bytes_alone(kind: pyarrow.DataType, tmp_path: Path) -> None:
+    """A row without any is left to `prepare` to report."""
+    path = tmp_path / "p.parquet"
+    audio = pyarrow.array([b"one", None], type=kind)
+    pyarrow.parquet.write_table(pyarrow.table({"id": [1, 2], "audio": audio}), path)
+    assert unpack_audio(path, tmp_path, "train", id_column="id") == 1
+    assert [p.name for p in (tmp_path / "audio" / "train").glob("[!.]*")] == ["1.wav"]
+    assert (tmp_path / "audio" / "train" / "1.wav").read_bytes() == b"one"

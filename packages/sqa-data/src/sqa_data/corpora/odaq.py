@@ -8,7 +8,13 @@ RESULTS = f"{AUDIO}/*.xml"
 CORPUS = Corpus(
     name="odaq",
     title="ODAQ, open dataset of audio quality (music, film sound with dialogue)",
-    splits={"test": Split(240, note="26 listeners at two laboratories")},
+    splits={
+        "test": Split(
+            240,
+            note="26 listeners at two laboratories; not read, as no layout could be seen: zenodo 17162670 (stereo "
+            "coding, 176 clips) and 18184035 (neural speech codecs, 99 and 99)",
+        )
+    },
     sample_rates=(44100, 48000),
     method="MUSHRA",
     scales={"mos": (0, 100)},
@@ -25,8 +31,7 @@ CORPUS = Corpus(
     citation="M. Torcoli et al., ODAQ: Open dataset of audio quality, ICASSP 2024",
     label_files=(RESULTS,),
     parse=votes(RESULTS),
-    layout="its authors' script and another public one, which read the results. No layout could be seen of zenodo "
-    "17162670 (stereo coding, 176 clips) and 18184035 (neural speech codecs, 99 and 99), which are not read",
+    layout="its authors' script and another public one, which read the results",
     assumed=True,
     columns={RESULTS: COLUMNS},
     use=("evaluation",),

@@ -11,7 +11,7 @@ OUT/NAME/problems.jsonl       what did not fit together
 import functools
 import os
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -80,9 +80,7 @@ def prepare(
     corpus = get_corpus(name)
     target = Path(out) / corpus.name
     unpack = functools.partial(unpack_corpus, raw=raw, jobs=jobs, partial=partial, progress=progress)
-    root = unpack(corpus)
-    if not accept_layout:
-        require_columns(corpus, root)
+    root = unpack(corpus) if accept_layout else _with_known_columns(corpus, Path(raw), unpack)
     parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
@@ -112,6 +110,17 @@ def prepare(
         dict(writer.problems),
         (*notes, *writer.notes()),
     )
+
+
+def _with_known_columns(corpus: Corpus, raw: Path, unpack: Callable[[Corpus], Path]) -> Path:
+    """Unpack a corpus whose label files have the columns that they should."""
+    if corpus.hub and corpus.hub.splits:
+        # before gigabytes of clips are taken out of these very files
+        require_columns(corpus, raw / corpus.name)
+        return unpack(corpus)
+    root = unpack(corpus)
+    require_columns(corpus, root)
+    return root
 
 
 def _write_manifests(

@@ -13,6 +13,7 @@ from sqa_data.errors import DataError
 from sqa_data.sources.records import is_noted, note
 
 BATCH_ROWS = 64  # of audio held in memory at once
+PLAIN = "clip.wav"  # stands for the name of a clip of which only the bytes are there; these are read by their content
 
 
 def parts(root: Path, name: str) -> list[Path]:
@@ -137,10 +138,19 @@ def _clips(
             ids = batch.column(id_column).to_pylist()
             systems = batch.column("system_id").to_pylist() if has_systems else [""] * len(ids)
             for column in audio:
-                clips, paths = (batch.column(column).field(name) for name in ("bytes", "path"))
-                for i, published in enumerate(paths.to_pylist()):
+                clips, paths = _audio_of(batch.column(column))
+                for i, published in enumerate(paths):
                     if (content := clips[i].as_buffer()) is not None:
                         yield str(systems[i] or ""), clip_name(ids[i], column), published, content
+
+
+def _audio_of(column: Any) -> tuple[Any, list[str | None]]:
+    """The bytes of an audio column and what their files were called: {bytes, path}, or bytes alone."""
+    import pyarrow.types as of
+
+    if of.is_binary(column.type) or of.is_large_binary(column.type):
+        return column, [PLAIN] * len(column)
+    return column.field("bytes"), column.field("path").to_pylist()
 
 
 @contextmanager

@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from sqa_metrics.ratings.votes import Codes, Floats
 
 MOST_VOTES = 100_000  # a clip; what needs more is out of reach
-CLIPS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)  # a system, of a table of designs
+CLIPS = (
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    48,
+    64,
+    96,
+)  # a system, of a table of designs; one stands for itself
 
 
 @dataclass(frozen=True)
@@ -94,19 +108,6 @@ class Spread:
             )
         rest = float(np.sum((votes - 1) * variance) / np.sum(votes - 1))
         return Spread(rest, clip=_inside(mos, system[known], variance / votes))
-
-
-@dataclass(frozen=True)
-class Design:
-    """Clips of a system and votes of a clip; `votes` is None where no number of votes is enough."""
-
-    clips: int
-    votes: int | None
-
-    @property
-    def total(self) -> int | None:
-        """Votes of one system."""
-        return None if self.votes is None else self.clips * self.votes
 
 
 def votes_for_interval(
@@ -182,11 +183,6 @@ def systems_for_predictors(
     h = (1 - f * square) / (1 - square)
     reach = (normal_quantile((1 + level) / 2) + normal_quantile(power)) / (math.atanh(r1) - math.atanh(r2))
     return math.ceil(3 + 2 * (1 - between) * h * reach**2)
-
-
-def designs(votes_for: Callable[[int], int | None]) -> list[Design]:
-    """A design for each usual number of clips a system; `votes_for` gives the votes for a number of clips."""
-    return [Design(clips, votes_for(clips)) for clips in CLIPS]
 
 
 def _inside(mos: "Floats", system: "Codes", noise: "Floats") -> float:

@@ -135,15 +135,16 @@ class Report:
                 f"{self.n_utterances} of {self.n_ref_utterances} utterances scored ({c.n_missing} missing, "
                 f"{c.n_extra} extra, {c.n_non_finite} non-finite rows)"
             )
-        notes += [
-            f"no system level of {name or '(no corpus)'}: {part.system_absent}"
-            for name, part in self.corpora.items()
-            if part.system_absent
-        ]
-        parts = [("", self), *((f"{name or '(no corpus)'}: ", part) for name, part in self.corpora.items())]
-        notes += [label + line for label, part in parts if part.p1401 for line in part.p1401.notes()]
+        parts = self._parts(": ")
+        notes += [f"no system level of {k}{p.system_absent}" for k, p in parts.items() if p.system_absent]
+        judged = {"": self} | parts
+        notes += [label + line for label, part in judged.items() if part.p1401 for line in part.p1401.notes()]
         top = (self.ceiling or {}).items()
         return notes + [f"{level} level, perfect predictor: {ceiling.text()}" for level, ceiling in top]
+
+    def _parts(self, mark: str) -> dict[str, "Report"]:
+        """The corpora by what stands before their lines."""
+        return {f"{name or '(no corpus)'}{mark}": part for name, part in self.corpora.items()}
 
     def _notes_of_intervals(self, level: str) -> list[str]:
         intervals, n = (self.intervals or {}).get(level, {}), (self.clusters or {}).get(level, 0)
@@ -180,13 +181,13 @@ class Report:
 
     def table(self, style: Style = "text", width: int | None = None) -> str:
         """The report as a table, one row a level (and corpus); those of P.1401 follow it. `width` as in `_figures`."""
-        parts = [("", self), *((f"{name or '(no corpus)'} ", part) for name, part in self.corpora.items())]
-        telecom = [part.p1401.table(style, width, label) for label, part in parts if part.p1401]
+        parts = {"": self} | self._parts(" ")
+        telecom = [part.p1401.table(style, width, label) for label, part in parts.items() if part.p1401]
         return "\n\n".join(filter(None, [self._figures(style, width), *telecom]))
 
     def _figures(self, style: Style, width: int | None) -> str:
         """The table of figures; one row a figure where it is wider than `width`."""
-        rows = [row for name, part in self.corpora.items() for row in part.rows(f"{name or '(no corpus)'} ")]
+        rows = [row for label, part in self._parts(" ").items() for row in part.rows(label)]
         if self.macro:
             rows += [
                 [

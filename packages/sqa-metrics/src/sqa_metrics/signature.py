@@ -4,6 +4,7 @@ After sacreBLEU's (Post 2018, "A call for clarity in reporting BLEU scores"). Tw
 same figures of the same reference; where they differ, the line says in what.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sqa_metrics import __version__
@@ -64,6 +65,11 @@ def signature(report: "Report", recipe: str = "") -> str:
         "ref": shown(origin.whole),
         "rows": shown(origin.scored) if partial else "",
     }
+    return joined(fields)
+
+
+def joined(fields: Mapping[str, str]) -> str:
+    """The line that holds these fields, without those that are empty."""
     return "|".join([NAME, *(f"{name}:{_plain(value)}" for name, value in fields.items() if value)])
 
 

@@ -92,6 +92,15 @@ def percent(share: float) -> str:
     return f"{100 * share:g}%"
 
 
+def p_value(value: float) -> str:
+    """A p-value for a cell.
+
+    >>> p_value(0.0004), p_value(0.04)
+    ('<0.001', '0.040')
+    """
+    return "<0.001" if value < 0.001 else figure(value)
+
+
 def figure(value: float | None, digits: int = 3, sign: bool = False) -> str:
     """A figure for a cell: fixed digits, "-" for what is undefined.
 

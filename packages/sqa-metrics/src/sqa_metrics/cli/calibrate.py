@@ -1,5 +1,6 @@
 """The command `calibrate`."""
 
+import contextlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,12 +61,10 @@ def model_of(file: BinaryIO) -> str | None:
     models = set[str]()
     for line in file.read().splitlines():
         if b'"model"' in line:
-            try:
+            with contextlib.suppress(orjson.JSONDecodeError):
                 row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(row, dict) and isinstance(row.get("model"), str):
-                models.add(row["model"])
+                if isinstance(row, dict) and isinstance(row.get("model"), str):
+                    models.add(row["model"])
     if len(models) > 1:
         raise MetricsError(
             f"{file.name}: rows of {len(models)} models ({', '.join(sorted(models))}); expected one"

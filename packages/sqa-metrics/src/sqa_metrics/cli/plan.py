@@ -142,7 +142,7 @@ def _of_pilot(pilot: str, options: dict[str, Any]) -> "Spread":
 
 
 def _votes(spread: "Spread", options: dict[str, Any]) -> None:
-    from sqa_metrics.plan import Design, designs, votes_for_difference, votes_for_interval
+    from sqa_metrics.plan import CLIPS, votes_for_difference, votes_for_interval
     from sqa_metrics.tables import render
 
     level, power, fresh = options["level"], options["power"], options["fresh_raters"]
@@ -156,15 +156,16 @@ def _votes(spread: "Spread", options: dict[str, Any]) -> None:
             spread, options["difference"], clips=clips, power=power, level=level, fresh_raters=fresh
         )
 
-    found = [Design(1, votes_for(1)), *designs(votes_for)]
+    votes = {clips: votes_for(clips) for clips in CLIPS}
+    found = [(clips, each, each and clips * each) for clips, each in votes.items()]
     if options["as_json"]:
-        rows = [{"clips": d.clips, "votes_per_clip": d.votes, "votes": d.total} for d in found]
+        rows = [dict(zip(("clips", "votes_per_clip", "votes"), design, strict=True)) for design in found]
         wanted = {k: options[k] for k in ("half_width", "difference") if options[k] is not None}
         say_json(
             wanted | {"level": level, "power": power, "variance": vars(spread), "designs": rows}, indent=2
         )
         return
-    table = [[str(d.clips), *("-" if v is None else str(v) for v in (d.votes, d.total))] for d in found]
+    table = [["-" if number is None else str(number) for number in design] for design in found]
     say(
         render(["clips a system", "votes a clip", "votes a system"], table, options["style"], width()),
         keep="\n",
@@ -175,5 +176,5 @@ def _votes(spread: "Spread", options: dict[str, Any]) -> None:
         f"raters, {spread.clip**0.5:.3f} of a system's clips; {who}"
     )
     note("note: one clip stands for itself: what is found holds for it, and not for its system")
-    if any(d.votes is None for d in found):
+    if None in votes.values():
         note("note: - where no number of votes is enough: more clips (or raters) are needed")

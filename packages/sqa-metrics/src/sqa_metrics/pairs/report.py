@@ -17,7 +17,7 @@ from sqa_metrics.pairs.join import PairedPairs
 from sqa_metrics.pairs.strengths import Strengths
 from sqa_metrics.report import MIN_CLUSTERS, Report
 from sqa_metrics.rows.records import Coverage
-from sqa_metrics.signature import NAME
+from sqa_metrics.signature import joined
 from sqa_metrics.tables import Style, figure, percent, render
 
 LABELS = {
@@ -161,7 +161,7 @@ def evaluate_pairs(
         epsilon=epsilon,
         ref_epsilon=ref_epsilon,
         coverage=paired.coverage,
-        signature="|".join([NAME, *(f"{name}:{value}" for name, value in conditions.items())]),
+        signature=joined(conditions),
         remarks=paired.notes,
     )
 

@@ -15,7 +15,6 @@ from sqa_metrics.rows.names import Named, checked
 from sqa_metrics.rows.read import content_of, is_file, name_of, scores_of, table_of
 from sqa_metrics.rows.records import Paired, Scale, Source
 from sqa_metrics.rows.scales import Given, parsed
-from sqa_metrics.rows.table import Table
 
 # From this many bytes of input on the compiled reader is quicker, once it has repaid its load (`choose`).
 COMPILED_FROM_BYTES = 1_000_000
@@ -70,12 +69,8 @@ def pair(
         return array_road.pair(ref, preds, allow_missing=allow_missing, given=given, **labels)
     if arrays or labels:
         raise _mixed_roads(arrays, sources, labels)
-    if not memory and utt2sys is None and not named and not labels:
-        return _pair_files(ref, preds, ref_metric, pred_metric, allow_missing, given)
-    tables = {name: table_of(source, name) for name, source in sources.items()}
-    return _pair_tables(
-        list(tables.values()), list(preds), ref_metric, pred_metric, utt2sys, allow_missing, named, given
-    )
+    metrics = (ref_metric, pred_metric)
+    return _pair_tables(sources, list(preds), metrics, utt2sys, allow_missing, named, given)
 
 
 def as_paired(ref: Paired | Source, preds: Mapping[str, Source] | None, reading: Mapping[str, Any]) -> Paired:
@@ -113,42 +108,35 @@ def _mixed_roads(arrays: list[str], sources: Mapping[str, Any], labels: Mapping[
     )
 
 
-def _pair_files(
-    ref: Source,
-    preds: Mapping[str, Source],
-    ref_metric: str,
-    pred_metric: str,
-    allow_missing: bool,
-    given: dict[str, Scale],
-) -> Paired:
-    """`pair` where all are files, by the compiled road if that pays."""
-    ref_bytes, pred_bytes = content_of(ref), {name: content_of(source) for name, source in preds.items()}
-    size = len(ref_bytes) + sum(map(len, pred_bytes.values()))
-    if size >= COMPILED_FROM_BYTES and choose.repaid(size * BYTE_SECONDS):
-        from sqa_metrics.rows import columns as compiled
-
-        # None: not plain JSON Lines, or something is wrong with a row; below we find out what and where.
-        paired = compiled.pair(ref_bytes, pred_bytes, ref_metric, pred_metric, given)
-        if paired and (allow_missing or all(c.complete for c in paired.coverage)):
-            return paired
-    tables = [formats.table_of(ref_bytes, name_of(ref))]
-    tables += [formats.table_of(content, name_of(preds[name])) for name, content in pred_bytes.items()]
-    return _pair_tables(tables, list(preds), ref_metric, pred_metric, None, allow_missing, {}, given)
-
-
 def _pair_tables(
-    tables: list[Table],
+    sources: Mapping[str, Source],
     names: list[str],
-    ref_metric: str,
-    pred_metric: str,
+    metrics: tuple[str, str],
     utt2sys: dict[str, str] | None,
     allow_missing: bool,
     columns: Named,
     given: dict[str, Scale],
 ) -> Paired:
-    ref = scores_of(tables[0], ref_metric, "ref", utt2sys, columns, scale_given="ref" in given)
+    """`pair` of tables and files; these by the compiled road if that pays."""
+    contents: dict[str, bytes] = {}
+    if utt2sys is None and not columns and all(map(is_file, sources.values())):
+        contents = {name: content_of(source) for name, source in sources.items()}
+    size = sum(map(len, contents.values()))
+    if size >= COMPILED_FROM_BYTES and choose.repaid(size * BYTE_SECONDS):
+        from sqa_metrics.rows import columns as compiled
+
+        # None: not plain JSON Lines, or something is wrong with a row; below we find out what and where.
+        ref_bytes, *others = contents.values()
+        paired = compiled.pair(ref_bytes, dict(zip(names, others, strict=True)), *metrics, given)
+        if paired and (allow_missing or all(c.complete for c in paired.coverage)):
+            return paired
+    tables = [
+        formats.table_of(contents[name], name_of(source)) if contents else table_of(source, name)
+        for name, source in sources.items()
+    ]
+    ref = scores_of(tables[0], metrics[0], "ref", utt2sys, columns, scale_given="ref" in given)
     preds = {
-        name: scores_of(table, pred_metric, "pred", None, columns, scale_given="pred" in given)
+        name: scores_of(table, metrics[1], "pred", None, columns, scale_given="pred" in given)
         for name, table in zip(names, tables[1:], strict=True)
     }
     for key, name in columns.items():

@@ -21,7 +21,7 @@ from sqa_metrics.interval import UNKNOWN, Interval, plain, recipe_name
 from sqa_metrics.report import MIN_CLUSTERS, MIN_SYSTEMS, Report, evaluate, where
 from sqa_metrics.rows.pair import as_paired
 from sqa_metrics.rows.records import Paired, Source
-from sqa_metrics.tables import Style, figure, percent, render
+from sqa_metrics.tables import Style, figure, p_value, percent, render
 from sqa_metrics.uncertainty.left_out import Clusters, LeftOut, left_out, levels, of_clusters
 from sqa_metrics.uncertainty.recipe import transformed, variance
 
@@ -187,7 +187,7 @@ def differences(
     if baseline is not None and baseline not in names:
         raise MetricsError(f"no predictor is called {baseline!r}; expected one of {', '.join(names)}")
     primary_of = _primary(primary, list(measured))
-    pairs = [pair for pair in combinations(range(len(names)), 2) if _is_asked(names, pair, baseline)]
+    pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if baseline in (None, names[a], names[b])]
     result = []
     for name, scores in measured.items():
         for metric in FIGURES:
@@ -226,10 +226,6 @@ def family(differences: list[Difference]) -> str:
     return next(d.family for d in differences if d.family)
 
 
-def _is_asked(names: list[str], pair: tuple[int, int], baseline: str | None) -> bool:
-    return baseline is None or baseline in (names[pair[0]], names[pair[1]])
-
-
 def _primary(figure: str | None, found: list[str]) -> tuple[str, str] | None:
     """Level and name of the primary figure."""
     if figure is None:
@@ -254,15 +250,11 @@ def table(
     rows = [
         [
             *(f"{d.a} - {d.b}", d.level, d.metric.upper(), figure(d.difference, sign=True)),
-            *(f"[{d.interval.text()}]", _p_text(d.p), _p_text(d.p_holm)),
+            *(f"[{d.interval.text()}]", p_value(d.p), p_value(d.p_holm)),
         ]
         for d in differences
     ]
     return render(header, rows, style, width)
-
-
-def _p_text(value: float) -> str:
-    return "<0.001" if value < 0.001 else figure(value)
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -296,6 +296,75 @@ def test_options_without_an_effect_are_refused(files: dict[str, str]) -> None:
         assert (found.exit_code, told in found.stderr) == (2, True)
 
 
+@pytest.fixture
+def ccr(files: dict[str, str], tmp_path: Path) -> str:
+    """Comparisons of the reference's own clips."""
+    rows = [json.loads(line) for line in Path(files["ref"]).read_text().splitlines()]
+    pairs = [
+        {
+            "a": a["sample_id"],
+            "b": b["sample_id"],
+            "metrics": {"cmos": a["metrics"]["mos"] - b["metrics"]["mos"]},
+        }
+        | {"system_a": a["system_id"], "system_b": b["system_id"]}
+        for k, a in enumerate(rows)
+        for b in rows[k + 20 :: 60]
+    ]
+    path = tmp_path / "ccr.jsonl"
+    path.write_text("\n".join(map(json.dumps, pairs)))
+    return str(path)
+
+
+def test_rank_by_clips_and_pairs(files: dict[str, str], ccr: str, tmp_path: Path) -> None:
+    asked = ["rank", "--ref", files["ref"], "--pairs-ref", ccr, files["sharp"], files["blunt"]]
+    result = run(*asked)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.split()[:3] == ["predictor", "n", "pairs"]
+    assert "VoiceMOS 2026 publishes none" in result.stderr
+    assert "note: pairs by the difference of scores: sharp, blunt" in result.stderr
+    own = result.stdout.splitlines()[-1]
+    assert "|pairs:" in own
+    assert run(*asked, "--verify-signature", own).exit_code == 0
+    value = json.loads(run(*asked, "--json").stdout)
+    assert value["pairs_ref"] == ccr
+    best, last = value["ranking"]
+    assert (best["name"], len(best["ranks"]), set(best["figures"])) == (
+        "sharp",
+        18,
+        {"utterance", "system", "pair", "system_pair"},
+    )
+    # blunt hears pairs as listeners do
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(Path(ccr).read_text())
+    turned = json.loads(run(*asked, "--pairs-pred", f"blunt={answers}", "--json").stdout)["ranking"]
+    blunt = next(place for place in turned if place["name"] == "blunt")
+    assert blunt["figures"]["pair"]["mse"] == 0
+    assert last["figures"]["pair"]["mse"] > 0
+    piped = run("rank", "--ref", files["ref"], "--pairs-ref", ccr, "sharp=-", files["blunt"],
+                stdin=Path(files["sharp"]).read_text())  # fmt: skip
+    assert piped.stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (["--align", "offset"], "--align is of single clips; leave it out with --pairs-ref"),
+        (["--allow-missing"], "--allow-missing is of single clips"),
+        (["--pairs-pred", "bunt=x"], "no predictor is called 'bunt'; expected one of sharp, blunt"),
+        (["--scale", "ref:1..5,pred:0..100"], "--scale maps scores of clips"),
+        (["--utt2sys", "-"], "--utt2sys is read twice"),
+        (["--pairs-pred", "blunt=-", "--pairs-pred", "sharp=-"], "only one of the files"),
+    ],
+)
+def test_what_does_not_go_with_pairs(files: dict[str, str], ccr: str, odd: list[str], message: str) -> None:
+    asked = ["rank", "--ref", files["ref"], files["sharp"], files["blunt"], *odd]
+    result = run(*asked, "--pairs-ref", ccr)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    if "--pairs-pred" in odd:
+        assert "--pairs-pred goes with --pairs-ref" in run(*asked).stderr
+
+
 def floats(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Option]]:
     """Every option of `command` and of the commands below it whose value is a float."""
     if isinstance(command, click.Group):

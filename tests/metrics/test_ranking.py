@@ -5,7 +5,19 @@ import itertools
 
 import numpy as np
 import pytest
-from sqa_metrics import FIGURES, Difference, Interval, MetricsError, dense_rank, pair, rank, ranking
+from sqa_metrics import (
+    FIGURES,
+    Difference,
+    Interval,
+    MetricsError,
+    PairedPairs,
+    dense_rank,
+    join_pairs,
+    pair,
+    rank,
+    ranking,
+    read_pairs,
+)
 
 
 def files(
@@ -123,3 +135,89 @@ def test_a_chain_of_better_ones_counts_where_two_are_not_told_apart() -> None:
     low, high = ranking._open_places(tests, names, 0.95)
     assert low.tolist() == [1, 2, 4, 1]
     assert high.tolist() == [2, 3, 4, 3]
+
+
+def joined(ref: str, **preds: str) -> list[PairedPairs]:
+    """Predictors of the same pairs."""
+    listeners = read_pairs(io.BytesIO(ref.encode()))
+    return [
+        join_pairs(listeners, read_pairs(io.BytesIO(text.encode())), name)  # type: ignore[arg-type]
+        for name, text in preds.items()
+    ]
+
+
+CLIPS = {"a": "u1 1\nu2 2\nu3 3\n", "b": "u1 2\nu2 3\nu3 4\n", "c": "u1 4\nu2 2\nu3 0\n"}
+CCR = "a,b,cmos\nu1,u2,-1\nu1,u3,-2\nu3,u2,1\n"
+
+
+def sources(**texts: str) -> dict[str, io.BytesIO]:
+    return {name: io.BytesIO(text.encode()) for name, text in texts.items()}
+
+
+def test_clips_and_pairs_by_hand() -> None:
+    # Of clips as in the example above: MSE 1 2 3, all others 1 1 2. Of pairs a and b are exact by their differences,
+    # -1 -2 1, and c says 2 4 -2: MSE 0 0 18, correlations 1 1 -1, accuracy 1 1 0, so all are 1 1 2.
+    places = rank(pair(io.BytesIO(CLIPS["a"].encode()), dict(sources(**CLIPS))), pairs=joined(CCR, **CLIPS))
+    assert [p.categories for p in places] == [
+        {"Error": 1.0, "Linear": 1.0, "Rank": 1.0},
+        {"Error": 1.5, "Linear": 1.0, "Rank": 1.0},
+        {"Error": 2.5, "Linear": 2.0, "Rank": 2.0},
+    ]
+    assert [(p.name, p.place, p.n_pairs) for p in places] == [("a", 1, 3), ("b", 2, 3), ("c", 3, 3)]
+    assert [p.score for p in places] == pytest.approx([1.0, 3.5 / 3, 6.5 / 3])
+    assert all(p.place_interval == (1, 3) for p in places)
+    found = places[2].as_dict()["figures"]["pair"]
+    assert found == {"mse": 18, "lcc": -1, "srcc": -1, "ktau": -1, "accuracy": 0}
+    assert "|pairs:3-" in places[0].report.signature
+
+
+def test_predictions_of_pairs_of_their_own_and_accuracy_as_a_figure_of_rank() -> None:
+    # d scores clips as a does. Of pairs it errs by 1.5, with all correlations 1, and one sign in three is right.
+    both = {"a": CLIPS["a"], "d": CLIPS["a"]}
+    pairs = joined(
+        CCR.replace("u3,u2,1", "u2,u3,-1"), a=CLIPS["a"], d="a,b,cmos\nu1,u2,0.5\nu1,u3,-0.5\nu2,u3,0.5\n"
+    )
+    clips = pair(io.BytesIO(CLIPS["a"].encode()), dict(sources(**both)))
+    for given in (pairs, pairs[::-1]):
+        first, second = rank(clips, pairs=given)
+        assert (first.name, first.score, second.name) == ("a", 1, "d")
+        assert second.categories == {"Error": 1.5, "Linear": 1.0, "Rank": pytest.approx(6 / 5)}
+        assert (second.ranks["pair_accuracy"], second.ranks["pair_ktau"]) == (2, 1)
+
+
+def of_systems(noises: dict[str, float], systems: int = 8) -> tuple[object, list[PairedPairs]]:
+    """Predictors of the clips of systems, and of every two systems' clips by their difference."""
+    ref, preds = files(systems, noises)
+    listeners = [line.split(",") for line in ref.getvalue().decode().splitlines()[1:]]
+    score_of = {(s, k % 10): (u, float(v)) for k, (u, s, v) in enumerate(listeners)}
+    rows = ["a,b,system_a,system_b,cmos"]
+    for (i, k), (u, x) in score_of.items():
+        rows += [
+            f"{u},{score_of[j, k][0]},{i},{j},{x - score_of[j, k][1]}"
+            for j in {s for s, _ in score_of}
+            if j < i
+        ]
+    texts = {name: file.getvalue().decode() for name, file in preds.items()}
+    return pair(ref, dict(preds)), joined("\n".join(rows), **texts)
+
+
+def test_without_pairs_nothing_changes_and_equal_predictors_share_a_place() -> None:
+    clips, pairs = of_systems({"good": 0.3, "also": 0.3, "bad": 3.0}, 16)
+    alone, both = rank(clips), rank(clips, pairs=pairs)  # type: ignore[arg-type]
+    assert [p.as_dict() for p in alone] == [p.as_dict() for p in rank(clips, pairs=[])]  # type: ignore[arg-type]
+    assert {len(p.ranks) for p in alone} == {8}
+    assert {len(p.ranks) for p in both} == {18}
+    assert {k: v for k, v in both[2].ranks.items() if k in alone[2].ranks} == alone[2].ranks
+    assert both[2].place_interval == (3, 3)
+    ref, preds = files(8, {"one": 0.5})
+    _, pairs = of_systems({"one": 0.5})
+    preds["two"] = io.BytesIO(preds["one"].getvalue())
+    twins = [pairs[0], PairedPairs(**vars(pairs[0]) | {"name": "two"})]
+    places = rank(pair(ref, dict(preds)), pairs=twins)
+    assert [(p.place, p.place_interval) for p in places] == [(1, (1, 2))] * 2
+
+
+def test_pairs_of_others_are_refused() -> None:
+    clips = pair(io.BytesIO(CLIPS["a"].encode()), dict(sources(**CLIPS)))
+    with pytest.raises(MetricsError, match="pairs are of a, b; expected each of a, b, c once"):
+        rank(clips, pairs=joined(CCR, a=CLIPS["a"], b=CLIPS["b"]))

@@ -57,6 +57,7 @@ class Report:
     origin: "Origin | None" = None  # of the reference, for `signature`; None for one of several corpora
     align: str = ""  # how corpora were moved to one level, if they were
     recipe: str = ""  # how the intervals were made, for `signature`
+    pairs: str = ""  # how many, and of which reference, were ranked by beside these figures, for `signature`
     p1401: "P1401 | None" = None  # by `p1401.levels.with_p1401`; with several corpora in each of theirs
 
     @property

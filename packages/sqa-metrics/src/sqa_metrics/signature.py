@@ -23,6 +23,7 @@ FIELDS = {
     "level": "other levels",
     "map": "another mapping of P.1401",
     "align": "corpora aligned otherwise",
+    "pairs": "other pairs ranked by",
     "eps": "other ties (epsilon)",
     "cov": "another share of the reference scored",
     "sys": "other systems",
@@ -38,9 +39,10 @@ def signature(report: "Report", recipe: str = "") -> str:
 
     `sqa|v:...|metric:mos|level:utt+sys|map:none|cov:640/640|sys:23|ci:none|ref:1a2b3c4d`: `map` is a mapping of P.1401
     and its d, `cov` and `sys` say how many utterances and systems were scored, `ref` is a fingerprint of the ids and
-    scores of the whole reference (to six decimals, in any order and format). Only where it matters: `align`, `corpora`
-    (how many) and `rows`, the fingerprint of those utterances that were scored, if that is not all. MetricsError for
-    the part of a report that is one of its corpora.
+    scores of the whole reference (to six decimals, in any order and format). Only where it matters: `align`, `pairs`
+    (how many a ranking counted too, and the fingerprint of their reference), `corpora` (how many) and `rows`, the
+    fingerprint of those utterances that were scored, if that is not all. MetricsError for the part of a report that is
+    one of its corpora.
 
     >>> import io
     >>> from sqa_metrics import evaluate, pair
@@ -58,6 +60,7 @@ def signature(report: "Report", recipe: str = "") -> str:
         "level": "utt+sys" if report.system else "utt",
         "map": _mapping(report),
         "align": report.align,
+        "pairs": report.pairs,
         "cov": f"{report.n_utterances}/{report.n_ref_utterances}",
         "sys": str(report.n_systems),
         "corpora": str(len(report.corpora)) if report.corpora else "",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from sqa_metrics.cli.options import ONE_STDIN
+from sqa_metrics.cli.options import ONE_STDIN, refuse
 from sqa_metrics.terminal import note, say
 
 if TYPE_CHECKING:
+    from sqa_metrics.pairs.join import PairedPairs
     from sqa_metrics.report import Report
     from sqa_metrics.rows.records import Paired
 
@@ -38,6 +39,47 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
     from sqa_metrics.alignment import align
 
     return align(paired, options["align"])
+
+
+def with_pairs(
+    preds: dict[str, str], pairs_ref: str, own: dict[str, str], options: dict[str, Any]
+) -> "tuple[dict[str, Any], list[PairedPairs]]":
+    """Predictions of clips, to be read once more by `read`, and each predictor joined with listeners' pairs.
+
+    `own` has predictions of pairs by name; the other predictors are judged by the difference of their scores.
+    """
+    refuse("is of single clips; leave it out with --pairs-ref", "align", "allow_missing")
+    if [options["ref"], pairs_ref, *preds.values(), *own.values()].count("-") > 1:
+        raise click.UsageError(ONE_STDIN)
+    if options["utt2sys"] == "-":
+        raise click.UsageError("--utt2sys is read twice with --pairs-ref; expected a file")
+    if unknown := [name for name in own if name not in preds]:
+        raise click.UsageError(
+            f"--pairs-pred: no predictor is called {unknown[0]!r}; expected one of {', '.join(preds)}"
+        )
+    from sqa_metrics.pairs.join import join_pairs, require_pairs
+    from sqa_metrics.pairs.rows import read_pairs
+    from sqa_metrics.rows.names import checked
+    from sqa_metrics.rows.read import read_utt2sys, scores_of, table_of
+    from sqa_metrics.rows.scales import parsed
+
+    scales = parsed(options["scale"])
+    if len(own) < len(preds) and scales.get("ref") != scales.get("pred"):
+        raise click.UsageError(
+            "--scale maps scores of clips, and pairs without --pairs-pred are judged by the difference of scores as "
+            "they are; write the predictions on the reference's scale"
+        )
+    columns, metric = checked(columns_of(options["columns"])), options["pred_metric"]
+    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    ref, opened = require_pairs(read_pairs(pairs_ref)), {name: once(path) for name, path in preds.items()}
+    compared = []
+    for name, open_again in opened.items():
+        if name in own:
+            predicted = read_pairs(own[name])
+        else:
+            predicted = scores_of(table_of(open_again(), name), metric, "pred", None, columns)
+        compared.append(join_pairs(ref, predicted, name, utt2sys=utt2sys))
+    return {name: open_again() for name, open_again in opened.items()}, compared
 
 
 def columns_of(texts: tuple[str, ...]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sqa_metrics.cli.inputs import finish, named, once, read
+from sqa_metrics.cli.inputs import finish, named, once, read, with_pairs
 from sqa_metrics.cli.options import (
     INPUT,
     INTERVALS,
@@ -18,6 +18,11 @@ from sqa_metrics.cli.options import (
 )
 from sqa_metrics.interval import recipe_name
 from sqa_metrics.terminal import say, say_json, width
+
+RULE = (
+    "pairs and pairs of systems are two more levels: each figure weighs alike inside Error, Linear and Rank, where "
+    "accuracy is one of Rank. This rule is ours; VoiceMOS 2026 publishes none"
+)
 
 
 @click.command(cls=ExampleCommand, short_help="Measure predictions against listeners.")
@@ -132,30 +137,58 @@ def compare(
 
 @click.command(cls=ExampleCommand, short_help="Rank predictors as the challenge does.")
 @click.argument("preds", nargs=-1, required=True, metavar="PRED PRED...")
-@with_options(*INPUT, *INTERVALS, *JUDGED)
-def rank(preds: tuple[str, ...], level: float, **options: Any) -> None:
+@with_options(
+    *INPUT,
+    option("--pairs-ref", metavar="FILE", help="Rank by pairs too: listeners' comparisons of two clips."),
+    option(
+        "--pairs-pred",
+        "pairs_preds",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="Predictions of the pairs by the predictor NAME; else the difference of its scores.",
+    ),
+    *INTERVALS,
+    *JUDGED,
+)
+def rank(
+    preds: tuple[str, ...], level: float, pairs_ref: str | None, pairs_preds: tuple[str, ...], **options: Any
+) -> None:
     """Rank predictors as the challenge does, with the certainty of each place.
 
     Dense rank for each of the eight figures, mean inside Error, Linear and Rank, mean of the three
     (lower is better). Beside each place stand those that tests of every two predictors in every
     figure leave open. PRED is a file or NAME=FILE.
 
+    With --pairs-ref the figures of pairs and of pairs of systems (as in `pairs`) count too: each figure
+    weighs alike inside Error, Linear and Rank, where accuracy is one of Rank. This rule is ours; VoiceMOS
+    2026 publishes none.
+
     \b
     Examples:
       sqa-metrics rank --ref ref.jsonl team1.jsonl team2.jsonl team3.jsonl
       sqa-metrics rank --ref ref.jsonl submissions/*.scp --format markdown
+      sqa-metrics rank --ref acr.jsonl --pairs-ref ccr.jsonl a.jsonl b.jsonl --pairs-pred b=b_ccr.csv
     """
-    paired = read(named(preds), options)
+    sources: dict[str, Any] = named(preds)
+    own, compared, more = named(pairs_preds), list[Any](), list[str]()
+    if pairs_ref is None:
+        refuse("goes with --pairs-ref", "pairs_preds")
+    else:
+        sources, compared = with_pairs(named(preds), pairs_ref, own, options)
+        by_scores = [name for name in sources if name not in own]
+        more = [RULE] + [f"pairs by the difference of scores: {', '.join(by_scores)}"] * bool(by_scores)
+    paired = read(sources, options)
     from sqa_metrics.ranking import rank, table
 
-    places = rank(paired, level=level)
+    places = rank(paired, pairs=compared, level=level)
     reports = [p.report for p in places]
     recipe = recipe_name(level)
     if options["as_json"]:
         from sqa_metrics.signature import signature
 
         signed = {"signature": signature(reports[0], recipe)}
-        say_json({"ref": options["ref"]} | signed | {"ranking": [p.as_dict() for p in places]}, indent=2)
+        told = {"ref": options["ref"]} | ({"pairs_ref": pairs_ref} if pairs_ref else {})
+        say_json(told | signed | {"ranking": [p.as_dict() for p in places]}, indent=2)
     else:
         say(table(places, level, options["style"], width()), keep="\n")
-    finish(reports, options, recipe=recipe)
+    finish(reports, options, more, recipe)

@@ -6,7 +6,7 @@ of their log odds, half an item inside of 0 and 1.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,24 +66,38 @@ def intervals(
     one: Level, values: dict[str, float], epsilon: float, ref_epsilon: float, level: float
 ) -> dict[str, Interval]:
     """The interval of each of `values`; none with fewer than 5 clusters, NaN where the data cannot tell it."""
-    clusters = len(np.unique(one.groups))
-    if clusters < MIN_CLUSTERS:
+    if len(np.unique(one.groups)) < MIN_CLUSTERS:
         return {}
-    parts = list(one.left_out())
-    without = [part.values(epsilon, ref_epsilon) for part in parts]
-    items, freedom = np.array([*(len(part.ref) for part in parts), len(one.ref)]), one.freedom()
-    stratum = np.zeros(clusters, int)
+    found = without_each([one], epsilon, ref_epsilon)
     result = {}
     for name, value in values.items():
-        column = np.array([[w[name]] for w in without])
         if name in FIGURES:
-            found = LeftOut(
-                {name: np.array([value])}, {name: column}, items, stratum, freedom, of_systems=False
-            )
             result[name] = Interval(*bounds(name, found, 0, level))
         else:
-            result[name] = _of_share(value, column[:, 0], items, freedom, level)
+            result[name] = _of_share(value, found.without[name][:, 0], found.items, found.freedom, level)
     return result
+
+
+def without_each(predictors: Sequence[Level], epsilon: float = 0.0, ref_epsilon: float = 0.0) -> LeftOut:
+    """The figures of m predictors of the same pairs, whole and without each cluster; NaN with fewer than 5."""
+    first = predictors[0]
+    sizes = [len(part.ref) for part in first.left_out()]
+    whole = [one.values(epsilon, ref_epsilon) for one in predictors]
+    unknown = dict.fromkeys(whole[0], math.nan)
+    without = [
+        [part.values(epsilon, ref_epsilon) for part in one.left_out()]
+        if len(sizes) >= MIN_CLUSTERS
+        else [unknown] * len(sizes)
+        for one in predictors
+    ]
+    return LeftOut(
+        whole={name: np.array([values[name] for values in whole]) for name in unknown},
+        without={name: np.array([[w[name] for w in each] for each in without]).T for name in unknown},
+        items=np.array([*sizes, len(first.ref)]),
+        stratum=np.zeros(len(sizes), int),
+        freedom=first.freedom(),
+        of_systems=False,
+    )
 
 
 def _of_share(value: float, without: np.ndarray, items: np.ndarray, freedom: float, level: float) -> Interval:

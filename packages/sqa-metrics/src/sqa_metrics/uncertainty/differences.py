@@ -8,7 +8,7 @@ Where an order is perfect, leaving out shows no error, and the predictors' syste
 import math
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -56,11 +56,13 @@ class Measured:
     """One level of the predictors that are compared: what to leave out, and what to swap."""
 
     found: LeftOut
-    scores: list[Clusters]  # one a predictor, all with the same clusters
+    # one a predictor, all with the same clusters; none where what is left out cannot be swapped
+    scores: list[Clusters]
+    figures: Mapping[str, Figure] = field(default_factory=lambda: FIGURES)
 
     def test(self, metric: str, a: int, b: int, level: float) -> tuple[float, float, Interval]:
         """Difference, two-sided p-value and interval of a figure between two predictors."""
-        figure, found = FIGURES[metric], self.found
+        figure, found = self.figures[metric], self.found
         whole = found.whole[metric]
         difference = float(whole[a] - whole[b])
         if found.n_clusters < MIN_CLUSTERS or math.isnan(difference):
@@ -75,7 +77,8 @@ class Measured:
         if abs(difference) < SAME and not error > SAME:
             return difference, 1.0, Interval(0.0, 0.0)
         if error <= SAME or (figure.scale == "atanh" and (abs(whole[[a, b]]) == 1).any()):
-            return difference, swap_test(self.scores[a], self.scores[b], figure), UNKNOWN
+            p = swap_test(self.scores[a], self.scores[b], figure) if self.scores else 1.0
+            return difference, p, UNKNOWN
         if not math.isfinite(error):
             return difference, math.nan, UNKNOWN
         freedom = max(found.freedom, 1.0)
@@ -190,7 +193,7 @@ def differences(
     pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if baseline in (None, names[a], names[b])]
     result = []
     for name, scores in measured.items():
-        for metric in FIGURES:
+        for metric in scores.figures:
             for a, b in pairs:
                 if metric in ERRORS and not {names[a], names[b]}.isdisjoint(apart):
                     continue

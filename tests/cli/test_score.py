@@ -37,6 +37,14 @@ def test_score_prints_a_table(files: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["score", "compare", "rank"])
+def test_html_holds_the_signature(command: str, files: dict[str, str]) -> None:
+    preds = ["--pred", files["sharp"]] if command == "score" else [files["sharp"], files["blunt"]]
+    result = run(command, "--ref", files["ref"], *preds, "--format", "html")
+    assert result.exit_code == 0
+    assert re.fullmatch(r"<div>sqa\|v:.*</div>", result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("command", ["score", "compare", "rank"])
 def test_a_quoted_signature_is_verified(command: str, files: dict[str, str]) -> None:
     preds = ["--pred", files["sharp"]] if command == "score" else [files["sharp"], files["blunt"]]
     arguments = [command, "--ref", files["ref"], *preds]

@@ -113,7 +113,8 @@ def _number(place: str, value: Any) -> float:
     # Decimal, and single numbers of arrays and tensors, whose kind their dtype tells
     dtype = str(getattr(value, "dtype", "decimal" if type(value).__name__ == "Decimal" else "object"))
     single = getattr(value, "shape", ()) == ()
-    if single and any(kind in dtype for kind in ("int", "float", "bool", "decimal")) and not _masked(value):
+    real = any(kind in dtype for kind in ("int", "float", "bool", "decimal"))
+    if single and real and not getattr(value, "mask", False):
         return float(value)
     raise ValueError(f"{place} is {abridged(value)}; expected a number")
 
@@ -122,10 +123,6 @@ def abridged(value: object) -> str:
     """A wrong value as it stands in a message."""
     text = repr(value)
     return text if len(text) < SHOWN else text[: SHOWN - 4] + "..."
-
-
-def _masked(value: Any) -> bool:
-    return bool(getattr(value, "mask", False))
 
 
 def _from_tensor(name: str, tensor: Any) -> Any:

@@ -124,7 +124,7 @@ def votes_for_interval(
 
     def enough(votes: int) -> bool:
         df = _freedom(clips, votes, fresh_raters)
-        variance = _variance(spread, clips, votes, _raters(clips, votes, fresh_raters))
+        variance = _variance(spread, clips, votes, fresh_raters)
         return df > 0 and t_quantile((1 + level) / 2, df) * math.sqrt(variance) <= half_width
 
     return _fewest(enough)
@@ -151,7 +151,7 @@ def votes_for_difference(
     def enough(votes: int) -> bool:
         df = _freedom(clips, votes, fresh_raters) * (2 if fresh_raters else 1)
         own = spread if fresh_raters else Spread(spread.rest, 0.0, spread.clip)
-        variance = 2 * _variance(own, clips, votes, _raters(clips, votes, fresh_raters))
+        variance = 2 * _variance(own, clips, votes, fresh_raters)
         if df <= 0:
             return False
         return (t_quantile((1 + level) / 2, df) + t_quantile(power, df)) * math.sqrt(variance) <= difference
@@ -200,10 +200,10 @@ def _inside(mos: "Floats", system: "Codes", noise: "Floats") -> float:
     return max(dot(off, off) / free - float(noise.mean()), 0.0) if free > 0 else 0.0
 
 
-def _variance(spread: Spread, clips: int, votes: int, raters: int) -> float:
+def _variance(spread: Spread, clips: int, votes: int, fresh: bool) -> float:
     # of one clip the MOS itself is wanted, not that of a system: how clips differ is no error then
     own = spread.clip / clips if clips > 1 else 0.0
-    return own + spread.rater / raters + spread.rest / (clips * votes)
+    return own + spread.rater / _raters(clips, votes, fresh) + spread.rest / (clips * votes)
 
 
 def _raters(clips: int, votes: int, fresh: bool) -> int:

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,14 +30,10 @@ def compiled(function: Function, **options: Any) -> Function:
     return result
 
 
-def compiled_sum(function: Function) -> Function:
-    """The same, with float sums in any order, so that they vectorise."""
-    return compiled(function, fastmath={"reassoc", "contract"})
-
-
-def compiled_inline(function: Function) -> Function:
-    """The same, as a part of those that call it: for steps of a loop over millions of bytes."""
-    return compiled(function, forceinline=True)
+# with float sums in any order, so that they vectorise
+compiled_sum = partial(compiled, fastmath={"reassoc", "contract"})
+# as a part of those that call it: for steps of a loop over millions of bytes
+compiled_inline = partial(compiled, forceinline=True)
 
 
 class _Cache(FunctionCache):

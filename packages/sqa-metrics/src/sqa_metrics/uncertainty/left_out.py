@@ -5,7 +5,7 @@ without a system is a cluster of its own. A corpus is fixed, not drawn: it is a 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Clusters:
     @property
     def sizes(self) -> np.ndarray:
         return np.diff(self.starts)
+
+    def only(self, predictor: int) -> "Clusters":
+        return replace(self, preds=self.preds[[predictor]], apart=self.apart[predictor : predictor + 1])
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,16 @@ def compare(
     ('near', 'off', 'utterance', 'mse', True, True)
     """
     paired = as_paired(paired, preds, reading)
-    without = without or left_out(paired)
-    measured = {
+    measured = measure(paired, without or left_out(paired))
+    return differences(paired.names, measured, level, baseline, figure, paired.apart)
+
+
+def measure(paired: Paired, without: dict[str, LeftOut]) -> dict[str, Measured]:
+    """What the tests of every two predictors of `paired` need, at each level."""
+    return {
         name: Measured(without[name], [scores.only(k) for k in range(len(scores.preds))])
         for name, scores in levels(paired).items()
     }
-    return differences(paired.names, measured, level, baseline, figure, paired.apart)
 
 
 def compare_unpaired(

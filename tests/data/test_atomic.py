@@ -21,6 +21,8 @@ from sqa_data.atomic import (
     is_locked,
     lock,
     require_unwritten,
+    sweep,
+    temporary_name,
     write_small,
 )
 
@@ -241,3 +243,13 @@ def test_a_lock_is_waited_for_with_a_note(tmp_path: Path) -> None:
         assert note == f"{path}.lock: another process holds this lock; waiting until it is done\n"
         assert other.poll() is None
     assert other.communicate(timeout=60) == ("mine\n", "")
+
+
+def test_what_killed_writers_left_of_a_file_is_told_from_all_others(tmp_path: Path) -> None:
+    left = [temporary_name(tmp_path / name) for name in ("a.json", "a.json", ".hidden", "a[b]")]
+    others = [temporary_name(tmp_path / "a.jsonl"), tmp_path / "a.json", tmp_path / ".a.json.tmp"]
+    for path in (*left, *others):
+        path.touch()
+    sweep(tmp_path, "a.json", ".hidden", "a[b]")
+    assert set(tmp_path.iterdir()) == set(others)
+    sweep(tmp_path / "none", "a.json")

@@ -140,6 +140,8 @@ def test_an_unknown_preference_is_an_error(tmp_path: Path) -> None:
     table = pd.read_parquet(path)
     for column, value, says in (
         ("naturalness_label", "C", "row 1: .* is 'C'"),
+        ("naturalness_label", ["A"], "row 1: .* expected one of A, B, Tie"),
+        ("naturalness_annotation", "A+2", "row 1: naturalness_annotation is 'A\\+2'; expected a list"),
         ("index", None, "row 1: no index"),
     ):
         table.assign(**{column: [value]}).to_parquet(path)

@@ -35,6 +35,8 @@ def test_what_is_written_is_read(pair: Pair, tmp_path: Path) -> None:
         ('{"a": "x", "b": "y", "metrics": 3, "votes": 1}', "metrics is 3; expected an object"),
         ('{"a": "x", "b": "y", "preference": "A"}', "preference is 'A'; expected one of a, b, tie"),
         ('{"a": "x", "b": "y", "preference": "a", "votes": 0}', "votes is 0; expected a whole number"),
+        ('{"a": "x", "b": "y", "preference": "a", "votes": true}', "votes is True; expected a whole number"),
+        ('{"a": "x", "b": "y", "preference": "a", "corpus": {}}', "corpus is {}"),
         ('{"a": "x", "b": "y"}', "neither metrics.cmos nor preference"),
     ],
 )

@@ -110,6 +110,12 @@ def test_clips_shared_between_manifests(tmp_path: Path) -> None:
         "count"
     }  # two tests of the same clips, by their publisher
     assert dict(validate([compared, test]).counts)["shared"] == 1
+    cut = write(tmp_path / "cut.jsonl", row(one, corpus="vmc2026-track1-dev", split="acr"))
+    assert dict(validate([compared, cut]).counts)["shared"] == 1
+    merged = write(tmp_path / "merged.jsonl", row(one), row(two, split="test"))
+    assert dict(validate([merged]).counts) == {"shared": 1}
+    tests = write(tmp_path / "tests.jsonl", row(one, split="test"), row(two, split="test"))
+    assert dict(validate([tests]).counts) == {"twins": 1}
 
 
 def test_counts_unlike_the_published(tmp_path: Path) -> None:

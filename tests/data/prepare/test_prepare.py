@@ -21,6 +21,7 @@ from sqa_data import DataError, get_corpus, list_corpora, read_manifest
 from sqa_data.corpus import Unusable
 from sqa_data.pairs import Pair, iter_pairs, to_line
 from sqa_data.prepare import prepare
+from sqa_data.prepare.surprises import require_counts as held_to_counts  # as it is outside the tests
 from sqa_data.prepare.unpack import find_corpus_folder, unpack_corpus
 from sqa_data.verify import validate
 from tiny_corpora import BUILDERS, Expected, build, tone, zipped
@@ -629,3 +630,13 @@ def test_a_corpus_of_which_nothing_can_be_used_says_why(
         prepare("pstn", tmp_path / "raw", tmp_path / "out", partial=True)
     assert "problems.jsonl" not in str(raised.value)
     assert "--partial" not in str(raised.value)
+
+
+def test_of_a_part_of_a_corpus_no_count_is_held_against_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = rated(tmp_path, GOOD)
+    monkeypatch.setattr("sqa_data.prepare.run.require_counts", held_to_counts)
+    with pytest.raises(DataError, match=r"test: 1 samples; published are 640\. The layout"):
+        prepare("chime-7-udase-eval", raw, tmp_path / "out")
+    prepare("chime-7-udase-eval", raw, tmp_path / "out", partial=True)

@@ -7,6 +7,7 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqa_data import DataError
@@ -220,10 +221,15 @@ def test_another_archive_does_not_go_on_with_the_members_of_the_first(tmp_path: 
     assert (tmp_path / "x" / "a").read_bytes() == b"new"
 
 
-def test_members_of_a_damaged_archive_are_not_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_members_of_a_damaged_archive_are_not_kept(kind: Literal["gz", "bz2", "xz"], tmp_path: Path) -> None:
     """A .tar.gz tells at its end that something was wrong before; the next download may have the same size."""
-    path, noise = tmp_path / "a.tar.gz", os.urandom(50_000)
-    tarred(path, {"a.bin": noise, "b.bin": noise[::-1]})
+    path, noise = tmp_path / f"a.tar.{kind}", os.urandom(50_000)
+    with tarfile.open(path, f"w:{kind}") as archive:
+        for name, content in (("a.bin", noise), ("b.bin", noise[::-1])):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
     good = path.read_bytes()
     bad = bytearray(good)
     bad[-6] ^= 255  # in the checksum
@@ -248,6 +254,46 @@ def test_an_archive_inside_goes_and_a_cut_member_is_written_anew(tmp_path: Path)
     (tmp_path / "a.wav").write_bytes(b"cut")
     unpack_nested(tmp_path, ("inner.zip",))
     assert (tmp_path / "a.wav").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("contents", [(b"one", b"two"), (b"one", b"three")], ids=["as long", "longer"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_of_one_name_the_last_counts(contents: tuple[bytes, ...], tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "z.zip", "w") as zipped_twice,
+        tarfile.open(tmp_path / "t.tar", "w") as tar,
+    ):
+        for content in contents:
+            zipped_twice.writestr("a", content)
+            info = tarfile.TarInfo("a")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    for archive in ("z.zip", "t.tar"):
+        unpack(tmp_path / archive, tmp_path / archive[0])
+        assert (tmp_path / archive[0] / "a").read_bytes() == contents[-1]
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/b"), ("a/b", "a"), ("n" * 300, "b")])
+def test_names_that_cannot_be_written_are_no_reason_to_run_again(
+    first: str, second: str, tmp_path: Path
+) -> None:
+    zipped(tmp_path / "a.zip", {first: b"1", second: b"2"})
+    with pytest.raises(
+        DataError, match=r"such a name cannot be written here; unpack the archive by hand"
+    ) as error:
+        unpack(tmp_path / "a.zip", tmp_path / "x")
+    assert "run again" not in str(error.value)
+
+
+def test_a_packing_that_is_not_known_is_not_called_damaged(tmp_path: Path) -> None:
+    """As Windows packs what is large, by Deflate64."""
+    zipped(tmp_path / "a.zip", {"a": b"1"})
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    for method in (8, content.index(b"PK\1\2") + 10):
+        content[method] = 9
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"compression method is not supported; unpack it by hand in"):
+        unpack(tmp_path / "a.zip", tmp_path / "x")
 
 
 def test_what_systems_add_is_passed_over() -> None:

@@ -19,6 +19,7 @@ from sqa_data.sources.archives import MARKER
 from sqa_data.sources.download import Wanted, _require_space, wanted_files
 from sqa_data.sources.http import Patience
 from sqa_data.sources.hub import hub_files
+from sqa_data.sources.records import state
 from sqa_data.sources.remote_labels import download_labels
 from tiny_corpora import build
 
@@ -210,6 +211,19 @@ def test_put_there_by_hand(server: Loopback, tmp_path: Path) -> None:
     assert "train.zip" in json.loads((tmp_path / "raw" / "pstn" / "downloads.json").read_text())
 
 
+def test_a_file_put_here_while_its_part_lay_there(server: Loopback, tmp_path: Path) -> None:
+    """Or a process that was killed when the file had its name and no record yet."""
+    publish(server, "ttsds2", tmp_path / "published", "base")
+    folder = tmp_path / "raw" / "ttsds2"
+    shutil.copytree(tmp_path / "published", folder)
+    for name in ("ttsds2.zip.part", "ttsds2.zip.part.json", ".downloads.json.123-0.tmp"):
+        (folder / name).write_text("{}")
+    assert get(server, "ttsds2", tmp_path / "raw") == ["ttsds2.zip"]
+    assert state(get_corpus("ttsds2"), tmp_path / "raw") == "downloaded"
+    left = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
+    assert left == {"ttsds2.zip", "downloads.json"}
+
+
 def test_licences_are_accepted_once(server: Loopback, tmp_path: Path) -> None:
     publish(server, "pstn", tmp_path / "published", "base")
     publish(server, "ttsds2", tmp_path / "published2", "base")
@@ -223,7 +237,9 @@ def test_licences_are_accepted_once(server: Loopback, tmp_path: Path) -> None:
     assert "--licence-ok pstn --licence-ok nisqa" in message
     assert server.log == []
     download(["ttsds2"], tmp_path / "raw", **base)  # type: ignore[arg-type]  # MIT: nothing to accept
-    download(["pstn"], tmp_path / "raw", licence_ok=["pstn"], **base)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no corpus 'psnt'; did you mean 'pstn'"):
+        download(["pstn"], tmp_path / "raw", licence_ok=["psnt"], **base)  # type: ignore[arg-type]
+    download(["pstn"], tmp_path / "raw", licence_ok=["PSTN"], **base)  # type: ignore[arg-type]
     (tmp_path / "raw" / "pstn" / "train.zip").unlink()
     download(["pstn"], tmp_path / "raw", **base)  # type: ignore[arg-type]  # remembered
 

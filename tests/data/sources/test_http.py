@@ -460,3 +460,19 @@ def test_a_server_that_is_not_there_is_asked_for_one_size(monkeypatch: pytest.Mo
     away = [f"http://away.example/{i}" for i in range(3)]
     assert told_sizes([*away, "http://other.example/0"]) == {}
     assert asked == [away[0], "http://other.example/0"]
+
+
+def test_killed_between_its_name_and_its_end(server: Loopback, tmp_path: Path) -> None:
+    """The file is whole; what told of its part, and a half-written note of it, go."""
+    (tmp_path / "a.zip").write_bytes(CONTENT)
+    for name in ("a.zip.part.json", ".a.zip.part.json.123-0.tmp"):
+        (tmp_path / name).write_text("{}")
+    assert get(server, tmp_path) == CONTENT
+    assert {path.name for path in tmp_path.iterdir()} - {".a.zip.lock"} == {"a.zip"}
+    assert server.log == []
+
+
+def test_a_web_page_is_known_by_its_type_in_any_case(server: Loopback, tmp_path: Path) -> None:
+    server.always = Do(headers=(("Content-Type", "Text/HTML; charset=utf-8"),))
+    with pytest.raises(DataError, match="a web page came in place of the file"):
+        get(server, tmp_path)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from sqa_data import DataError
+from sqa_data import DataError, read_manifest
 from sqa_data.prepare import prepare
 from sqa_data.sources.parquet import read_columns, unpack_audio, write_without_audio
-from tiny_corpora import build
+from tiny_corpora import build, tone
 
 
 def test_any_byte_may_be_damaged(tmp_path: Path) -> None:
@@ -69,3 +69,88 @@ def test_audio_as_bytes_alone(kind: pyarrow.DataType, tmp_path: Path) -> None:
     assert unpack_audio(path, tmp_path, "train", id_column="id") == 1
     assert [p.name for p in (tmp_path / "audio" / "train").glob("[!.]*")] == ["1.wav"]
     assert (tmp_path / "audio" / "train" / "1.wav").read_bytes() == b"one"
+
+
+STRUCT = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+
+
+def published(folder: Path, ids: list[object], **columns: list[object]) -> Path:
+    """The raw folder of a corpus whose training split has these rows, each with other audio; "s" made them."""
+    audio = [{"bytes": tone(f"clip {i}", 16000, kind="FLAC"), "path": None} for i in range(len(ids))]
+    facts = {"sample_id": ids, "system_id": ["s"] * len(ids), "mos": [3.0] * len(ids)} | columns
+    path = folder / "raw" / "urgent2024-sqa" / "validation-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True)
+    table = pyarrow.table({**facts, "audio": pyarrow.array(audio, STRUCT)})
+    pyarrow.parquet.write_table(table, path)
+    return folder / "raw"
+
+
+@pytest.mark.parametrize(
+    ("ids", "systems"),
+    [
+        (["../x", "/x", "a\\b", "n\0l", "..", ".", "C:x", ".hidden"], ["s"] * 8),
+        (["a", "b", "c", "d", "e"], ["..", ".", "../..", "a/b", ""]),
+        (["x/y", "x%2Fy", "x%252Fy"], ["s"] * 3),
+        (["x", "y"], ["a/b", "a%2Fb"]),
+    ],
+)
+def test_each_clip_has_a_file_of_its_own_below_its_part(
+    ids: list[object], systems: list[object], tmp_path: Path
+) -> None:
+    done = prepare(
+        "urgent2024-sqa", published(tmp_path, ids, system_id=systems), tmp_path / "out", partial=True
+    )
+    paths = {u.sample_id: Path(u.audio_path) for u in read_manifest(done.manifests["train"])}
+    assert paths.keys() == set(ids)
+    part = tmp_path / "raw" / "urgent2024-sqa" / "audio" / "validation"
+    assert len({path.read_bytes() for path in paths.values()}) == len(ids)
+    assert all(part in path.parents and ".." not in path.parts for path in paths.values())
+    assert not {path for path in paths.values() if path.name.startswith(".")}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("sample_id", None, "no sample_id"),
+        ("sample_id", "", "no sample_id"),
+        ("sample_id", b"x", "sample_id is b'x'; expected text"),
+        ("system_id", [1], r"system_id is \[1\]; expected text"),
+        ("mos", "good", r"mos is 'good'; expected a number in 1\.\.5"),
+        ("mos", "3", "mos is '3'"),
+        ("mos", True, "mos is True"),
+        ("mos", [3.0], r"mos is \[3\.0\]"),
+        ("mos", 5.01, r"mos is 5\.01"),
+        ("utmos", float("inf"), r"utmos is inf; expected a number in -inf\.\.inf"),
+        ("raw_ratings", '"345"', "raw_ratings is '\"345\"'; expected numbers in 1"),
+        ("raw_ratings", "[true, 3]", "raw_ratings is"),
+        ("raw_ratings", "[" * 9999, "raw_ratings is"),
+        ("raw_ratings", [3.0, None], "raw_ratings is"),
+        ("raw_ratings", 3.0, "raw_ratings is"),
+    ],
+)
+def test_a_value_that_is_none_is_told_with_its_row(
+    column: str, value: object, says: str, tmp_path: Path
+) -> None:
+    raw = published(tmp_path, ["x"], **{column: [value]})
+    with pytest.raises(DataError, match=f"parquet: row 1: {says}") as error:
+        prepare("urgent2024-sqa", raw, tmp_path / "out", partial=True)
+    assert len(str(error.value)) < 500 + len(str(tmp_path))
+    assert not list(raw.rglob("None*"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "metrics"),
+    [
+        ("mos", None, {}),
+        ("mos", float("nan"), {}),
+        ("utmos", 5.2, {"mos": 3.0, "utmos": 5.2}),  # a model may leave the scale
+        ("sample_id", 0, {"mos": 3.0}),
+    ],
+)
+def test_what_is_not_known_or_a_model_says(
+    column: str, value: object, metrics: dict[str, float], tmp_path: Path
+) -> None:
+    raw = published(tmp_path, ["x"] if column != "sample_id" else [value], **{column: [value]})
+    done = prepare("urgent2024-sqa", raw, tmp_path / "out", partial=True)
+    (only,) = read_manifest(done.manifests["train"])
+    assert only.metrics == metrics

@@ -4,6 +4,7 @@ Every temporary name of the product is made here, so what a kill leaves behind c
 ending in `.tmp` (a file), `.partial`, `.new` or `.old` (a folder). Modes follow the umask.
 """
 
+import glob
 import itertools
 import logging
 import os
@@ -66,6 +67,13 @@ def atomic_path(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def sweep(folder: Path, *names: str) -> None:
+    """Remove what killed writers left of files of these names in a folder; for who holds the lock on them."""
+    for name in names:
+        for path in folder.glob(f".{glob.escape(name)}.*-*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def write_small(path: str, content: bytes | memoryview) -> None:

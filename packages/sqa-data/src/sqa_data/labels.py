@@ -93,6 +93,15 @@ def range_of(label: str, scales: Mapping[str, tuple[float, float]] | None = None
     return (scales or {}).get(label) or RANGES.get(label, (-math.inf, math.inf))
 
 
+def is_opinion(label: str) -> bool:
+    """Whether `label` is what listeners said, who cannot leave their scale; a model's estimate can.
+
+    >>> is_opinion("mos_bak"), is_opinion("nisqa_mos")
+    (True, False)
+    """
+    return label.partition("_")[0] == "mos"
+
+
 def in_range(label: str, value: float, scales: Mapping[str, tuple[float, float]] | None = None) -> bool:
     """Whether `value` is finite and within the bounds of `label`, see `range_of`.
 

@@ -15,7 +15,7 @@ from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import asked_again, in_common, list_corpora
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
-from sqa_data.labels import in_range, range_of
+from sqa_data.labels import in_range, is_opinion, range_of
 from sqa_data.manifest import Utterance, numbered
 from sqa_data.pairs import iter_pairs
 from sqa_data.prepare.writer import SplitCount, count_notes
@@ -130,8 +130,7 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
     for label, value in utterance.metrics.items():
         if not in_range(label, value, utterance.scales):
             low, high = range_of(label, utterance.scales)
-            # listeners cannot leave their scale, so that is a mistake; a model's estimate can
-            kind = "range" if label.partition("_")[0] == "mos" else "outside"
+            kind = "range" if is_opinion(label) else "outside"
             result.add(kind, where, f"{label} is {value:g}; expected {low:g}..{high:g}")
     if not utterance.metrics:
         result.add("unlabelled", where, f"sample {utterance.sample_id!r} has no label")
@@ -209,8 +208,8 @@ def _check_shared(
     corpus, split, first, manifest = heard.setdefault(audio, (utterance.corpus, utterance.split, where, path))
     if first == where or (corpus == utterance.corpus and asked_again(corpus, split, utterance.split)):
         return
-    # two training sets that overlap waste time; a clip of any other split in another manifest is a leak
-    leak = manifest != path and not (split == utterance.split == "train")
+    # two training sets that overlap waste time; a clip of any other split in another one, or manifest, is a leak
+    leak = (manifest, split) != (path, utterance.split) and not (split == utterance.split == "train")
     text = f"the audio of sample {utterance.sample_id!r} is also at {first}"
     result.add("shared" if leak else "twins", where, text)
 

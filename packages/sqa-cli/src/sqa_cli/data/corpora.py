@@ -123,9 +123,9 @@ def _chosen(names: Sequence[str], everything: bool, trainable: bool) -> "list[Co
 
 def _accepted(corpora: "Sequence[Corpus]", raw: Path, licence_ok: Sequence[str]) -> set[str]:
     """Names of the corpora whose licence the user accepts; a person at the terminal is asked for the others."""
-    from sqa_data.sources.records import licences_to_accept
+    from sqa_data.sources.records import accepted_names, licences_to_accept
 
-    accepted = set(licence_ok)
+    accepted = accepted_names(licence_ok)
     if "all" in accepted or sys.stdin is None or not sys.stdin.isatty():
         return accepted
     for corpus in licences_to_accept(corpora, raw):

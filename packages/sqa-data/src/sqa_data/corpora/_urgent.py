@@ -13,7 +13,7 @@ from typing import Any
 
 from sqa_data.corpus import ROUNDING, Corpus, HubDataset, Licence, Sample, Split, Use
 from sqa_data.errors import DataError
-from sqa_data.labels import RANGES, in_range
+from sqa_data.labels import RANGES, is_opinion
 from sqa_data.pairs import CMOS, Pair
 from sqa_data.sources.parquet import audio_path, clip_name, parts, read_columns, suffix_of
 
@@ -25,6 +25,7 @@ PLAIN = ("sample_id", "system_id", "language", "cmos", *RATINGS, *(f"{side}.path
 # what parts of assumed layout are known to hold besides what was said of their clips
 ONE = ("sample_id", "audio", "sample_rate?", "duration?")
 TWO = ("sample_id", *SIDES, "sample_rate?", "duration?")
+ANY = (-math.inf, math.inf)
 
 Splits = Mapping[str, tuple[str, ...]]
 
@@ -53,18 +54,37 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     names, rows = read_columns(path, [*PLAIN, *RANGES])
     for line, row in enumerate(rows, start=1):
         found = dict(zip(names, row, strict=True))
-        if not found.get("sample_id"):
+        if found.get("sample_id") in (None, ""):
             raise DataError(f"{path}: row {line}: no sample_id")
+        for name in ("sample_id", "system_id", "language"):
+            if type(found.get(name)) not in (str, int, type(None)):
+                raise DataError(f"{path}: row {line}: {name} is {found[name]!r}; expected text")
         yield line, found
 
 
 def _clips(row: dict[str, Any], where: str, split: str, part: str) -> Iterator[Sample]:
-    ratings, mos = tuple(_ratings(row, where, *RANGES["mos"])), row.get("mos")
-    if mos is not None and mos == mos and not in_range("mos", mos):
-        raise DataError(f"{where}: mos is {mos}; expected a number in 1..5")
+    ratings = tuple(_ratings(row, where, *RANGES["mos"]))
     # null and NaN: not computed for this clip
-    metrics = {name: float(v) for name in RANGES if (v := row.get(name)) is not None and v == v}
+    metrics = {
+        # listeners cannot leave their scale; a model can
+        name: _number(name, v, where, *(RANGES[name] if is_opinion(name) else ANY))
+        for name in RANGES
+        if (v := row.get(name)) is not None and v == v
+    }
     yield from _samples(row, split, part, CLIP, metrics, ratings)
+
+
+def _number(name: str, value: object, where: str, low: float, high: float) -> float:
+    """A finite number in [low, high]."""
+    number = _real(value)
+    if not (low <= number <= high and math.isfinite(number)):
+        raise DataError(f"{where}: {name} is {value!r:.200}; expected a number in {low:g}..{high:g}")
+    return number
+
+
+def _real(value: object) -> float:
+    """A number as it is; NaN for text, a list, yes or no."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def _pairs(row: dict[str, Any], where: str, split: str, part: str, *, blind: bool) -> Iterator[Sample | Pair]:
@@ -77,12 +97,9 @@ def _pairs(row: dict[str, Any], where: str, split: str, part: str, *, blind: boo
         cmos = mean
     if cmos is None and blind:
         return
-    if cmos is None or not CMOS[0] <= cmos <= CMOS[1]:
-        raise DataError(
-            f"{where}: cmos is {cmos!r}; expected a number in {CMOS[0]:g}..{CMOS[1]:g}, or ratings"
-        )
+    cmos = _number("cmos", cmos, where, *CMOS)
     votes = len(ratings) if mean is not None and abs(mean - cmos) <= ROUNDING else None
-    yield Pair(a, b, float(cmos), votes=votes, split=split)
+    yield Pair(a, b, cmos, votes=votes, split=split)
 
 
 def _samples(
@@ -114,12 +131,12 @@ def _ratings(row: dict[str, Any], where: str, low: float, high: float) -> Iterat
         return
     value = row[name]
     try:
-        given = [float(rating) for rating in (json.loads(value) if isinstance(value, str) else value)]
-    except (TypeError, ValueError):
-        given = [math.nan]
-    for rating in given:
+        given = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        given = None
+    for rating in map(_real, given) if isinstance(given, list) else [math.nan]:
         if not low <= rating <= high:
-            raise DataError(f"{where}: {name} is {value!r}; expected numbers in {low:g}..{high:g}")
+            raise DataError(f"{where}: {name} is {value!r:.200}; expected numbers in {low:g}..{high:g}")
         yield rating
 
 

@@ -45,11 +45,13 @@ def _of_row(row: dict[str, Any], where: str, split: str) -> Iterator[Opinion]:
         yield Sample(split, audio, ids[-1], None, {}, language=language)
     if not label:
         yield Unusable(where, "a pair without a preference")
-    elif label not in PREFERENCES:
+    elif not isinstance(label, str) or label not in PREFERENCES:
         raise DataError(f"{where}: {LABEL} is {label!r}; expected one of {', '.join(PREFERENCES)}")
     else:
-        votes = len(row.get(VOTES) or ()) or None
-        yield Pair(ids[0], ids[1], preference=PREFERENCES[label], votes=votes, split=split)
+        given = row.get(VOTES) or []
+        if not isinstance(given, list):
+            raise DataError(f"{where}: {VOTES} is {given!r}; expected a list, one entry a rater")
+        yield Pair(ids[0], ids[1], preference=PREFERENCES[label], votes=len(given) or None, split=split)
 
 
 CORPUS = Corpus(

@@ -1,15 +1,17 @@
 """OUT/NAME/prepared.json: what a `prepare` made of what, so that the next one knows edits and changed sources."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqa_data.atomic import sweep
 from sqa_data.corpus import Corpus
 from sqa_data.errors import DataError
 from sqa_data.sources.records import read_json, write_json
 
 RECORD, NEXT = "prepared.json", ".prepared.next.json"
+OF_SPLIT = ("data.jsonl", "ratings.jsonl", "pairs.jsonl")
 
 # corpus, partial, source: file -> fingerprint, problems, splits: split -> counts, sha256
 Record = dict[str, Any]
@@ -25,8 +27,14 @@ def fingerprint(path: Path) -> dict[str, int | str]:
     return {"size": size, "sha256": _sha256(path)}
 
 
-def read_records(target: Path) -> list[Record]:
-    """The record of the last run that ended, and that of one that was killed while it named its manifests."""
+def begin(target: Path) -> list[Record]:
+    """The record of the last run that ended, and that of one that was killed while it named its manifests.
+
+    What such a one has left half written is removed.
+    """
+    sweep(target, "problems.jsonl", RECORD, NEXT)
+    for split in target.glob("*/"):
+        sweep(split, *OF_SPLIT)
     found = [read_json(target / name) for name in (RECORD, NEXT)]
     return [record for record in found if record is not None]
 
@@ -36,11 +44,15 @@ def write_next(target: Path, record: Record) -> None:
     write_json(target / NEXT, record)
 
 
-def finish(target: Path, before: list[Record], record: Record) -> None:
-    """Remove manifests of splits that are no longer made of this source, and make `record` the last one."""
-    for split in {split for old in before for split in old["splits"]} - record["splits"].keys():
-        for name in ("data.jsonl", "ratings.jsonl", "pairs.jsonl"):
-            (target / split / name).unlink(missing_ok=True)
+def finish(target: Path, before: list[Record], record: Record, written: Collection[tuple[str, str]]) -> None:
+    """Remove files of `before` that are no longer made of this source, and make `record` the last one.
+
+    written: split and name of the files of this time.
+    """
+    for split in {split for old in before for split in old["splits"]}:
+        for name in OF_SPLIT:
+            if (split, name) not in written:
+                (target / split / name).unlink(missing_ok=True)
     (target / NEXT).replace(target / RECORD)
 
 

@@ -26,9 +26,9 @@ from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance
 from sqa_data.prepare.opinions import utterances
 from sqa_data.prepare.records import (
+    begin,
     fingerprint,
     finish,
-    read_records,
     require_unedited,
     source_notes,
     write_next,
@@ -88,7 +88,7 @@ def prepare(
     source = {str(path.relative_to(root)): fingerprint(path) for path in label_files(corpus, root)}
 
     with lock(target / ".prepare"):
-        before = read_records(target)
+        before = begin(target)
         if not force:
             require_unedited(target, before)
         with ExitStack() as files:
@@ -100,7 +100,7 @@ def prepare(
                 require_counts(corpus, writer.counts)
             record = writer.record(partial, source)
             write_next(target, record)
-        finish(target, before, record)
+        finish(target, before, record, writer.written)
     how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
     notes = [*source_notes(corpus, before, source), *([f"{corpus.name}: {how}"] * (labels == "baseline"))]
     return Prepared(

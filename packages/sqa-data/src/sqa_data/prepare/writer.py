@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,6 +84,11 @@ class Writer:
         self._listed: BinaryIO | None = None
         self._listing = ExitStack()  # ends before the other files do, and also where they are given up
         files.push(self._listing)
+
+    @property
+    def written(self) -> Collection[tuple[str, str]]:
+        """Split and name of each file of a split that this `prepare` writes."""
+        return self._open.keys()
 
     def of_clips(self, opinions: Iterable[Opinion]) -> Iterator[Rating | Sample]:
         """What is said of single clips. Pairs are kept until it is known which clips are there."""

@@ -91,7 +91,7 @@ def judge(
             return "again", known, "the file on the server changed"
         return "append", replace(known, size=total if total is not None else state.size), ""
     if status == 200:
-        if headers.get("content-type", "").startswith("text/html"):
+        if headers.get("content-type", "").lower().startswith("text/html"):
             return "refuse", state, "a web page came in place of the file"
         length = headers.get("content-length", "")
         return "restart", replace(known, size=int(length) if length.isdigit() else None), ""

@@ -1,6 +1,7 @@
 """Unpack archives from strangers: nothing leaves the folder, nothing grows without bound."""
 
-import gzip
+import errno
+import lzma
 import shutil
 import stat
 import tarfile
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from sqa_data.atomic import atomic_folder
+from sqa_data.atomic import atomic_folder, sweep
 from sqa_data.errors import DataError
 from sqa_data.sources.records import read_json, write_json
 
@@ -21,6 +22,8 @@ MIN_CAP = 1 << 30  # bytes: small archives may expand further than the ratio all
 MARKER = ".unpacked.json"  # in an unpacked folder: the archives it was made from, and their sizes
 PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz", ".bz2", ".xz")
 JUNK = ("__MACOSX", ".DS_Store", MARKER)
+# what a file system says of a name that it cannot hold, or that is a file and a folder: no run mends that
+_OF_NAMES = (errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ, errno.EINVAL)
 
 Progress = Callable[[str, int, int | None], None]  # (what, bytes so far, bytes in all or None)
 
@@ -53,6 +56,7 @@ def unpack(
         with atomic_folder(folder, resumable=True) as staging:
             for archive in archives:
                 with _said_plainly(archive):
+                    sweep(staging, MARKER)
                     write_json(staging / MARKER, packed)
                     _unpack_with_nested(archive, staging, nested, max_bytes or _cap(archive), progress)
     except _DamagedError:
@@ -135,10 +139,11 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
     elif tarfile.is_tarfile(archive):
         members = _tar_members(archive)
     else:
-        raise DataError(f"{archive}: neither a zip nor a tar archive")
+        raise DataError(f"{archive}: neither a zip nor a tar archive; delete it and download it again")
     # one name for all members, so that a kill leaves nothing that the next run does not overwrite
     temporary = folder / ".member.tmp"
     done, total = 0, unpacked_size(archive)
+    seen: set[PurePosixPath] = set()  # of two members of one name the last counts, whatever their sizes
     for path, size, opened in members:
         done += size
         if done > cap:
@@ -146,11 +151,12 @@ def _unpack_into(archive: Path, folder: Path, cap: int, progress: Progress | Non
                 f"{archive}: expands beyond {cap:,} bytes; looks like an archive bomb, not unpacked"
             )
         target = folder / path
-        if not (target.is_file() and target.stat().st_size == size):
+        if path in seen or not (target.is_file() and target.stat().st_size == size):
             target.parent.mkdir(parents=True, exist_ok=True)
             with opened() as source, temporary.open("wb") as sink:
                 _copy(source, sink, size, f"{archive}: member {str(path)!r}")
             temporary.replace(target)
+        seen.add(path)
         if progress:
             progress(archive.name, done, total)
 
@@ -180,8 +186,6 @@ def _tar_members(archive: Path) -> Iterator[Member]:
             path = safe_path(info.name, archive)
             if path is None or info.isdir():
                 continue
-            # raises for links and devices that point elsewhere
-            tarfile.data_filter(info, str(archive.parent))
             if not info.isfile():
                 raise DataError(f"{archive}: member {info.name!r} is a link or a device; not unpacked")
             # of a regular file extractfile gives no None
@@ -212,22 +216,22 @@ def _said_plainly(archive: Path) -> Iterator[None]:
     """Errors of the archive libraries and of the disk, as DataError that names the archive."""
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        gzip.BadGzipFile,
-        tarfile.TarError,
-        EOFError,
-        zlib.error,
-        NotImplementedError,
-    ) as error:
-        raise _DamagedError(
-            f"{archive}: damaged archive ({error}); delete it and download it again"
+    except NotImplementedError as error:
+        raise DataError(
+            f"{archive}: cannot unpack: {error}; unpack it by hand in {archive.parent}"
         ) from error
     except RuntimeError as error:  # how zipfile says that a password is needed
         raise DataError(f"{archive}: {error}") from error
-    except OSError as error:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if (
+            not isinstance(error, OSError) or error.errno is None
+        ):  # gzip and bzip2 raise OSError for what they read
+            raise _DamagedError(
+                f"{archive}: damaged archive ({error}); delete it and download it again"
+            ) from error
         free = shutil.disk_usage(archive.parent).free
-        raise DataError(
-            f"{archive}: cannot unpack: {error.strerror or error} ({free:,} bytes free; what is unpacked so far is "
-            "kept, run again to go on)"
-        ) from error
+        again = f"{free:,} bytes free; what is unpacked so far is kept, run again to go on"
+        if error.errno in _OF_NAMES:
+            name = error.filename2 or error.filename
+            again = f"{name}: such a name cannot be written here; unpack the archive by hand"
+        raise DataError(f"{archive}: cannot unpack: {error.strerror} ({again})") from error

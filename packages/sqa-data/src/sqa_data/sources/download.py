@@ -17,7 +17,7 @@ from sqa_data.errors import DataError
 from sqa_data.sources.answers import FileRecord, RemoteFile
 from sqa_data.sources.archives import is_packed, safe_path, unpacked_from
 from sqa_data.sources.folder import find_corpus_folder
-from sqa_data.sources.http import Patience, Progress, check_file, download_file, told_sizes
+from sqa_data.sources.http import Patience, Progress, download_file, parts_of, told_sizes
 from sqa_data.sources.picked import is_picked
 from sqa_data.sources.records import read_records, remember, require_licences, require_room
 
@@ -167,7 +167,7 @@ def _bring(
         if before and not check and path.stat().st_size == before.size:
             return downloaded(before)
         # put here by hand, or asked to be looked at again
-        found = check_file(path, RemoteFile(before.url if before else str(path), item.size, checksum))
+        found = download_file(RemoteFile(before.url if before else str(path), item.size, checksum), path)
         remember(folder, item.name, found)
         return downloaded(found)
     if before and (unpacked_from(folder / "unpacked") or {}).get(item.name) == before.size:
@@ -237,7 +237,7 @@ def _require_space(wanted: list[Wanted], raw: Path) -> None:
     missing = 0
     for item in away:
         path = raw / item.corpus.name / item.name
-        part = path.with_name(f"{path.name}.part")
+        part, _ = parts_of(path)
         size = item.size or sum(told.get(way, 0) for way in item.ways[:1] if isinstance(way, str))
         missing += max(0, size - (part.stat().st_size if part.exists() else 0))
     raw.mkdir(parents=True, exist_ok=True)

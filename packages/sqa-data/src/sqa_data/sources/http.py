@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sqa_data.atomic import atomic_path, lock
+from sqa_data.atomic import atomic_path, lock, sweep
 from sqa_data.errors import DataError
 from sqa_data.sources.answers import Action, AskAgain, FileRecord, PartState, RemoteFile, judge, retry_after
 from sqa_data.sources.records import require_room, write_json
@@ -63,8 +63,13 @@ def download_file(
     is full; what came so far stays in the .part file. `stop`: set it to end early with KeyboardInterrupt.
     """
     with lock(path.with_name(f".{path.name}")):
+        part, state_file = parts_of(path)
+        sweep(path.parent, state_file.name)
         if path.exists():
-            return check_file(path, remote)
+            found = check_file(path, remote)
+            for left in (part, state_file):  # of a process that was killed between the name and its end
+                left.unlink(missing_ok=True)
+            return found
         try:
             if remote.cached is None:
                 return _Download(
@@ -79,6 +84,11 @@ def download_file(
                 raise DataError(f"{path}: cannot write{copied}: {error.strerror}") from error
             kept = "" if remote.cached else f"; what came so far is kept in {path.name}.part"
             raise DataError(f"{path}: the disk is full{kept}: make room and run again") from error
+
+
+def parts_of(path: Path) -> tuple[Path, Path]:
+    """Where what has come of a file lies, and what it is a part of."""
+    return path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.json")
 
 
 def check_file(path: Path, remote: RemoteFile, *, name: str | None = None) -> FileRecord:
@@ -172,8 +182,7 @@ class _Download:
     ) -> None:
         self.remote, self.path, self.patience = remote, path, patience
         self.progress, self.stop = progress, stop
-        self.part = path.with_name(f"{path.name}.part")
-        self.state_file = path.with_name(f"{path.name}.part.json")
+        self.part, self.state_file = parts_of(path)
         self.state = self._read_state()
         self.digests = _Digests(remote.checksum)
         if self.state.url and self.part.is_file():

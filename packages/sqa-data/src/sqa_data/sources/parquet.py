@@ -41,10 +41,15 @@ def audio_path(part: str, system_id: str, sample_id: str, suffix: str = ".flac")
     """Where the audio of a row goes, below the corpus folder; ids are quoted so that they stay inside it.
 
     >>> audio_path("validation", "s1", "../x")
-    'audio/validation/s1/..%2Fx.flac'
+    'audio/validation/s1/%2E.%2Fx.flac'
     """
-    names = (quote(name, safe=" ") if _UNSAFE(name) else name for name in (system_id, sample_id) if name)
+    names = (_quoted(name) if _UNSAFE(name) else name for name in (system_id, sample_id) if name)
     return f"audio/{part}/{'/'.join(names)}{suffix}"
+
+
+def _quoted(name: str) -> str:
+    quoted = quote(name, safe=" ")
+    return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted  # neither hidden nor the folder above
 
 
 def clip_name(row_id: object, column: str) -> str:
@@ -56,13 +61,13 @@ def clip_name(row_id: object, column: str) -> str:
     return f"{row_id}{column.removeprefix('audio')}"
 
 
-_UNSAFE = re.compile(r"[/\\\0:]|^\.").search
+_UNSAFE = re.compile(r"[/\\\0:%]|^\.").search  # "%" too, so that no two ids get one name
 _SUFFIX = re.compile(r"\.\w{2,5}$").search
 
 
-def suffix_of(path: str | None) -> str:
+def suffix_of(path: object) -> str:
     """File suffix of a clip by the dataset's own name of it; without a name, the corpora's ".flac"."""
-    found = _SUFFIX(path) if path else None
+    found = _SUFFIX(path) if isinstance(path, str) else None
     return found[0].lower() if found else ".flac"
 
 
@@ -130,7 +135,10 @@ def unpack_audio(
 def _clips(
     path: Path, file: Any, audio: Sequence[str], id_column: str
 ) -> Iterator[tuple[str, str, str | None, Any]]:
-    """System, name, published path and content of each clip; a row without audio `prepare` reports as missing."""
+    """System, name, published path and content of each clip.
+
+    A row without audio `prepare` reports as missing, and one without an id is an error where labels are read.
+    """
     has_systems = "system_id" in file.schema_arrow.names
     columns = [id_column, *audio, *(["system_id"] if has_systems else [])]
     with _said_plainly(path):
@@ -140,7 +148,7 @@ def _clips(
             for column in audio:
                 clips, paths = _audio_of(batch.column(column))
                 for i, published in enumerate(paths):
-                    if (content := clips[i].as_buffer()) is not None:
+                    if (content := clips[i].as_buffer()) is not None and ids[i] is not None:
                         yield str(systems[i] or ""), clip_name(ids[i], column), published, content
 
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqa_data.atomic import atomic_write, lock
-from sqa_data.corpus import Corpus
+from sqa_data.atomic import atomic_write, lock, sweep
+from sqa_data.corpus import Corpus, expanded, get_corpus
 from sqa_data.errors import DataError
 from sqa_data.sources.answers import FileRecord
 
@@ -48,6 +48,7 @@ def read_records(folder: Path) -> dict[str, FileRecord]:
 def remember(folder: Path, name: str, record: FileRecord) -> None:
     """Add one file to downloads.json."""
     with lock(folder / ".downloads"):
+        sweep(folder, "downloads.json")
         records = read_records(folder) | {name: record}
         write_json(folder / "downloads.json", {name: asdict(record) for name, record in records.items()})
 
@@ -61,9 +62,18 @@ def licences_to_accept(corpora: Iterable[Corpus], raw: str | Path) -> list[Corpu
     ]
 
 
+def accepted_names(licence_ok: Iterable[str]) -> set[str]:
+    """The corpora whose licence a user accepts, by their own names, and "all"; DataError for what is neither.
+
+    >>> sorted(accepted_names(["BVCC", "vmc2026-track1", "all"]))
+    ['all', 'bvcc', 'vmc2026-track1-dev', 'vmc2026-track1-test']
+    """
+    return {name if name == "all" else get_corpus(name).name for name in expanded(licence_ok)}
+
+
 def require_licences(corpora: Iterable[Corpus], raw: str | Path, licence_ok: Iterable[str]) -> None:
     """Remember what is accepted; DataError that shows what is not yet."""
-    accepted, still_open = set(licence_ok), []
+    accepted, still_open = accepted_names(licence_ok), []
     for corpus in licences_to_accept(corpora, raw):
         if accepted & {corpus.name, "all"}:
             write_json(_licence_file(corpus, raw), _accepted(corpus))

@@ -21,7 +21,7 @@ def bias(ref: object, pred: object) -> float:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> str:
     """The one step: a row of the table."""
-    monkeypatch.setitem(FIGURES, "bias", Figure(bias, "lower", "Bias", lambda noise, observed: 0.0))
+    monkeypatch.setitem(FIGURES, "bias", Figure(bias, "lower", "Bias", lambda noise, variance: 0.0))
     return "bias"
 
 
@@ -75,6 +75,5 @@ def test_the_four_are_the_challenge_s() -> None:
 
 def test_what_a_perfect_predictor_reaches_by_hand() -> None:
     """Noise .25 of each of three scores with a sample variance of 4: reliability 1 - .25 / 4."""
-    noise, observed = np.full(3, 0.25), np.array([1.0, 3.0, 5.0])
-    perfect = {name: f.perfect(noise, observed) for name, f in FIGURES.items() if f.perfect}
+    perfect = {name: f.perfect(0.25, 4.0) for name, f in FIGURES.items() if f.perfect}
     assert perfect == {"mse": 0.25, "lcc": pytest.approx((1 - 0.25 / 4) ** 0.5, abs=1e-15)}

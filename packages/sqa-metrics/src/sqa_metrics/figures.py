@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from sqa_metrics.agreement import four, ktau, lcc, mse, srcc
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from sqa_metrics.numbers import Scores
 
 
@@ -23,9 +21,9 @@ class Figure(NamedTuple):
     function: "Callable[[Scores, Scores], float]"
     better: Literal["higher", "lower"]
     category: str  # of the challenge's ranking
-    # What a predictor of the true means reaches: (variance of each item's error, observed scores) -> figure; NaN where
-    # the noise leaves nothing to agree with, None: by simulation.
-    perfect: "Callable[[np.ndarray, np.ndarray], float] | None" = None
+    # What a predictor of the true means reaches: (mean variance of the items' errors, variance of what is observed) ->
+    # figure; NaN where the noise leaves nothing to agree with, None: by simulation.
+    perfect: "Callable[[float, float], float] | None" = None
     # On which scale its errors are alike everywhere: log for what is positive, atanh for correlations.
     scale: Literal["raw", "log", "atanh"] = "raw"
     # Variance on that scale over so many systems, by theory: (figure, systems) -> variance.
@@ -48,16 +46,14 @@ class Figure(NamedTuple):
         )
 
 
-def floor_from_noise(noise: "np.ndarray", observed: "np.ndarray") -> float:
+def floor_from_noise(noise: float, variance: float) -> float:
     """MSE of the true means: the mean variance of the observed scores around them."""
-    return float(noise.mean())
+    return noise
 
 
-def ceiling_from_noise(noise: "np.ndarray", observed: "np.ndarray") -> float:
+def ceiling_from_noise(noise: float, variance: float) -> float:
     """LCC of the true means: the index of reliability of classical test theory (Lord & Novick 1968, section 3.6)."""
-    variance = float(observed.var(ddof=1)) if observed.size > 1 else 0.0
-    reliability = 1 - float(noise.mean()) / variance if variance > 0 else -1.0
-    return math.sqrt(reliability) if reliability >= 0 else math.nan
+    return math.sqrt(1 - noise / variance) if variance > 0 and noise <= variance else math.nan
 
 
 FIGURES: dict[str, Figure] = {

@@ -148,12 +148,12 @@ def listening_test(
         weighted=None if absent else annex_e(votes, floor * width),
         weighted_absent=absent,
         components=components,
-        ceiling=_ceiling(ratings, components),
+        ceiling=_ceiling(ratings, components, level),
         left_out=left_out,
     )
 
 
-def _ceiling(ratings: Ratings, parts: Components) -> dict[str, Ceiling]:
+def _ceiling(ratings: Ratings, parts: Components, level: float) -> dict[str, Ceiling]:
     """What the noise of these votes allows; empty where it cannot be told."""
     if math.isnan(parts.rater):
         return {}
@@ -177,7 +177,7 @@ def _ceiling(ratings: Ratings, parts: Components) -> dict[str, Ceiling]:
     )
     there = replace(votes, clip=(np.cumsum(heard) - 1)[votes.clip], n_clips=int(heard.sum()))
     paired = where(paired, [True], heard.astype(int) - 1)
-    return ceiling(paired, level=None, listeners=Listeners(there, parts.rater)) or {}
+    return ceiling(paired, level=level, listeners=Listeners(there, parts.rater)) or {}
 
 
 def _no_weights(ratings: Ratings) -> str:

@@ -57,9 +57,7 @@ def summary(test: ListeningTest, style: Style = "text") -> str:
     if again.n:
         figures = f"{again.same:.0%} the same, sd {figure(again.std)}, shift {figure(again.shift, sign=True)}"
         rows.append(("scored again", f"{_count(again.n, 'clip')}: {figures}"))
-    for level, top in test.ceiling.items():
-        best = ", ".join(f"{name.upper()} {figure(value)}" for name, value in top.values.items())
-        rows.append((f"ceiling, {level}", best))
+    rows += [(f"ceiling, {level}", top.best()) for level, top in test.ceiling.items()]
     rows.append(("stand out", _flagged(test)))
     if (out := test.left_out) is not None:
         change = f"MOS of clips change by up to {figure(out.most_clips)}"

@@ -5,7 +5,6 @@ not known. Else what listeners share between clips counts (`ratings.bias`): it d
 and what all items have of it shifts them together, which no correlation sees.
 """
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
 # Tests are drawn for figures without a closed form: so many items in all, and of so few tests the intervals.
 DRAWN_ITEMS, MOST_TESTS, LEAST_TESTS = 20_000, 64, 4
+# And so many, with true means that vary by so much more or less, to see how figures depend on it.
+SLOPE_ITEMS, STEP = 2_000, 0.1
 MOST_LEFT = 100_000_000  # clusters times items up to which a ceiling has an interval: beyond, it is narrow
 
 
@@ -36,18 +37,25 @@ class Ceiling:
     intervals: dict[str, Interval]  # empty where none was asked for
     shared: bool = False  # what listeners share between clips is known and counts
 
-    def text(self) -> str:
-        known = ", ".join(
+    def best(self) -> str:
+        """The figures with their intervals, and which are undefined."""
+        known = [
             f"{m.upper()} {v:.3f}"
             + (f" [{i.text()}]" if (i := self.intervals.get(m)) and i.low == i.low else "")
             for m, v in self.values.items()
             if not math.isnan(v)
-        )
+        ]
         lost = ", ".join(m.upper() for m, v in self.values.items() if math.isnan(v))
-        if lost:
-            return f"{known}, {lost} undefined (the MOS vary no more than votes do by chance)"
+        return ", ".join(
+            known + ([f"{lost} undefined (the MOS vary no more than votes do by chance)"] if lost else [])
+        )
+
+    def text(self) -> str:
+        """The same, with what limits them."""
+        if any(map(math.isnan, self.values.values())):
+            return self.best()
         limit = "and of listeners" if self.shared else "if listeners erred independently"
-        return f"{known} (limited by the number of votes{'' if self.shared else ','} {limit})"
+        return f"{self.best()} (limited by the number of votes{'' if self.shared else ','} {limit})"
 
     def as_dict(self) -> dict[str, object]:
         """By names that say which way the figure is limited: `mse_floor`, `max_lcc`."""
@@ -155,47 +163,96 @@ def _ceiling(scores: Clusters, level: float | None, of_systems: bool, shared: fl
 
     `shared` is the mean covariance of two errors: correlations see the errors without it.
     """
-    observed, clusters = scores.ref, len(scores.sizes)
-    tests = _drawn(observed, np.maximum(scores.preds[0] - shared, 0.0))
-    enough = level is not None and clusters >= MIN_CLUSTERS and clusters * observed.size <= MOST_LEFT
-    values, without = {}, {}
-    for name, figure in FIGURES.items():
-        noise = scores.preds[0] - (0.0 if name in ERRORS else shared)
-        left = [np.full(clusters, np.nan)]
-        if figure.perfect is not None:
-            values[name] = figure.perfect(noise, observed)
-            if enough:
-                kept = (np.r_[0:a, b : observed.size] for a, b in itertools.pairwise(scores.starts.tolist()))
-                left = [np.array([figure.perfect(noise[rows], observed[rows]) for rows in kept])]
-        else:
-            drawn = [figure.function(seen, true) for seen, true in tests]
-            values[name] = math.fsum(drawn) / len(drawn) if drawn else math.nan
-            if enough and drawn:
-                left = [
-                    leave_out(seen, true[None], scores.starts, {name: figure.function})[:, 0, 0]
-                    for seen, true in tests[:LEAST_TESTS]
-                ]
-        without[name] = np.mean(left, axis=0)[:, None]
+    observed, noise, clusters = scores.ref, scores.preds[0], len(scores.sizes)
+    own = np.maximum(noise - shared, 0.0)
+    variance = float(observed.var(ddof=1)) if observed.size > 1 else 0.0
+    drawn = _drawn_figures(observed, own, variance - float(own.mean()))
+    values = {
+        name: drawn[name] if figure.perfect is None else figure.perfect(seen, variance)
+        for name, figure in FIGURES.items()
+        for seen in [float(noise.mean()) - (0.0 if name in ERRORS else shared)]
+    }
     if level is None:
         return Ceiling(values, {})
+    if clusters < MIN_CLUSTERS or clusters * observed.size > MOST_LEFT:
+        return Ceiling(values, dict.fromkeys(FIGURES, UNKNOWN))
+    without = _without(scores, own, shared, variance)
     whole = {name: np.array([value]) for name, value in values.items()}
-    found = assembled(scores, whole, without, of_systems)
-    intervals = {name: Interval(*bounds(name, found, 0, level)) for name in FIGURES}
+    found = assembled(scores, whole, {name: left[:, None] for name, left in without.items()}, of_systems)
+    intervals = {}
+    for name, figure in FIGURES.items():
+        # Theory tells how figures of so many systems vary, as those of drawn tests do: not a quotient of variances.
+        known = replace(found, of_systems=of_systems and figure.perfect is None)
+        intervals[name] = Interval(*bounds(name, known, 0, level))
     if shared:  # leaving out systems does not show by how much these listeners shift all of them together
         intervals |= dict.fromkeys(ERRORS, UNKNOWN)
     return Ceiling(values, intervals)
 
 
-def _drawn(observed: np.ndarray, noise: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Tests that could have been: the means that are seen and the true ones, which vary as noise leaves; or none."""
+def _without(scores: Clusters, own: np.ndarray, shared: float, variance: float) -> "dict[str, Floats]":
+    """The ceilings without each cluster, (c,).
+
+    Of those that are drawn: without its items in each test, and as far as true means would vary otherwise without it.
+    The second is to first order what drawing anew would show, which takes too long.
+    """
+
+    def left_mean(values: np.ndarray) -> np.ndarray:
+        mean: Floats = (values.sum() - np.add.reduceat(values, scores.starts[:-1])) / left
+        return mean
+
+    left = scores.ref.size - scores.sizes
+    around = scores.ref - scores.ref.mean()
+    variances = (left_mean(around**2) - left_mean(around) ** 2) * left / (left - 1)
+    means = left_mean(scores.preds[0])
+    result = {
+        name: np.array(
+            [figure.perfect(*pair) for pair in zip(seen.tolist(), variances.tolist(), strict=True)]
+        )
+        for name, figure in FIGURES.items()
+        for seen in [means - (0.0 if name in ERRORS else shared)]
+        if figure.perfect is not None
+    }
+    true = variance - float(own.mean())
+    functions = {name: figure.function for name, figure in FIGURES.items() if figure.perfect is None}
+    tests = _drawn(scores.ref, own, true, 0)
+    if not tests:
+        return result | dict.fromkeys(functions, np.full(len(left), np.nan))
+    less, more = (_drawn_figures(scores.ref, own, true * (1 + step), SLOPE_ITEMS) for step in (-STEP, STEP))
+    change = (variances - left_mean(own) - true) / (2 * STEP * true)
+    of_tests = [leave_out(seen, mean[None], scores.starts, functions)[:, 0] for seen, mean in tests]
+    for name, of_items in zip(functions, np.mean(of_tests, axis=0).T, strict=True):
+        result[name] = of_items + (more[name] - less[name]) * change
+    return result
+
+
+def _drawn_figures(
+    observed: np.ndarray, noise: np.ndarray, variance: float, most: int = DRAWN_ITEMS
+) -> dict[str, float]:
+    """Figures without a closed form: means over tests that are drawn; NaN where true means do not vary."""
+    tests = _drawn(observed, noise, variance, most)
+    return {
+        name: math.fsum(figure.function(seen, true) for seen, true in tests) / len(tests)
+        if tests
+        else math.nan
+        for name, figure in FIGURES.items()
+        if figure.perfect is None
+    }
+
+
+def _drawn(
+    observed: np.ndarray, noise: np.ndarray, variance: float, most: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tests of so many items in all that could have been: the means that are seen, and the true ones; or none.
+
+    True means vary by `variance` and lie about the observed ones as noise leaves them. All come from the same draws.
+    """
     rng, n = np.random.default_rng(0), observed.size
-    variance = float(observed.var(ddof=1)) - float(noise.mean()) if n > 1 else 0.0
-    if variance <= 0:
+    if not variance > 0:
         return []
     share = variance / (variance + noise)
     likely = observed.mean() + share * (observed - observed.mean())
     result = []
-    for _ in range(max(LEAST_TESTS, min(MOST_TESTS, DRAWN_ITEMS // n))):
+    for _ in range(max(LEAST_TESTS, min(MOST_TESTS, most // n))):
         true = likely + rng.normal(size=n) * np.sqrt(variance * (1 - share))
         result.append((true + rng.normal(size=n) * np.sqrt(noise), true))
     return result

@@ -125,7 +125,11 @@ NAN = math.nan
         ),
         (
             [[1, NAN, NAN], [NAN, 2, NAN], [NAN, NAN, 4]],
-            "too few votes to tell clips, raters and chance apart",
+            "too few votes to tell clips, raters and chance apart: no ceiling",
+        ),
+        (
+            [[1, NAN], [3, NAN], [NAN, 2], [NAN, 5]],
+            "too few votes to tell clips, raters and chance apart: the ceiling takes raters to err independently",
         ),
         ([[3, 3, 3], [3, 3, 3]], "all votes are the same: agreement and correlations are undefined"),
         (

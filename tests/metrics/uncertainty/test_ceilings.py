@@ -191,6 +191,38 @@ def test_one_ceiling_for_score_and_for_the_listening_test() -> None:
         assert 0 < intervals["srcc"].low < one.values["srcc"] < intervals["srcc"].high
 
 
+def test_listeners_of_one_clip_each_leave_the_ceiling_of_independent_errors() -> None:
+    ratings, truth = rated(8, 2)
+    ratings["listener_id"] = [f"r{k}" for k in range(600)]
+    sample, system, listener, score = ratings.values()
+    theirs = listening_test(ratings_of(sample, listener, score, system=system, scale=(-20, 20))).ceiling
+    top = ceiling(pair(ratings, {"truth": truth}, scale=(-20, 20)))
+    assert top is not None
+    for level, one in top.items():
+        assert theirs[level].values == pytest.approx(one.values)
+        assert "if listeners erred independently" in theirs[level].text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", [20, 8])
+def test_intervals_of_a_listening_test_s_ceilings_cover(pool: int) -> None:
+    """Of correlations, what the perfect predictor has on the average of 100 tests; an error's is not known."""
+    found, best = [], []
+    for seed in range(100):
+        ratings, truth = rated(pool, 500 + seed)
+        sample, system, listener, score = ratings.values()
+        heard = ratings_of(sample, listener, score, system=system, scale=(-20, 20))
+        found.append(listening_test(heard, weighted=False).ceiling)
+        best.append(evaluate(pair(ratings, {"truth": truth}, scale=(-20, 20))))
+    for level in ("utterance", "system"):
+        for metric in ("lcc", "srcc", "ktau"):
+            top = math.tanh(np.mean([math.atanh(min(b.level(level)[metric], 0.9999)) for b in best]))
+            intervals = [one[level].intervals[metric] for one in found]
+            share = np.mean([i.low <= top <= i.high for i in intervals])
+            assert share >= 0.85, (level, metric, share)
+            assert all(i.low > -1 and i.low < i.high for i in intervals)
+
+
 def test_part_of_listeners_by_hand() -> None:
     """Two systems of two clips; listener 0 in all, 1 and 2 in one system each: shares 1/2 of each system's votes."""
     votes = Votes(np.repeat(np.arange(4), 2), np.array([0, 1, 0, 1, 0, 2, 0, 2]), np.zeros(8), 4, 3)

@@ -60,14 +60,16 @@ class ListeningTest:
                 "group, and MOS of different groups only if their raters are alike"
             )
         if math.isnan(self.components.rest) and len(ratings.raters) > 1:
-            notes.append("too few votes to tell clips, raters and chance apart: no ceiling")
+            what = "the ceiling takes raters to err independently" if self.ceiling else "no ceiling"
+            notes.append(f"too few votes to tell clips, raters and chance apart: {what}")
         for name, model in (("unbiased", self.unbiased), ("weighted", self.weighted)):
             if model is not None and not model.converged:
                 notes.append(f"{name} MOS had not settled after {MOST_STEPS} steps")
         if self.weighted is not None and self.weighted.floored:
+            n = self.weighted.floored
             notes.append(
-                f"the inconsistency of {self.weighted.floored} raters is held at its floor: the model would take their "
-                "votes for the scale; weighted MOS depend on the floor"
+                f"the inconsistency of {n} rater{'s' * (n != 1)} is held at its floor: the model would take such votes "
+                "for the scale; weighted MOS depend on the floor"
             )
         if self.screening.unseen and len(ratings.raters) > 1:
             notes.append(
@@ -154,9 +156,7 @@ def listening_test(
 
 
 def _ceiling(ratings: Ratings, parts: Components, level: float) -> dict[str, Ceiling]:
-    """What the noise of these votes allows; empty where it cannot be told."""
-    if math.isnan(parts.rater):
-        return {}
+    """What the noise of these votes allows; empty where no clip has two."""
     votes = ratings.votes
     heard = votes.of_clip > 0
     corpora = sorted({corpus for corpus, _ in ratings.clips})
@@ -177,7 +177,8 @@ def _ceiling(ratings: Ratings, parts: Components, level: float) -> dict[str, Cei
     )
     there = replace(votes, clip=(np.cumsum(heard) - 1)[votes.clip], n_clips=int(heard.sum()))
     paired = where(paired, [True], heard.astype(int) - 1)
-    return ceiling(paired, level=level, listeners=Listeners(there, parts.rater)) or {}
+    listeners = None if math.isnan(parts.rater) else Listeners(there, parts.rater)
+    return ceiling(paired, level=level, listeners=listeners) or {}
 
 
 def _no_weights(ratings: Ratings) -> str:

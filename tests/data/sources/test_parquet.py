@@ -77,10 +77,15 @@ STRUCT = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())
 def published(folder: Path, ids: list[object], **columns: list[object]) -> Path:
     """The raw folder of a corpus whose training split has these rows, each with other audio; "s" made them."""
     audio = [{"bytes": tone(f"clip {i}", 16000, kind="FLAC"), "path": None} for i in range(len(ids))]
-    facts = {"sample_id": ids, "system_id": ["s"] * len(ids), "mos": [3.0] * len(ids)} | columns
+    facts = {
+        "sample_id": ids,
+        "system_id": ["s"] * len(ids),
+        "mos": [3.0] * len(ids),
+        "audio": audio,
+    } | columns
     path = folder / "raw" / "urgent2024-sqa" / "validation-00000-of-00001.parquet"
     path.parent.mkdir(parents=True)
-    table = pyarrow.table({**facts, "audio": pyarrow.array(audio, STRUCT)})
+    table = pyarrow.table(facts | {"audio": pyarrow.array(facts["audio"], STRUCT)})
     pyarrow.parquet.write_table(table, path)
     return folder / "raw"
 
@@ -154,3 +159,19 @@ def test_what_is_not_known_or_a_model_says(
     done = prepare("urgent2024-sqa", raw, tmp_path / "out", partial=True)
     (only,) = read_manifest(done.manifests["train"])
     assert only.metrics == metrics
+
+
+def test_a_file_that_is_unpacked_is_not_read_again(tmp_path: Path) -> None:
+    path = published(tmp_path, ["x", "y"]) / "urgent2024-sqa" / "validation-00000-of-00001.parquet"
+    assert unpack_audio(path, tmp_path, "validation") == 2
+    (tmp_path / "audio" / "validation" / "s" / "x.flac").unlink()
+    assert unpack_audio(path, tmp_path, "validation") == 0
+
+
+def test_a_row_without_audio_makes_no_clip(tmp_path: Path) -> None:
+    """`prepare` tells that it is missing, and prepares the others."""
+    audio = [None, {"bytes": None, "path": "b.flac"}, {"bytes": tone("c", 16000, kind="FLAC"), "path": None}]
+    raw = published(tmp_path, ["a", "b", "c"], audio=audio)
+    done = prepare("urgent2024-sqa", raw, tmp_path / "out", partial=True)
+    assert done.problems["missing"] == 2
+    assert [path.name for path in raw.rglob("*.flac")] == ["c.flac"]

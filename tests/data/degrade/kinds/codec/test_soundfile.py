@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 from degrading import RATE, apply, noise, power_db, speech_like, syllables
 from sqa_data.degrade import signal
-from sqa_data.degrade.kinds.codec import audio_bytes, encode
+from sqa_data.degrade.kinds.codec.soundfile import audio_bytes, encode
 
 
 @pytest.mark.parametrize(("kind", "most"), [("opus", 0.3), ("mp3", 0.25), ("vorbis", 0.85)])

@@ -169,3 +169,89 @@ def test_two_systems_have_places_of_their_own_from_a_two_sided_five_percent_on(w
     """59 of 100 are 1.79 standard errors from even, 61 are 2.18."""
     found = strengths(["A"] * 100, ["B"] * 100, [1] * won + [-1] * (100 - won))
     assert found.places().tolist() == ([[1, 1], [2, 2]] if told else [[1, 2], [1, 2]])
+
+
+def heard(
+    rng: np.random.Generator, contents: int, listeners: int, share: float, clip_sd: float
+) -> tuple[Rows, list[str], list[tuple[object, object]]]:
+    """Six systems whose clips differ, by listeners who differ: comparisons, who judged, and which clips."""
+    theta, clip = np.linspace(-1, 1, 6), clip_sd * rng.normal(size=(6, contents))
+    taste = 0.3 * rng.normal(size=(listeners, 6))
+    pairs = np.triu_indices(6, 1)
+    who, c, p = (v.ravel() for v in np.meshgrid(*map(np.arange, (listeners, contents, 15)), indexing="ij"))
+    kept = rng.random(who.size) < share
+    who, c, i, j = who[kept], c[kept], pairs[0][p[kept]], pairs[1][p[kept]]
+    lead = theta[i] - theta[j] + clip[i, c] - clip[j, c] + taste[who, i] - taste[who, j]
+    won = np.where(rng.random(lead.size) < 1 / (1 + np.exp(-lead)), 1.0, -1.0)
+    rows = [f"s{k}" for k in i], [f"s{k}" for k in j], won.tolist()
+    return (
+        rows,
+        [f"L{k}" for k in who],
+        list(zip(zip(i, c, strict=True), zip(j, c, strict=True), strict=True)),
+    )
+
+
+@pytest.mark.parametrize("listeners", [0, 11])
+def test_two_way_covariance_is_the_sum_over_all_that_share_a_listener_or_a_clip(listeners: int) -> None:
+    (a, b, preference), who, clips = heard(np.random.default_rng(9), 4, 11, 0.4, 0.5)
+    found = strengths(a, b, preference, clips=clips, listener=who if listeners else None)
+    assert (found.listeners, found.clips) == (listeners, 4)
+    names = sorted({*a, *b})
+    design = np.array([[(n == x) - (n == y) for n in names[:-1]] for x, y in zip(a, b, strict=True)], float)
+    fit = sm.GLM((np.array(preference) > 0).astype(float), design, family=sm.families.Binomial()).fit(
+        tol=1e-12
+    )
+    score = design * (np.array(preference) > 0)[:, None] - design * fit.fittedvalues[:, None]
+    owner = np.array(who) if listeners else np.arange(len(a)).astype(str)
+    same = (owner[:, None] == owner).astype(float)
+    shared = np.array([[sum(x == y for x in one for y in two) for two in clips] for one in clips], float)
+    weight = same * (11 / 10 if listeners else 1) + shared * 4 / 3 - same * shared
+    inverse = np.linalg.inv(design.T @ (design * (fit.fittedvalues * (1 - fit.fittedvalues))[:, None]))
+    expected = inverse @ score.T @ weight @ score @ inverse
+    value, vector = np.linalg.eigh(expected)
+    expected = (vector * np.maximum(value, 0)) @ vector.T
+    for k, name in enumerate(names[:-1]):
+        assert found.difference(name, names[-1])[1] == pytest.approx(math.sqrt(expected[k, k]), rel=1e-5)
+    half = t_quantile(0.975, 3) * found.se
+    assert found.intervals() == pytest.approx(
+        np.stack([found.strength - half, found.strength + half], axis=1)
+    )
+    assert "clips (4 or more a system)" in found.as_dict()["clustered_by"]
+
+
+def test_too_few_clips_are_told() -> None:
+    (a, b, preference), who, clips = heard(np.random.default_rng(9), 3, 11, 0.9, 0.5)
+    found, alone = (strengths(a, b, preference, listener=who, clips=c) for c in (clips, None))
+    assert found.clips == 0
+    assert found.covariance.tolist() == alone.covariance.tolist()
+    assert any("fewer than 4 clips" in note for note in found.notes())
+    rows, who, clips = heard(np.random.default_rng(9), 4, 11, 0.9, 0.5)
+    assert not strengths(*rows, listener=who, clips=clips).notes()
+
+
+def test_blocks_of_clusters_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    (a, b, preference), who, clips = heard(np.random.default_rng(10), 5, 12, 0.4, 0.5)
+    whole = strengths(a, b, preference, listener=who, clips=clips)
+    monkeypatch.setattr("sqa_metrics.pairs.strengths.BLOCK", 7)
+    assert strengths(a, b, preference, listener=who, clips=clips).covariance == pytest.approx(
+        whole.covariance
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clip_sd", [0.0, 0.7])
+def test_intervals_cover_the_strengths_of_all_clips_and_listeners(clip_sd: float) -> None:
+    rows, _, _ = heard(np.random.default_rng(10**6), 400, 60, 0.3, clip_sd)
+    many = strengths(*rows)
+    truth = dict(zip(many.systems, many.strength, strict=True))
+    inside = []
+    for seed in range(150):
+        rows, who, clips = heard(np.random.default_rng(seed), 8, 12, 0.5, clip_sd)
+        found = strengths(*rows, listener=who, clips=clips)
+        inside += [
+            low <= truth[name] <= high
+            for name, (low, high) in zip(found.systems, found.intervals(), strict=True)
+        ]
+    print(np.mean(inside))
+    # by listener alone: 95 and 75 %
+    assert np.mean(inside) >= 0.92

@@ -21,7 +21,8 @@ from sqa_metrics.rows.scales import CCR_HIGH, kinds_of
 from sqa_metrics.rows.systems import systems_of
 
 NOWHERE = Clip("", "")
-Ballot = tuple[str, str, float, str]  # first system, second, above 0 where the first is better, listener
+# first system, second, above 0 where the first is better, listener, clips
+Ballot = tuple[str, str, float, str, tuple[tuple[str, Clip], tuple[str, Clip]]]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,11 @@ def ballots_of(
 ) -> list[Ballot]:
     """The votes between two systems."""
     system_of = _systems(ref, utt2sys, theirs or {})
-    rows = ((*system_of(row), row.value, row.listener) for row in ref.ballots if math.isfinite(row.value))
+    rows = (
+        (*system_of(row), row.value, row.listener, ((row.corpus, row.a), (row.corpus, row.b)))
+        for row in ref.ballots
+        if math.isfinite(row.value)
+    )
     return [row for row in rows if row[0] and row[1] and row[0] != row[1]]
 
 

@@ -107,9 +107,11 @@ def _ranked(ballots: list[Ballot], path: str, ref_epsilon: float, level: float) 
         raise MetricsError(
             f"{path}: no comparison of two systems; expected columns system_a and system_b, or a utt2sys"
         )
-    a, b, value, listener = zip(*ballots, strict=True)
+    a, b, value, listener, clips = zip(*ballots, strict=True)
     decided = [v if abs(v) > ref_epsilon else 0.0 for v in value]
     try:
-        return strengths(a, b, decided, listener=listener if all(listener) else None, level=level)
+        return strengths(
+            a, b, decided, listener=listener if all(listener) else None, clips=clips, level=level
+        )
     except MetricsError as error:
         raise MetricsError(f"{path}: {error}") from None

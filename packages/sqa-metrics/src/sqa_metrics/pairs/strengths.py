@@ -4,14 +4,16 @@ With d the difference of two strengths, the first is preferred in proportion to 
 and a tie comes in proportion to nu (Bradley & Terry 1952; Davidson 1970, "On extending the Bradley-Terry model to
 accommodate ties"). The likelihood is concave, so Newton's method finds its one maximum. It may lie at infinity unless
 every group of systems has beaten and been beaten by the others; half a win each way for every two systems that were
-compared then keeps it finite. The votes of one listener depend on each other: where listeners are known, the covariance
-is that of leaving them out one by one, in its linear form (the cluster sandwich).
+compared then keeps it finite. Votes of one listener depend on each other, and so do votes on one clip, which stands
+for its system in many pairs. So where they are known the covariance is clustered by listener and by clip: the linear
+form of leaving out one at a time, the sum of both less that of one listener on one clip (Cameron, Gelbach & Miller
+2011, "Robust inference with multiway clustering").
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from sqa_metrics.tables import Style, figure, render
 
 HALF_WIN = 0.5
 MIN_LISTENERS = 10  # fewer say too little about how listeners differ
+MIN_CLIPS = 4  # of every system; fewer say too little about how its clips differ
+BLOCK = 4096  # clusters whose parts of the gradient are in memory at once
 STEPS, CONVERGED = 100, 1e-10
 SHOWN = 5  # names in a message
 
@@ -38,19 +42,22 @@ class Strengths:
     log_tie_se: float
     log_likelihood: float  # of the comparisons, without the half wins
     half_wins: bool  # were added, because the strengths would be infinite
-    listeners: int  # whose dependence the covariance holds; 0: comparisons count as independent
+    listeners: int  # whose dependence the covariance holds; 0: votes of one listener count as independent
+    clips: int  # the fewest of a system, likewise
     level: float
 
     @property
     def se(self) -> np.ndarray:
         """(S,): standard error of each strength, as a deviation from the mean of all systems."""
-        return np.sqrt(np.diag(self.covariance))
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0))
 
     def difference(self, a: str, b: str) -> tuple[float, float]:
         """The strength of `a` less that of `b`, and its standard error."""
         i, j = self.systems.index(a), self.systems.index(b)
         c = self.covariance
-        return float(self.strength[i] - self.strength[j]), math.sqrt(c[i, i] + c[j, j] - 2 * c[i, j])
+        return float(self.strength[i] - self.strength[j]), math.sqrt(
+            max(c[i, i] + c[j, j] - 2 * c[i, j], 0.0)
+        )
 
     def intervals(self) -> np.ndarray:
         """(S, 2): the interval of each strength."""
@@ -72,7 +79,14 @@ class Strengths:
         return np.stack([1 + better.sum(axis=1), n - better.sum(axis=0)], axis=1)
 
     def _quantile(self, p: float) -> float:
-        return t_quantile(p, self.listeners - 1) if self.listeners else normal_quantile(p)
+        clusters = [n for n in (self.listeners, self.clips) if n]
+        return t_quantile(p, min(clusters) - 1) if clusters else normal_quantile(p)
+
+    @property
+    def clustered_by(self) -> str:
+        """What the covariance is clustered by, such as "12 listeners and clips (8 or more a system)"."""
+        parts = [f"{self.listeners} listeners"] * bool(self.listeners)
+        return " and ".join(parts + [f"clips ({self.clips} or more a system)"] * bool(self.clips))
 
     def as_dict(self) -> dict[str, Any]:
         """The strengths as plain JSON types."""
@@ -89,7 +103,7 @@ class Strengths:
             "model": "bradley-terry" if math.isnan(self.log_tie) else "davidson",
             "log_tie": None if math.isnan(self.log_tie) else self.log_tie,
             "half_wins_added": self.half_wins,
-            "clustered_by": f"{self.listeners} listeners" if self.listeners else None,
+            "clustered_by": self.clustered_by or None,
             "level": self.level,
             "systems": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
         }
@@ -117,8 +131,13 @@ class Strengths:
             )
         if not self.listeners:
             notes.append(
-                "strengths: every comparison counts as independent; with a column of listeners, "
-                f"{MIN_LISTENERS} or more, their dependence is taken into account"
+                "strengths: listeners are not known, or too few, so their votes count as independent; with a column of "
+                f"{MIN_LISTENERS} listeners or more their dependence is taken into account"
+            )
+        if not self.clips:
+            notes.append(
+                f"strengths: a system has fewer than {MIN_CLIPS} clips, or clips are not known, so they are of these "
+                "clips alone"
             )
         return notes
 
@@ -129,13 +148,15 @@ def strengths(
     preference: Sequence[float],
     *,
     listener: Sequence[str] | None = None,
+    clips: Sequence[tuple[Hashable, Hashable]] | None = None,
     level: float = 0.95,
 ) -> Strengths:
     """Bradley-Terry strengths (Davidson's where there are ties) of the systems compared, each argument of n rows.
 
     preference: above 0 where `a` is better, below where `b` is, 0 for a tie.
-    listener: who judged; from 10 listeners on their votes count as dependent, Student's quantile with one degree of
-        freedom fewer than listeners.
+    listener: who judged; from 10 listeners on their votes count as dependent.
+    clips: the clips of `a` and `b`; from 4 clips of every system on, votes on one clip count as dependent. Student's
+        quantile has one degree of freedom fewer than listeners, or than the fewest clips of a system.
 
     Raises MetricsError for a system compared with itself, a preference that is not finite, and groups of systems that
     were never compared with each other.
@@ -160,11 +181,8 @@ def strengths(
     prior = HALF_WIN * (wins + wins.T + ties > 0) if half_wins else np.zeros_like(wins)
     theta, log_tie = _maximum(wins + prior, ties)
     inverse = np.linalg.inv(_information(theta, log_tie, wins + prior, ties))
-    covariance, listeners = inverse, 0
-    if listener is not None and len(set(listener)) >= MIN_LISTENERS:
-        listeners = len(set(listener))
-        half = _scores(theta, log_tie, i, j, outcome, listener) @ inverse
-        covariance = half.T @ half * (listeners / (listeners - 1))
+    rows = _Rows(i, j, *_pulls(theta, log_tie, i, j, outcome), n, not math.isnan(log_tie))
+    covariance, listeners, fewest = _covariance(inverse, rows, listener or (), clips)
     centre = np.eye(n) - 1 / n
     spread = np.zeros((n, n))
     spread[:-1, :-1] = covariance[: n - 1, : n - 1]
@@ -180,6 +198,7 @@ def strengths(
         log_likelihood=_log_likelihood(theta, log_tie, wins, ties),
         half_wins=half_wins,
         listeners=listeners,
+        clips=fewest,
         level=level,
     )
 
@@ -279,21 +298,76 @@ def _maximum(wins: np.ndarray, ties: np.ndarray) -> tuple[np.ndarray, float]:
     )
 
 
-def _scores(
-    theta: np.ndarray,
-    log_tie: float,
-    i: np.ndarray,
-    j: np.ndarray,
-    outcome: np.ndarray,
-    listener: Sequence[str],
-) -> np.ndarray:
-    """(listeners, parameters): what each listener's comparisons add to the gradient."""
-    number = {name: k for k, name in enumerate(dict.fromkeys(listener))}
-    who = np.array([number[name] for name in listener])
+# --- what depends on what ----------------------------------------------------------------------------------------
+
+
+class _Rows(NamedTuple):
+    """What each comparison adds to the gradient: `pull` to the first strength, its negative to the second, `tie`."""
+
+    i: np.ndarray
+    j: np.ndarray
+    pull: np.ndarray
+    tie: np.ndarray
+    systems: int
+    with_ties: bool
+
+    def meat(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Sum over the clusters of the outer products of their parts of the gradient; row `rows` is in `codes`."""
+        order = np.argsort(codes, kind="stable")
+        cluster = np.unique(codes[order], return_inverse=True)[1]
+        rows, kept = rows[order], self.systems - 1
+        total = np.zeros((kept + self.with_ties, kept + self.with_ties))
+        for low in range(0, int(cluster[-1]) + 1, BLOCK):
+            part = slice(*np.searchsorted(cluster, [low, low + BLOCK]))
+            who, row = cluster[part] - low, rows[part]
+            score = np.zeros((int(who[-1]) + 1, self.systems + 1))
+            np.add.at(score, (who, self.i[row]), self.pull[row])
+            np.add.at(score, (who, self.j[row]), -self.pull[row])
+            np.add.at(score[:, -1], who, self.tie[row])
+            score = np.delete(score, [kept] if self.with_ties else [kept, kept + 1], axis=1)
+            total += score.T @ score
+        return total
+
+
+def _pulls(
+    theta: np.ndarray, log_tie: float, i: np.ndarray, j: np.ndarray, outcome: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     win, tie = _chances(theta, log_tie)
-    score = np.zeros((len(number), len(theta) + 1))
-    pull = (outcome - (win[i, j] - win[j, i])) / 2
-    np.add.at(score, (who, i), pull)
-    np.add.at(score, (who, j), -pull)
-    np.add.at(score[:, -1], who, (outcome == 0) - tie[i, j])
-    return np.delete(score, [len(theta) - 1] + ([len(theta)] if math.isnan(log_tie) else []), axis=1)
+    return (outcome - (win[i, j] - win[j, i])) / 2, (outcome == 0) - tie[i, j]
+
+
+def _codes(names: Sequence[Hashable]) -> tuple[np.ndarray, int]:
+    number = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    return np.array([number[name] for name in names], dtype=np.int64), len(number)
+
+
+def _clips(clips: Sequence[tuple[Hashable, Hashable]] | None, rows: _Rows) -> tuple[np.ndarray, int]:
+    """A code for the first clip of each comparison, then for the second; and how many clips a system has at least."""
+    codes, n = _codes([clip for side in (0, 1) for clip in (pair[side] for pair in clips or ())])
+    if not n:
+        return codes, 0
+    owner = np.unique(np.stack([np.append(rows.i, rows.j), codes]), axis=1)[0]
+    return codes, int(np.bincount(owner, minlength=rows.systems).min())
+
+
+def _covariance(
+    inverse: np.ndarray,
+    rows: _Rows,
+    listener: Sequence[str],
+    clips: Sequence[tuple[Hashable, Hashable]] | None,
+) -> tuple[np.ndarray, int, int]:
+    """Of the parameters: inverse information, or clustered by listener, by clip or both; and by how many of each."""
+    (who, listeners), (which, fewest) = _codes(listener), _clips(clips, rows)
+    listeners, fewest = listeners * (listeners >= MIN_LISTENERS), fewest * (fewest >= MIN_CLIPS)
+    if not listeners and not fewest:
+        return inverse, 0, 0
+    every = np.arange(len(rows.i))
+    own, scale = (who, listeners / (listeners - 1)) if listeners else (every, 1.0)
+    meat = rows.meat(own, every) * scale
+    if fewest:
+        # a comparison is of two clips, so it counts once with its listener, twice by clip, and twice less with both
+        twice, both = np.append(every, every), np.append(own, own) * (int(which.max()) + 1) + which
+        meat = meat + rows.meat(which, twice) * (fewest / (fewest - 1)) - rows.meat(both, twice)
+    # the difference may have a negative direction, where the data show no variance
+    value, vector = np.linalg.eigh(inverse @ meat @ inverse)
+    return (vector * np.maximum(value, 0)) @ vector.T, listeners, fewest

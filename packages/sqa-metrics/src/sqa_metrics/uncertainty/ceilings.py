@@ -252,7 +252,9 @@ def _drawn(
     share = variance / (variance + noise)
     likely = observed.mean() + share * (observed - observed.mean())
     result = []
-    for _ in range(max(LEAST_TESTS, min(MOST_TESTS, most // n))):
+    # Of many items one test shows as much as several of few; those that intervals need are slow then.
+    least = LEAST_TESTS if most == DRAWN_ITEMS else max(1, min(LEAST_TESTS, DRAWN_ITEMS // n))
+    for _ in range(max(least, min(MOST_TESTS, most // n))):
         true = likely + rng.normal(size=n) * np.sqrt(variance * (1 - share))
         result.append((true + rng.normal(size=n) * np.sqrt(noise), true))
     return result

@@ -40,6 +40,20 @@ def test_the_ends() -> None:
     assert distributions.t_two_sided(0, 3) == distributions.f_sf(0, 1, 3) == distributions.chi2_sf(0, 3) == 1
     assert distributions.t_quantile(0.5, 3) == distributions.normal_quantile(0.5) == 0
     assert distributions.chi2_sf(1e6, 3) == 0
+    assert distributions.normal_quantile(1) == -distributions.t_quantile(0, 3) == math.inf
+    assert distributions.chi2_quantile(1, 3) == distributions.f_quantile(1, 3, 4) == math.inf
+    assert distributions.chi2_quantile(0, 3) == distributions.f_quantile(0, 3, 4) == 0
+
+
+@pytest.mark.parametrize("p", [1e-9, 1e-16, 1e-40, 1e-300])
+def test_far_tails_are_scipys(p: float) -> None:
+    assert close(distributions.normal_quantile(p), scipy.stats.norm.ppf(p))
+    for df in (1, 7, 639):
+        assert close(distributions.chi2_quantile(p, df), scipy.stats.chi2.ppf(p, df))
+        # SciPy itself loses those of 1e-300
+        if p > 1e-300:
+            assert close(distributions.t_quantile(p, df), scipy.stats.t.ppf(p, df))
+            assert close(distributions.f_quantile(p, df, 5), scipy.stats.f.ppf(p, df, 5))
 
 
 @pytest.mark.parametrize("p", [1.5, -0.5, math.nan])

@@ -227,7 +227,7 @@ def _f_at(below: float, above: float, df1: float, df2: float) -> float:
 def _guess(below: float, above: float, df1: float, df2: float) -> float:
     """Nearly where F has these areas: Paulson (1942), of `df2` = inf Wilson & Hilferty (1931)."""
     # Tukey's lambda for the normal quantile
-    z = (below**0.135 - above**0.135) / 0.1975
+    z: float = (below**0.135 - above**0.135) / 0.1975
     a, b = 2 / (9 * df1), 2 / (9 * df2)
     rest = (1 - b) ** 2 - b * z * z
     if rest <= 0:

@@ -1,14 +1,12 @@
 """An interval, and the mean over corpora: what a report holds beside its figures. How intervals come: `uncertainty`."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqa_metrics.tables import figure
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A confidence interval [low, high]; NaN where the data cannot tell one."""
 
     low: float
@@ -32,8 +30,7 @@ def recipe_name(level: float) -> str:
 Intervals: TypeAlias = dict[str, dict[str, Interval]]  # level -> figure -> interval
 
 
-@dataclass(frozen=True)
-class Macro:
+class Macro(NamedTuple):
     """The mean over corpora, each counted alike; of correlations that of atanh, carried back."""
 
     figures: dict[str, dict[str, float]]  # level -> figure -> value

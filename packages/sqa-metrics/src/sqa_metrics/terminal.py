@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from operator import methodcaller
@@ -15,7 +14,7 @@ import click
 from sqa_metrics.rows.ids import shown
 
 # what JSON allows inside a string and a terminal or UTF-8 does not
-UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_IN_JSON = r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 
 
 def say(*lines: str, keep: str = "") -> None:
@@ -29,7 +28,7 @@ def say_json(value: object, indent: int | None = None) -> None:
     text = json.dumps(
         value, ensure_ascii=False, indent=indent, default=methodcaller("tolist"), allow_nan=False
     )
-    text = UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    text = re.sub(UNSAFE_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", text)
     _write(text.encode("utf-8"))
 
 
@@ -50,7 +49,11 @@ def note(text: str, keep: str = "") -> None:
 def width() -> int | None:
     """Columns that a table may take; None where nobody looks, in a file or a pipe."""
     looked_at = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    return shutil.get_terminal_size().columns if looked_at else None
+    if not looked_at:
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """From the arguments of a command to predictions joined with their reference; and its notes."""
 
 import io
+import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -101,14 +101,14 @@ def columns_of(texts: tuple[str, ...]) -> dict[str, str]:
 
 def named(preds: tuple[str, ...]) -> dict[str, str]:
     """Name of each prediction: as given (NAME=FILE), or the file's name, with its folder where not unique."""
-    stems = [Path(p).stem for p in preds]
+    stems = [os.path.splitext(os.path.basename(p))[0] for p in preds]
     named = {}
     for pred, stem in zip(preds, stems, strict=True):
         name, equals, path = pred.partition("=")
-        if not equals or "/" in name or Path(pred).exists():
+        if not equals or "/" in name or os.path.exists(pred):
             if not stem:
                 raise click.UsageError(f"{pred!r} is not a file")
-            name, path = (stem if stems.count(stem) == 1 else str(Path(pred).with_suffix(""))), pred
+            name, path = (stem if stems.count(stem) == 1 else os.path.splitext(pred)[0]), pred
         if name in named:
             raise click.UsageError(f"two predictors are called {name!r}; name them apart with NAME=FILE")
         named[name] = path

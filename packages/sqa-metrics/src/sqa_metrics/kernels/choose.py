@@ -6,7 +6,6 @@ hindsight (ski rental). Loading a way that fails costs speed, not function.
 
 import os
 import sys
-from pathlib import Path
 from types import ModuleType
 
 from sqa_metrics.kernels import plain
@@ -87,6 +86,8 @@ def say(text: str) -> None:
 
 def _is_cached() -> bool:
     """Whether Numba's cache holds kernels of ours for this Python: beside their source, or where it is sent."""
+    from pathlib import Path
+
     files = f"sums.*.py{sys.version_info[0]}{sys.version_info[1]}.nbi"
     elsewhere = os.environ.get("NUMBA_CACHE_DIR")
     homes = (

@@ -7,7 +7,6 @@ order as in the recommendation, 2 for the first, 0 without; other programs take 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqa_metrics import distributions
@@ -36,8 +35,7 @@ class Estimate(NamedTuple):
     high: float = math.nan
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """The figures of one predictor under one mapping. Errors are listeners' score less mapped prediction."""
 
     n: int

@@ -6,7 +6,7 @@ maps each experiment alone.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqa_metrics.errors import MetricsError
@@ -17,8 +17,7 @@ from sqa_metrics.rows.records import Paired, Scale
 from sqa_metrics.tables import Style, figure, render
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(NamedTuple):
     """One predictor at one level, without and with its mapping."""
 
     name: str  # utterance or system
@@ -40,8 +39,7 @@ class Level:
         return [a for a in (self.unmapped, self.mapped) if a]
 
 
-@dataclass(frozen=True)
-class P1401:
+class P1401(NamedTuple):
     """The P.1401 figures of one predictor on one corpus, by level."""
 
     levels: dict[str, Level]

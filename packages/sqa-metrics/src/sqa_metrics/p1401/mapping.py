@@ -9,9 +9,8 @@ of these is a projection in three dimensions. Plain Python: importing SciPy take
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
@@ -31,8 +30,7 @@ Vector = list[float]
 Polynomial = list[float]  # coefficients, the constant first
 
 
-@dataclass(frozen=True)
-class Mapping:
+class Mapping(NamedTuple):
     """A rising polynomial from predictions to MOS, fitted to predictions between `low` and `high` or less."""
 
     name: MappingName

@@ -5,12 +5,12 @@ is the rating of one listener, a sample has the mean of those that are there (`v
 """
 
 import math
+import os
 import posixpath
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sqa_metrics.errors import MetricsError
@@ -43,7 +43,7 @@ def read_scores(
     return scores_of(table_of(source, role), metric, role, utt2sys, one_side(columns, role))
 
 
-def read_utt2sys(path: str | Path) -> dict[str, str]:
+def read_utt2sys(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read the system of each clip: Kaldi's `utt system`, one a line, or a manifest in JSON Lines.
 
     Audio paths also go by their id; rows of a manifest that name no system do not count. Raises MetricsError naming
@@ -85,28 +85,29 @@ def _owners_by_line(content: bytes, path: str) -> Iterator[tuple[str, str, str]]
 
 def is_file(source: Any) -> bool:
     """Whether a source is read as bytes: a path, or something open."""
-    return isinstance(source, str | Path) or hasattr(source, "read")
+    return isinstance(source, str | os.PathLike) or hasattr(source, "read")
 
 
 def name_of(source: Source) -> str:
     """What messages call a file."""
-    if isinstance(source, str | Path):
-        return "<stdin>" if str(source) == "-" else str(source)
+    if isinstance(source, str | os.PathLike):
+        return "<stdin>" if os.fspath(source) == "-" else os.fspath(source)
     return str(getattr(source, "name", "<file>"))
 
 
 def content_of(source: Source) -> bytes:
     """All bytes of a file. Files, pipes and standard input are read; devices and folders are refused."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike):
         data = source.read()
         return data.encode() if isinstance(data, str) else bytes(data)
-    if str(source) == "-":
+    if os.fspath(source) == "-":
         return sys.stdin.buffer.read()
     try:
-        kind = Path(source).stat().st_mode
+        kind = os.stat(source).st_mode
         if stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
             raise MetricsError(f"{source}: is a device; expected a file (- is standard input)")
-        return Path(source).read_bytes()
+        with open(source, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         raise MetricsError(f"{source}: no such file") from None
     except OSError as error:

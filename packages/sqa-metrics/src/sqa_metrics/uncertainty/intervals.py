@@ -59,8 +59,8 @@ def with_uncertainty(
     for k in range(len(paired.preds)):
         report = evaluate(paired, k)
         corpora = {name: with_bounds(report.corpora[name], own, k) for name, own in of_parts.items()}
-        macro = report.macro and replace(
-            report.macro, intervals=_macro_bounds(report.macro, list(of_parts.values()), k, level)
+        macro = report.macro and report.macro._replace(
+            intervals=_macro_bounds(report.macro, list(of_parts.values()), k, level)
         )
         more: dict[str, Any] = {"ceiling": top, "recipe": recipe_name(level), "macro": macro}
         reports.append(replace(with_bounds(report, found, k), corpora=report.corpora | corpora, **more))

@@ -33,7 +33,7 @@ SELF_NAMED = "every system_id is the utterance's own sample_id"
 FEW_SYSTEMS = 10  # below, intervals are right on the whole and of little use one by one
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True)
 class Report:
     """Agreement of one predictor with its reference. Figures are NaN where undefined (constant scores)."""
 

@@ -52,6 +52,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_metrics/kernels/inversions.py": "metrics/kernels/test_rank.py: counted by it and by the definition",
     "sqa_metrics/kernels/packing.py": "metrics/kernels/test_rank.py: any floats, in the order that they have",
     "sqa_metrics/kernels/plain.py": "metrics/test_agreement.py: the definition, against SciPy",
+    "sqa_metrics/kernels/leave_out_arrays.py": "metrics/kernels/test_leave_out.py: NumPy's half of one computation",
     "sqa_metrics/kernels/leave_out_loops.py": "metrics/kernels/test_leave_out.py: the compiled half of one computation",
     "sqa_metrics/kernels/scan.py": "metrics/rows/test_columns.py: the compiled reader of rows, against the plain one",
     "sqa_metrics/kernels/sums.py": "metrics/kernels/test_rank.py: no digit is lost, and what is not finite is refused",

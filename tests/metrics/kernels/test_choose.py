@@ -137,7 +137,7 @@ def test_kernels_as_plain_python() -> None:
     """With the compiler off, so that coverage and debuggers see the loops: the same sums as the definition."""
     code = """
 import numpy as np
-from sqa_metrics.kernels import hashing, leave_out, leave_out_loops, plain, rank
+from sqa_metrics.kernels import hashing, leave_out_arrays, leave_out_loops, plain, rank
 from sqa_metrics.rows import columns
 rng = np.random.default_rng(0)
 with np.errstate(over="ignore"):
@@ -148,11 +148,18 @@ with np.errstate(over="ignore"):
             found = rank.four(x, y)
             assert (found["srcc"], found["ktau"]) == (expected["srcc"], expected["ktau"]), (n, found, expected)
             assert abs(found["mse"] / expected["mse"] - 1) < 1e-12 and abs(found["lcc"] - expected["lcc"]) < 1e-12
-    x, y = rng.integers(0, 20, 60), rng.permutation(60)
-    starts, sizes = np.array([0, 30]), np.array([12, 30])
-    assert leave_out_loops.walk(x, y, starts, sizes).tolist() == leave_out._walk(x, y, starts, sizes).tolist()
-    inverted = leave_out_loops.inversions_of_each(y).tolist()
-    assert inverted == leave_out.inversions_of_each(y).tolist()
+    permutation, owner = rng.permutation(60), rng.integers(-1, 2, 60).astype(np.int32)
+    x, y = np.sort(rng.integers(0, 20, (2, 60)).astype(np.int32))
+    ref = leave_out_arrays.Path(x, x, owner)
+    path = leave_out_arrays.Path(x[permutation], y, owner[permutation])
+    sizes, codes = np.bincount(owner[owner >= 0]), rng.integers(0, 9, 60)
+    for name, given in (
+        ("reordered", (permutation, codes, np.bincount(codes))),
+        ("inversions_of_each", (permutation,)),
+        ("walks", (ref, [path], sizes, np.int64)),
+    ):
+        numpy, compiled = (getattr(way, name)(*given).tolist() for way in (leave_out_arrays, leave_out_loops))
+        assert numpy == compiled, name
     row = b'{"sample_id": "a%d", "system_id": "s", "x": [1, {"y": null}], "metrics": {"mos": 1.%d5e0}}\\n'
     text = b"".join(row % (k, k) for k in range(5))
     assert columns.pair(text, {"p": text}, "mos", "mos").preds[0].tolist() == [1.05, 1.15, 1.25, 1.35, 1.45]

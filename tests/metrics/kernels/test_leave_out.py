@@ -5,8 +5,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from sqa_metrics.figures import FIGURES
-from sqa_metrics.kernels import choose, leave_out, leave_out_loops, plain, rank
+from sqa_metrics.kernels import choose, leave_out, leave_out_arrays, leave_out_loops, plain, rank
 
 FIGURES_OF = {name: figure.function for name, figure in FIGURES.items()}
 
@@ -39,6 +40,7 @@ def predictors(n, rng):
         (300, range(1, 300)),
         (300, [50, 51, 53, 90, 200, 299]),
         (60, range(3, 60, 3)),
+        (5000, [1, 700, 4200]),
     ],
 )
 @pytest.mark.parametrize("discrete", [True, False])
@@ -83,6 +85,37 @@ def test_the_same_in_any_number_of_threads(way, monkeypatch):
     assert np.array_equal(several, leave_out.leave_out(ref, preds, starts, FIGURES_OF))
 
 
+@pytest.mark.parametrize("steps", [(0, 0), (8, 0), (0, 8), (8, 8)])
+def test_many_items_of_clusters_of_any_size(steps):
+    """Compiled, against SciPy: the largest clusters have more levels than 16 bits count."""
+    rng, n = np.random.default_rng(0), 100_000
+    ref = rng.normal(3, 1, n)
+    sides = [ref, ref + rng.normal(size=n)]
+    ref, pred = (np.round(v * k) / k if k else v for v, k in zip(sides, steps, strict=True))
+    starts = np.array([0, 1, 3, 10, 40_000, 90_000, 90_001, 99_000, 99_500, 99_999, n])
+    paths = leave_out.leave_out(ref, np.stack([pred, -pred]), starts, FIGURES_OF)
+    for c, (begin, end) in enumerate(itertools.pairwise(starts)):
+        left = np.r_[0:begin, end:n]
+        x, y = ref[left], pred[left]
+        srcc, ktau = stats.spearmanr(x, y)[0], stats.kendalltau(x, y)[0]
+        expected = [((x - y) ** 2).mean(), np.corrcoef(x, y)[0, 1], srcc, ktau]
+        assert paths[c, 0] == pytest.approx(expected, rel=1e-11)
+        assert paths[c, 1, 1:].tolist() == (-paths[c, 0, 1:]).tolist()
+
+
+def test_minus_zero_is_zero(way):
+    ref, pred = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -0.0]), np.array([-0.0, 1.0, 0.0, -0.0, 3.0, 0.0])
+    starts = np.array([0, 2, 3, 6])
+    found = leave_out.leave_out(ref, pred[None], starts, FIGURES_OF)
+    assert np.array_equal(found, leave_out.leave_out(ref + 0.0, pred[None] + 0.0, starts, FIGURES_OF), True)
+    assert found[2, 0].tolist() == pytest.approx(list(plain.four([0, 0, 1], [0, 1, 0]).values()))
+
+
+def test_of_one_system_nothing_is_left(way):
+    ref = np.arange(9.0)
+    assert np.isnan(leave_out.leave_out(ref, ref[None], np.array([0, 9]), FIGURES_OF)).all()
+
+
 @pytest.mark.parametrize("starts", [[0, 5, 5, 20], [1, 20], [0, 19]])
 def test_clusters_cover_the_items(starts):
     with pytest.raises(ValueError, match="starts must rise"):
@@ -90,14 +123,13 @@ def test_clusters_cover_the_items(starts):
 
 
 @pytest.mark.parametrize(
-    "inversions_of_each", [leave_out.inversions_of_each, leave_out_loops.inversions_of_each]
+    "inversions_of_each", [leave_out_arrays.inversions_of_each, leave_out_loops.inversions_of_each]
 )
-@pytest.mark.parametrize("n", [1, 2, 3, 31, 64, 100])
+@pytest.mark.parametrize("n", [1, 2, 3, 31, 64, 100, 4096, 4097])
 def test_inversions_of_each(inversions_of_each, n):
     permutation = np.random.default_rng(n).permutation(n)
-    expected = [
-        sum(bool((permutation[i] - permutation[j]) * (i - j) < 0) for j in range(n)) for i in range(n)
-    ]
+    place = np.arange(n)
+    expected = [int(((permutation[i] - permutation) * (i - place) < 0).sum()) for i in range(n)]
     assert inversions_of_each(permutation).tolist() == expected
 
 

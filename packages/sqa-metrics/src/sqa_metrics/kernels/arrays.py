@@ -133,12 +133,16 @@ class Levels(NamedTuple):
 def levels(x: np.ndarray) -> Levels:
     """The levels of finite values."""
     order = np.argsort(x)
-    begins = _begins(x[order])
-    code = np.empty(x.size, np.int64)
+    return in_order(order, _begins(x[order]))
+
+
+def in_order(order: np.ndarray, begins: np.ndarray) -> Levels:
+    """The levels of items in this order, (n,), where a level begins at each True."""
+    code = np.empty(order.size, np.int64)
     code[order] = np.cumsum(begins) - 1
     start = np.flatnonzero(begins)
-    size = np.diff(start, append=x.size)
-    return Levels(order, code, size, mid_ranks(size, start, x.size))
+    size = np.diff(start, append=order.size)
+    return Levels(order, code, size, mid_ranks(size, start, order.size))
 
 
 def mid_ranks(size: np.ndarray, start: np.ndarray, n: np.ndarray | int) -> np.ndarray:

@@ -44,8 +44,12 @@ def flush(high: Any, low: np.ndarray, total: np.ndarray, octets: int) -> None:
 
 
 @compiled
-def split(source: Any, target: Any, shift: int, mask: Any, place: Any, low: Any, total: Any) -> int:
+def split(
+    source: Any, target: Any, shift: int, mask: Any, place: Any, low: Any, total: Any, ahead: Any
+) -> int:
     """Move one segment's values to 64 buckets by a digit; return the inversions between buckets.
+
+    `ahead`, by value, takes what each item adds; None leaves no trace of it in the machine code.
 
     An item adds the number of earlier items with a larger digit. Two octal digits keep it cheap: byte t of
     `high` counts the items with first digit > t, byte t of low[h] those with first h and second > t. Bytes
@@ -62,7 +66,10 @@ def split(source: Any, target: Any, shift: int, mask: Any, place: Any, low: Any,
             h = digit >> U(3)
             bits_h, bits_l = h << U(3), (digit & U(7)) << U(3)
             packed = low[h]
-            inversions += total[digit] + np.int64(((high >> bits_h) & U(255)) + ((packed >> bits_l) & U(255)))
+            larger = total[digit] + np.int64(((high >> bits_h) & U(255)) + ((packed >> bits_l) & U(255)))
+            inversions += larger
+            if ahead is not None:
+                ahead[value] += larger
             high += BYTES & ((U(1) << bits_h) - U(1))
             low[h] = packed + (BYTES & ((U(1) << bits_l) - U(1)))
             p = place[digit]
@@ -73,7 +80,7 @@ def split(source: Any, target: Any, shift: int, mask: Any, place: Any, low: Any,
 
 
 @compiled
-def leaf(source: Any, seen: Any, low: Any, total: Any) -> int:
+def leaf(source: Any, seen: Any, low: Any, total: Any, ahead: Any) -> int:
     """Inversions inside a segment of 4,096 consecutive values: 64 words of 64 bits.
 
     Larger words are counted as in `split`; inside the word, bit b of seen[word] says that value b came
@@ -92,7 +99,10 @@ def leaf(source: Any, seen: Any, low: Any, total: Any) -> int:
             bits_h, bits_l = h << U(3), (word & U(7)) << U(3)
             packed, here = low[h], seen[word]
             bytes_ = ((high >> bits_h) & U(255)) + ((packed >> bits_l) & U(255))
-            inversions += total[word] + np.int64(bytes_ + popcount(here >> bit))
+            larger = total[word] + np.int64(bytes_ + popcount(here >> bit))
+            inversions += larger
+            if ahead is not None:
+                ahead[value] += larger
             high += BYTES & ((U(1) << bits_h) - U(1))
             low[h] = packed + (BYTES & ((U(1) << bits_l) - U(1)))
             seen[word] = here | (U(1) << bit)
@@ -101,8 +111,10 @@ def leaf(source: Any, seen: Any, low: Any, total: Any) -> int:
 
 
 @compiled
-def inversions(values: np.ndarray, spare: np.ndarray) -> int:
+def inversions(values: np.ndarray, spare: np.ndarray, ahead: np.ndarray | None = None) -> int:
     """Pairs out of order in a permutation of 0..n-1 (uint32, overwritten; spare is alike): O(n log n).
+
+    `ahead` (n,) is added for each value the larger ones before it.
 
     A radix sort by six bits at a time from the top that counts what it moves: inversions between buckets
     in `split`, and once 12 bits are left, inside them in `leaf`. Value v ends at place v: no histogram.
@@ -120,11 +132,11 @@ def inversions(values: np.ndarray, spare: np.ndarray) -> int:
         for s in range(0, n, 1 << shift):
             for d in range(1 << (shift - down)):
                 place[d] = s + (d << down)
-            count += split(values[s : s + (1 << shift)], spare, down, mask, place, low, total)
+            count += split(values[s : s + (1 << shift)], spare, down, mask, place, low, total, ahead)
         values, spare = spare, values
         shift = down
     for s in range(0, n, 4096):
-        count += leaf(values[s : s + 4096], seen, low, total)
+        count += leaf(values[s : s + 4096], seen, low, total, ahead)
     return count
 
 
@@ -132,4 +144,4 @@ def inversions(values: np.ndarray, spare: np.ndarray) -> int:
 def code_inversions(codes: np.ndarray, spare: np.ndarray, place: np.ndarray) -> int:
     """Pairs out of order in codes below 64, of which code c begins at place[c]: one radix step."""
     total, low = np.empty(64, np.int64), np.zeros(8, np.uint64)
-    return split(codes, spare, 0, U(63), place, low, total)
+    return split(codes, spare, 0, U(63), place, low, total, None)

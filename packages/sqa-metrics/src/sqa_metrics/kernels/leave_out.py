@@ -3,6 +3,7 @@
 Every rank statistic is a sum over pairs of items, so what a cluster takes with it can be summed once for each of its
 items: n log n work for SRCC's and KTAU's integers instead of a ranking anew for each cluster. One term alone, the ranks
 that a cluster's items lend to all others in both orders, takes a walk over all items for each cluster of several.
+Each side is sorted once; every other order that is needed is one of these, sorted stably by integers.
 Figures that are not of the challenge's four are computed from what is left, one cluster after the other.
 """
 
@@ -14,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqa_metrics.kernels import arrays, choose
+from sqa_metrics.kernels import arrays, choose, leave_out_arrays
+from sqa_metrics.kernels.arrays import Levels
+from sqa_metrics.kernels.leave_out_arrays import Kind, Path
 from sqa_metrics.kernels.threads import in_threads
 
 SUMMED = ("mse", "lcc", "srcc", "ktau")  # what is computed from sums
@@ -35,27 +38,35 @@ def leave_out(ref: np.ndarray, preds: np.ndarray, starts: np.ndarray, figures: F
     if starts[0] != 0 or starts[-1] != ref.size or (sizes < 1).any():
         raise ValueError("starts must rise from 0 to the number of items")
     m, n = preds.shape
-    several = int(np.count_nonzero(sizes > 1))
-    kernels = _loops(m * n * (SORT * n.bit_length() + WALK * several))
-    side = _Side.of(ref, sizes)
+    several = np.flatnonzero(sizes > 1)
+    way = _way(m * n * (SORT * n.bit_length() + WALK * several.size))
+    owner = np.full(sizes.size, -1, np.int32)
+    owner[several] = np.arange(several.size)
+    owner = np.repeat(owner, sizes)
+    x = _Side.of(ref, sizes, way)
 
-    def of_one(pred: np.ndarray) -> np.ndarray:
-        summed = _four(side, _Side.of(pred, sizes), sizes, kernels)
-        columns = [
-            summed[name] if name in SUMMED else _one_by_one(function, ref, pred, starts)
-            for name, function in figures.items()
-        ]
-        return np.stack(columns, axis=1)
+    def of_one(pred: np.ndarray) -> tuple[_Sums, Path, dict[str, np.ndarray]]:
+        y = _Side.of(pred, sizes, way)
+        own = {k: _one_by_one(f, ref, pred, starts) for k, f in figures.items() if k not in SUMMED}
+        return _Sums.of(x, y, sizes, way), x.path(y.levels, owner), own
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is left may be constant
-        return np.stack(in_threads(of_one, list(preds), n * several), axis=1)
+        found = in_threads(of_one, list(preds), n * (1 + several.size))
+        paths = [path for _, path, _ in found]
+        lent = way.walks(x.path(x.levels, owner), paths, sizes[several], _kind(n))
+        result = np.empty((sizes.size, m, len(figures)))
+        for k, (sums, _, own) in enumerate(found):
+            sums.products[several] += lent[k]
+            columns = sums.figures() | own
+            result[:, k] = np.stack([columns[name] for name in figures], axis=1)
+    return result
 
 
-def _loops(seconds: float) -> ModuleType | None:
-    """The compiled loops where so much work repays their load, or None."""
+def _way(seconds: float) -> ModuleType:
+    """Where the loops are: compiled where so much work repays their load, else in NumPy."""
     if choose.repaid(seconds) is None:
-        return None
+        return leave_out_arrays
     from sqa_metrics.kernels import leave_out_loops
 
     return leave_out_loops
@@ -76,23 +87,23 @@ class _Side(NamedTuple):
     """One array of scores: its levels, and what each cluster holds of them."""
 
     values: np.ndarray  # (n,)
-    code: np.ndarray  # (n,) dense rank
+    levels: Levels
+    cells: Levels  # of (cluster, value)
     rank: np.ndarray  # (n,) twice the mid-rank less its mean, an integer
-    cell: np.ndarray  # (n,) dense rank in the order of clusters first
     inner: np.ndarray  # (n,) as `rank`, among the items of the own cluster
     untied: np.ndarray  # (clusters,) pairs of unequal values that are left without it
     squares: np.ndarray  # (clusters,) sum of squared ranks of what is left, ranked anew
 
     @staticmethod
-    def of(values: np.ndarray, sizes: np.ndarray) -> "_Side":
+    def of(values: np.ndarray, sizes: np.ndarray, way: ModuleType) -> "_Side":
         levels, n = arrays.levels(values), values.size
         cluster = np.repeat(np.arange(sizes.size), sizes)
-        cells = arrays.levels(cluster * n + levels.code)
+        cells = _nested(cluster, sizes, levels, way)
         begin, count = np.cumsum(cells.size) - cells.size, cells.size
         first = cells.order[begin]
         home = cluster[first]
         inner = (2 * (begin - (np.cumsum(sizes) - sizes)[home]) + count - sizes[home])[cells.code]
-        kind = np.int64 if n < EXACT else np.float64
+        kind = _kind(n)
         full = levels.size[levels.code[first]].astype(kind)
         rest, left = full - count, (n - sizes).astype(kind)
         tied = _at(home, full * (full - 1) // 2 - rest * (rest - 1) // 2, sizes.size)
@@ -101,7 +112,26 @@ class _Side(NamedTuple):
         untied = left * (left - 1) // 2 - ((whole * (whole - 1) // 2).sum() - tied)
         squares = (left**3 - ((whole**3).sum() - cubes)) // 3
         rank = levels.rank[levels.code].astype(kind)
-        return _Side(values, levels.code, rank, cells.code, inner, untied, squares)
+        return _Side(values, levels, cells, rank, inner, untied, squares)
+
+    def path(self, other: Levels, owner: np.ndarray) -> Path:
+        """The items in the order of `other`, with the cluster of several that each belongs to."""
+        order = other.order
+        x, y = (levels.code[order].astype(np.int32) for levels in (self.levels, other))
+        return Path(x, y, owner[order])
+
+
+def _kind(n: int) -> Kind:
+    """What holds the sums of n items exactly, or as nearly as can be."""
+    return np.int64 if n < EXACT else np.float64
+
+
+def _nested(outer: np.ndarray, sizes: np.ndarray, inner: Levels, way: ModuleType) -> Levels:
+    """The levels of (outer, inner), where `outer` (n,) has codes of these sizes."""
+    order = way.reordered(inner.order, outer, sizes)
+    begins = np.ones(order.size, bool)
+    begins[1:] = np.diff(outer[order]).astype(bool) | np.diff(inner.code[order]).astype(bool)
+    return arrays.in_order(order, begins)
 
 
 def _at(place: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
@@ -111,24 +141,37 @@ def _at(place: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     return total
 
 
-def _four(x: _Side, y: _Side, sizes: np.ndarray, kernels: ModuleType | None) -> dict[str, np.ndarray]:
-    """The challenge's four without each cluster, (clusters,) each."""
-    starts = np.cumsum(sizes) - sizes
-    left = x.values.size - sizes
-    each = _concordance(x.code, y.code, kernels)
-    # In the order of clusters first every pair of two clusters is concordant: what is left is inside.
-    inside = _concordance(x.cell, y.cell, kernels) - np.repeat(left, sizes)
-    concordance = each.sum() // 2 - np.add.reduceat(each, starts) + np.add.reduceat(inside, starts) // 2
-    products = _rank_products(x, y, sizes, each, kernels)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        mse = _others(np.add.reduceat(arrays.squared_error(x.values, y.values), starts)) / left
-        lcc = np.where((x.squares == 0) | (y.squares == 0), np.nan, _lcc(x.values, y.values, starts, left))
-        return {
-            "mse": mse,
-            "lcc": lcc,
-            "srcc": _cosines(products, x.squares, y.squares),
-            "ktau": _cosines(concordance, x.untied, y.untied),
-        }
+class _Sums(NamedTuple):
+    """What the challenge's four are made of without each cluster, (clusters,) each."""
+
+    mse: np.ndarray
+    lcc: np.ndarray
+    # of the ranks of both sides; without what clusters of several lent to other items in both orders
+    products: np.ndarray
+    squares: tuple[np.ndarray, np.ndarray]
+    ktau: np.ndarray
+
+    @staticmethod
+    def of(x: _Side, y: _Side, sizes: np.ndarray, way: ModuleType) -> "_Sums":
+        starts = np.cumsum(sizes) - sizes
+        left = x.values.size - sizes
+        each = np.add.reduceat(_concordance(x.levels, y.levels, way), starts)
+        # In the order of clusters first every pair of two clusters is concordant: what is left is inside.
+        inside = np.add.reduceat(_concordance(x.cells, y.cells, way), starts) - left * sizes
+        concordance = each.sum() // 2 - each + inside // 2
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            mse = _others(np.add.reduceat(arrays.squared_error(x.values, y.values), starts)) / left
+            lcc = _lcc(x.values, y.values, starts, left)
+            lcc = np.where((x.squares == 0) | (y.squares == 0), np.nan, lcc)
+            ktau = _cosines(concordance, x.untied, y.untied)
+        products = _rank_products(x, y, starts)
+        products[sizes == 1] += each[sizes == 1]
+        return _Sums(mse, lcc, products, (x.squares, y.squares), ktau)
+
+    def figures(self) -> dict[str, np.ndarray]:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            srcc = _cosines(self.products, *self.squares)
+        return {"mse": self.mse, "lcc": self.lcc, "srcc": srcc, "ktau": self.ktau}
 
 
 def _others(sums: np.ndarray) -> np.ndarray:
@@ -146,86 +189,36 @@ def _lcc(x: np.ndarray, y: np.ndarray, starts: np.ndarray, left: np.ndarray) -> 
     return _cosines(xy - sx * sy / left, xx - sx * sx / left, yy - sy * sy / left)
 
 
-def _rank_products(
-    x: _Side, y: _Side, sizes: np.ndarray, each: np.ndarray, kernels: ModuleType | None
-) -> np.ndarray:
-    """Sum of the products of the ranks of what is left without each cluster, (clusters,).
+def _rank_products(x: _Side, y: _Side, starts: np.ndarray) -> np.ndarray:
+    """Sum of the products of the ranks of what is left without each cluster, (clusters,), but for one term.
 
     Without cluster k the rank of item i is r - s in x and q - t in y, where s and t are what the items of k lent it.
-    So the sum over all items is that of r q, less r t and s q, which are sums over the items of k, plus s t.
+    So the sum over all items is that of r q, less r t and s q, which are sums over the items of k, plus s t. The last,
+    over the other items, is what `walks` adds; for a cluster of one it is the concordance of its item.
     """
-    starts = np.cumsum(sizes) - sizes
-    lent = _lent(x.code, y.rank) + _lent(y.code, x.rank)
-    crossed = np.add.reduceat(each, starts)  # right for a cluster of one item
-    several = np.flatnonzero(sizes > 1)
-    if several.size:
-        walk = kernels.walk if kernels else _walk
-        crossed[several] = walk(x.code, y.code, starts[several], sizes[several])
+    lent = _lent(x.levels, y.rank) + _lent(y.levels, x.rank)
     own = (x.rank - x.inner) * (y.rank - y.inner)
-    products: np.ndarray = (
-        (x.rank * y.rank).sum() - np.add.reduceat(lent, starts) + crossed - np.add.reduceat(own, starts)
-    )
+    products: np.ndarray = (x.rank * y.rank).sum() - np.add.reduceat(lent + own, starts)
     return products
 
 
-def _lent(code: np.ndarray, rank: np.ndarray) -> np.ndarray:
+def _lent(levels: Levels, rank: np.ndarray) -> np.ndarray:
     """For each item: the ranks of all items above it, less those of all below; (n,)."""
-    by_level = _at(code, rank, int(code.max(initial=-1)) + 1)
-    lent: np.ndarray = (by_level - 2 * np.cumsum(by_level))[code]
+    by_level = _at(levels.code, rank, levels.size.size)
+    lent: np.ndarray = (by_level - 2 * np.cumsum(by_level))[levels.code]
     return lent
 
 
-def _walk(x: np.ndarray, y: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Sum over all items of (items of the cluster below less above) in x times the same in y, for each cluster."""
-    found = []
-    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
-        lent = []
-        for code in (x, y):
-            count = np.bincount(code[start : start + size], minlength=int(code.max()) + 1)
-            lent.append((2 * np.cumsum(count) - count - size)[code])
-        found.append(int(np.dot(*lent)))
-    return np.array(found)
-
-
-def _concordance(x: np.ndarray, y: np.ndarray, kernels: ModuleType | None) -> np.ndarray:
-    """For each item: the items that it is concordant with, less those that it is discordant with; (n,), integers.
-
-    x and y are dense ranks, (n,).
-    """
-    n, size_x, size_y = x.size, np.bincount(x), np.bincount(y)
-    joint = arrays.levels(x * size_y.size + y)
+def _concordance(x: Levels, y: Levels, way: ModuleType) -> np.ndarray:
+    """For each item: the items that it is concordant with, less those that it is discordant with; (n,), integers."""
+    n = x.code.size
+    joint = _nested(x.code, x.size, y, way)
     # Equal values take their places in the order of the other, so that a tie never looks inverted.
     place = np.empty(n, np.int64)
-    place[np.argsort(y[joint.order] * n + np.arange(n))] = np.arange(n)
-    inverted = (kernels.inversions_of_each if kernels else inversions_of_each)(place)
-    found: np.ndarray = n - size_x[x] - size_y[y] + joint.size[joint.code]
-    found[joint.order] -= 2 * inverted
+    place[way.reordered(joint.order, y.code, y.size)] = np.arange(n)
+    found: np.ndarray = n - x.size[x.code] - y.size[y.code] + joint.size[joint.code]
+    found[joint.order] -= 2 * way.inversions_of_each(place[joint.order])
     return found
-
-
-def inversions_of_each(permutation: np.ndarray) -> np.ndarray:
-    """For each item of a permutation of 0..n-1: the pairs out of order that it is in, (n,).
-
-    A radix sort from the top bit as in `arrays.inversions`: in each group of values with the same upper bits, a zero
-    is out of order with the ones before it, a one with the zeros after it.
-    """
-    n = permutation.size
-    bits = max(1, (n - 1).bit_length())
-    values = np.arange(1 << bits)
-    values[:n] = permutation
-    count = np.zeros(values.size, np.int64)  # by value
-    for bit in reversed(range(bits)):
-        half = 1 << bit
-        groups = values.reshape(-1, 2 * half)
-        ones = (groups & half).astype(bool)
-        before = np.cumsum(ones, axis=1)
-        zeros_ahead = half - (np.arange(2 * half) + 1 - before)
-        count[groups] += np.where(ones, zeros_ahead, before)
-        values = np.concatenate(
-            [groups[~ones].reshape(-1, half), groups[ones].reshape(-1, half)], axis=1
-        ).ravel()
-    counted: np.ndarray = count[permutation]
-    return counted
 
 
 def _cosines(xy: np.ndarray, xx: np.ndarray, yy: np.ndarray) -> np.ndarray:
@@ -242,6 +235,4 @@ def warmup() -> None:
     """Compile and cache the loops."""
     from sqa_metrics.kernels import leave_out_loops
 
-    code = np.arange(4)
-    leave_out_loops.walk(code, code, code[:1], code[2:3])
-    leave_out_loops.inversions_of_each(code)
+    leave_out_loops.warmup()

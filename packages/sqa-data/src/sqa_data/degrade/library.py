@@ -1,5 +1,7 @@
-"""Shared libraries of the system, by ctypes: named with the version of their interface, so that a call means what its
-header says, and with the prototype of every function called, so that a wrong call is an error and not a crash.
+"""Shared libraries of the system, by ctypes.
+
+They are named with the version of their interface, so that a call means what its header says, and with the prototype of
+every function called, so that a wrong call is an error and not a crash.
 """
 
 import ctypes

@@ -41,3 +41,33 @@ def test_degrade(tmp_path: Path) -> None:
     assert "unknown degradation ['nope']" in run(
         *("data", "degrade", tmp_path / "speech", "-o", tmp_path / "other", "--held-out", "nope"), code=1
     )
+
+
+def test_kinds_are_listed_with_what_they_lack_and_pictured(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(RATE // 2) * 0.1), RATE)
+    listed = {row["kind"]: row for row in json.loads(run("data", "kinds", "--json"))}
+    assert listed["noise"] == {
+        "kind": "noise",
+        "family": "noise",
+        "missing": "it needs noise recordings; give --noise FOLDER",
+    }
+    assert listed["hum"]["missing"] is None
+    assert "gain-jumps" in run("data", "kinds")
+    sheet = tmp_path / "sheet.html"
+    assert f"wrote {sheet}" in run("data", "kinds", "--speech", tmp_path / "a.wav", "--sheet", sheet)
+    assert sheet.read_text().count("<img") > 3 * 20
+    assert "--sheet and --speech go together" in run("data", "kinds", "--sheet", sheet, code=2)
+
+
+def test_rates_and_presets(tmp_path: Path) -> None:
+    for talker in range(3):
+        (tmp_path / f"t{talker}").mkdir()
+        sf.write(tmp_path / f"t{talker}" / "a.wav", 0.1 * np.sin(np.arange(22_050) * 0.1), 22_050)
+    made = ("--train", 2, "--dev", 0, "--test", 0, "--sample-rate", "source", "--preset", "urgent")
+    run("data", "degrade", tmp_path, "-o", tmp_path / "out", *made)
+    rows = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert {row.sample_rate for row in rows} == {22_050}
+    assert all("coloured-noise" in [step["kind"] for step in row.extra["degradation"]] for row in rows)
+    for rate in ("4000", "loud", "-1"):
+        told = run("data", "degrade", tmp_path, "-o", tmp_path / "no", "--sample-rate", rate, code=2)
+        assert "expected 8000 to 48000 (Hz), or 'source'" in told

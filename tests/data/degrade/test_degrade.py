@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,15 @@ from sqa_data import DataError, read_manifest
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Family, Step, Surroundings
 from sqa_data.degrade.kinds import KINDS
-from sqa_data.degrade.plan import CleanSpeech, DegradeConfig, PlannedClip, make_plan, read_noises, read_speech
+from sqa_data.degrade.plan import (
+    CleanSpeech,
+    DegradeConfig,
+    PlannedClip,
+    _tell_once,
+    make_plan,
+    read_noises,
+    read_speech,
+)
 from sqa_data.degrade.render import clean_excerpt, render
 
 
@@ -44,7 +53,35 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SMALL = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0)
+# those that run on every machine: what a seed means depends on the kinds at hand
+PLAIN = (
+    *(
+        "reverb",
+        "noise",
+        "coloured-noise",
+        "hum",
+        "clipping",
+        "quantise",
+        "gain-jumps",
+        "subtraction",
+        "wiener",
+    ),
+    *(
+        "gate",
+        "robot",
+        "lowpass",
+        "highpass",
+        "low-rate",
+        "telephone",
+        "mnru",
+        "opus",
+        "mp3",
+        "vorbis",
+        "gsm",
+    ),
+    *("mu-law", "loss-zero", "loss-repeat", "loss-pitch", "level"),
+)
+SMALL = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0, kinds=PLAIN)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +148,7 @@ def test_plan_is_the_same_in_every_process(
 ) -> None:
     code = (
         "import sys; from sqa_data.degrade.plan import *\n"
-        "c = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0)\n"
+        f"c = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0, kinds={PLAIN})\n"
         "p = make_plan(read_speech(sys.argv[1]), read_noises(sys.argv[2]), c)\n"
         "print([(x.source.path.name, x.start, x.chain) for x in p])"
     )
@@ -124,12 +161,42 @@ def test_plan_is_the_same_in_every_process(
 
 def test_a_seed_means_the_same_plan_in_every_version(plan: list[PlannedClip]) -> None:
     drawn = str([(x.sample_id, x.source.path.name, x.start, x.seconds, x.chain) for x in plan])
-    assert hashlib.sha256(drawn.encode()).hexdigest()[:16] == "d652483a0a1988fa"
+    assert hashlib.sha256(drawn.encode()).hexdigest()[:16] == "083f051980be3b9c"
 
 
 def test_without_noises_none_are_planned(speech: Path) -> None:
-    plan = make_plan(read_speech(speech), {}, SMALL)
+    plan = make_plan(read_speech(speech), {}, replace(SMALL, kinds=()))
     assert not [clip for clip in plan if "noise" in [step.kind for step in clip.chain]]
+
+
+def test_a_wanted_kind_that_cannot_run_is_an_error_and_another_is_left_out_with_a_line(
+    speech: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = read_speech(speech)
+    with pytest.raises(DataError, match="'noise' cannot run here: it needs noise recordings; give --noise"):
+        make_plan(sources, {}, replace(SMALL, kinds=("noise", "hum")))
+    plan = make_plan(sources, {}, replace(SMALL, kinds=("hum", "mp3"), held_out_kinds=("mp3",)))
+    assert {step.kind for clip in plan if clip.split == "train" for step in clip.chain} == {"hum"}
+    assert {step.kind for clip in plan if clip.split == "test" for step in clip.chain} == {"hum", "mp3"}
+    _tell_once.cache_clear()
+    make_plan(sources, {}, replace(SMALL, seed=77, kinds=()))
+    assert re.search(r"[0-9]+ of [0-9]+ kinds are left out: .*noise: it needs noise recordings", caplog.text)
+    with pytest.raises(DataError, match="unknown preset 'loud'; known: broad, urgent"):
+        make_plan(sources, {}, replace(SMALL, preset="loud"))
+
+
+def test_clips_may_keep_the_rate_of_their_source(tmp_path: Path, speech: Path) -> None:
+    for talker, rate in enumerate((6000, 22_050, 48_000, 96_000) * 3):
+        path = tmp_path / f"talker{talker}" / "x.wav"
+        path.parent.mkdir()
+        sf.write(path, speech_like(1.0, seed=talker, rate=rate), rate)
+    plan = make_plan(read_speech(tmp_path), {}, replace(SMALL, kinds=("hum", "lowpass"), sample_rate=None))
+    heard = {(sf.info(clip.source.path).samplerate, clip.sample_rate) for clip in plan}
+    assert heard == {(6000, 8000), (22_050, 22_050), (48_000, 48_000), (96_000, 48_000)}
+    manifest = render(plan[:8], tmp_path / "out", seed=1)["train"]
+    for clip, row in zip(plan, read_manifest(manifest), strict=False):
+        assert row.sample_rate == clip.sample_rate == sf.info(row.audio_path).samplerate
+        assert row.duration == pytest.approx(clip.seconds, abs=0.01)
 
 
 def test_tables_of_speech_and_noise(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "sample": ("sqa_cli.data.manifests:sample", "Draw utterances."),
     "annotate": ("sqa_cli.data.annotate:annotate", "Label utterances with quality metrics."),
     "degrade": ("sqa_cli.data.degrade:degrade", "Make degraded speech of clean speech."),
+    "kinds": ("sqa_cli.data.degrade:kinds", "The kinds of degradation, and pictures of them."),
 }
 
 

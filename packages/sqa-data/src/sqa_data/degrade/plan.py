@@ -10,15 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import look
+from sqa_data.audio import AudioInfo, look
 from sqa_data.clip_list import list_clips
-from sqa_data.degrade.kind import Family, Step, Surroundings
+from sqa_data.degrade.kind import Step, Surroundings
 from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS
+from sqa_data.degrade.presets import PRESETS
 from sqa_data.errors import DataError
 from sqa_data.tables import read_rows
 
 logger = logging.getLogger(__name__)
 
+LOWEST_HZ, HIGHEST_HZ = 8000, 48_000  # of clips that keep the rate of their source
 OTHERS = 8  # recordings of other talkers that a clip may draw on
 
 
@@ -39,7 +41,9 @@ class DegradeConfig:
     dev: int = 100
     test: int = 200
     seed: int = 1
-    sample_rate: int = 16_000  # Hz, of every clip
+    preset: str = "broad"  # which chains, see `presets`
+    kinds: tuple[str, ...] = ()  # draw from these alone; default: all that can run here
+    sample_rate: int | None = 16_000  # Hz, of every clip; None: its source's own, within 8 to 48 kHz
     max_seconds: float = 5.0  # longer speech is cut at a random place
     max_steps: int = 4
     held_out_kinds: tuple[str, ...] = HELD_OUT_KINDS
@@ -105,6 +109,11 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
     return found
 
 
+def read_rooms(folder: str | Path) -> list[Path]:
+    """The recorded impulse responses of a folder."""
+    return _audio_files(Path(folder))
+
+
 def make_plan(
     sources: Sequence[CleanSpeech],
     noises: Mapping[Path, str],
@@ -119,9 +128,11 @@ def make_plan(
     are in about half of the test clips and nowhere else. Kinds that cannot run here (no noises, no weights under
     `models`, a library that is not installed) are left out, and the log says which.
     """
-    unknown = set(config.held_out_kinds) - set(KINDS)
+    unknown = {*config.held_out_kinds, *config.kinds} - set(KINDS)
     if unknown:
         raise DataError(f"unknown degradation {sorted(unknown)}; known: {', '.join(KINDS)}")
+    if config.preset not in PRESETS:
+        raise DataError(f"unknown preset {config.preset!r}; known: {', '.join(PRESETS)}")
     rng = np.random.default_rng([config.seed, 0])
     split_of = _split_talkers(sources, config, rng)
     labels = sorted(set(noises.values()))
@@ -142,13 +153,19 @@ def make_plan(
     return clips
 
 
-def kinds_here(around: Surroundings) -> list[str]:
-    """The kinds that can run with these surroundings; the log tells of the others, once."""
+def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
+    """The kinds that can run with these surroundings; the log tells of the others, once.
+
+    Of those that are `wanted` each must: `DataError` says what one lacks.
+    """
     missing = {name: reason for name, kind in KINDS.items() if (reason := kind.missing(around))}
-    if missing:
+    for name in wanted:
+        if name in missing:
+            raise DataError(f"degradation {name!r} cannot run here: {missing[name]}")
+    if missing and not wanted:
         told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         _tell_once(f"{len(missing)} of {len(KINDS)} kinds are left out: {told}")
-    return [name for name in KINDS if name not in missing]
+    return [name for name in wanted or KINDS if name not in missing]
 
 
 @functools.cache
@@ -182,14 +199,23 @@ def _draw_split(
     """The clips of one split, from its own talkers and noises; the order of the draws is part of what a seed means."""
     if not getattr(config, split):
         return
-    durations_s = [_duration_s(source.path) for source in sources]
+    durations_s = [_facts(source.path).duration_s for source in sources]
     of_talker = defaultdict[str, list[int]](list)
     for index, source in enumerate(sources):
         of_talker[source.talker].append(index)
     # a talker's turn comes as often as the square root of what there is of that talker
     talkers = sorted(of_talker)
     weight = np.sqrt([sum(durations_s[i] for i in of_talker[name]) for name in talkers])
-    kinds = [kind for kind in kinds_here(around) if split == "test" or kind not in config.held_out_kinds]
+    kinds = [
+        kind
+        for kind in kinds_here(around, config.kinds)
+        if split == "test" or kind not in config.held_out_kinds
+    ]
+
+    @functools.cache
+    def others_than(talker: str) -> list[Path]:
+        return [source.path for source in sources if source.talker != talker]
+
     held_out = [kind for kind in config.held_out_kinds if kind in kinds]
     for index in range(getattr(config, split)):
         talker = talkers[int(rng.choice(len(talkers), p=weight / weight.sum()))]
@@ -197,8 +223,9 @@ def _draw_split(
         wanted = config.max_seconds * (1.0 if rng.random() < 0.8 else float(rng.uniform(0.4, 1)))
         length = min(durations_s[picked], wanted)
         start = float(rng.uniform(0, durations_s[picked] - length))
-        chain = _draw_chain(kinds, config, rng, held_out if split == "test" and index % 2 == 1 else [])
-        others = [source.path for source in sources if source.talker != talker]
+        unseen = held_out if split == "test" and index % 2 == 1 else []
+        chain = PRESETS[config.preset](kinds, config.max_steps, rng, unseen)
+        others = others_than(talker)
         voices = rng.choice(len(others), size=min(OTHERS, len(others)), replace=False)
         yield PlannedClip(
             f"{split}-{index:06d}",
@@ -208,36 +235,13 @@ def _draw_split(
             round(length, 3),
             chain,
             replace(around, talkers=tuple(others[i] for i in voices)),
-            config.sample_rate,
+            config.sample_rate or min(max(_facts(sources[picked].path).sample_rate, LOWEST_HZ), HIGHEST_HZ),
         )
 
 
-def _draw_chain(
-    kinds: Sequence[str], config: DegradeConfig, rng: np.random.Generator, unseen: Sequence[str]
-) -> tuple[Step, ...]:
-    """At most `max_steps` kinds; one of `unseen`, if there are any, is among them."""
-    steps = min(int(rng.choice(5, p=(0.03, 0.42, 0.32, 0.16, 0.07))), config.max_steps)
-    drawn = rng.choice(kinds, size=min(steps, len(kinds)), replace=False).tolist()
-    if unseen:
-        drawn = [*drawn[: config.max_steps - 1], str(rng.choice(unseen))]
-    families = {KINDS[kind].family for kind in drawn}
-    if Family.ENHANCER in families and Family.NOISE not in families:
-        # an enhancer has something to suppress; the noise takes the place of another step where all are taken
-        noise = "noise" if "noise" in kinds else "coloured-noise"
-        spare = [kind for kind in drawn if KINDS[kind].family is not Family.ENHANCER and kind not in unseen]
-        if len(drawn) >= config.max_steps > 1 and spare:
-            drawn.remove(spare[-1])
-        if len(drawn) < config.max_steps:
-            drawn.append(noise)
-    ordered = sorted(set(drawn), key=lambda kind: (KINDS[kind].family, kind))
-    # chains of many mild steps and single hard ones both occur; long chains lean to the mild side
-    lean = 1 + 0.35 * max(0, len(ordered) - 1)
-    return tuple(Step(kind, round(float(rng.random() ** lean), 4)) for kind in ordered)
-
-
 @functools.lru_cache(maxsize=100_000)
-def _duration_s(path: Path) -> float:
-    return look(path).duration_s
+def _facts(path: Path) -> AudioInfo:
+    return look(path)
 
 
 def _audio_files(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""One clip as labellers hear it: decoded once, at any rate, with its reference."""
+"""One clip as every labeller hears it: the mean of its channels, decoded once, at any rate, with its reference."""
 
 import functools
 import math
@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import Heard, hear, mixed
+from sqa_data.audio import Fact, hear, mixed, signal_facts
 from sqa_data.audio.resampling import resampled
 from sqa_data.errors import DataError
+from sqa_data.labellers.alignment import MISALIGNED_S, lag
 
 # input times output samples of one period of a resampling: what a table of all its phases holds. 44.1 to 16 kHz
 # has 70,560; 15,949 Hz to 16 kHz would have 255 million, gigabytes in packages that build such a table
 MOST_PHASES = 1 << 23
+SHORTER_S = 0.02  # of the longer of clip and reference, what may be lost without a word
 
 
 class ClipError(DataError):
@@ -22,16 +24,19 @@ class ClipError(DataError):
 
 @dataclass(frozen=True)
 class Signals:
-    """A degraded clip and, for full-reference metrics, its reference; `AudioError` where one cannot be read."""
+    """A degraded clip and, for full-reference metrics, its reference; `AudioError` where one cannot be read.
+
+    The one rule of channels, for every label: the mean of them, as `predict` and `train` hear a clip. The one rule of
+    silence: `ClipError` for a clip or reference whose samples are all equal, since no label says anything about it.
+    """
 
     path: Path
     reference: Path | None = None
-    _at_rates: dict[tuple[Path, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
-    @functools.cached_property
+    @property
     def rate(self) -> int:
         """The clip's own rate in Hz."""
-        return self._heard.sample_rate
+        return self._clip.rate
 
     def simple_rate(self, wanted: int) -> int:
         """The clip's own rate, for packages that resample to `wanted` Hz themselves.
@@ -41,23 +46,22 @@ class Signals:
         common = math.gcd(self.rate, wanted)
         return wanted if self.rate // common * (wanted // common) > MOST_PHASES else self.rate
 
-    def channels(self, rate: int | None = None) -> np.ndarray:
-        """All channels (channels, samples), float32, at `rate` Hz (None: the clip's own).
+    def whole_band(self, rate: int) -> np.ndarray:
+        """Float32 (samples,) at `rate` Hz by Fourier transform, which keeps the band up to its very edge.
 
-        By Fourier transform, since it keeps the whole band: soxr's gentle slope at the top of it costs a clip of
-        15,949 Hz half a point of Distill-MOS.
+        soxr's gentle slope there costs a clip of 15,949 Hz half a point of Distill-MOS.
         """
-        samples = self._heard.samples
-        if rate is None or rate == self.rate:
-            return samples.T
+        samples = self.samples()
+        if rate == self.rate:
+            return samples
         import scipy.signal
 
         length = -(-len(samples) * rate // self.rate)
-        return np.ascontiguousarray(scipy.signal.resample(samples.T, length, axis=1), np.float32)
+        return np.asarray(scipy.signal.resample(samples, length), np.float32)
 
     def samples(self, rate: int | None = None) -> np.ndarray:
-        """Mono float32 (samples,) at `rate` Hz: the mean of the channels, by soxr HQ as librosa resamples."""
-        return self._at(self.path, self.rate if rate is None else rate)
+        """Float32 (samples,) at `rate` Hz (None: the clip's own), of the length that soxr gives them."""
+        return self._sounding(self._clip, "clip").at(rate or self.rate)
 
     def pair(self, rate: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(reference, degraded) at `rate` Hz, same length: the longer one loses its end, at most 5 % of it.
@@ -66,8 +70,8 @@ class Signals:
         """
         if self.reference is None:
             raise ClipError(f"{self.path}: has no reference")
-        rate = self.rate if rate is None else rate
-        reference, degraded = self._at(self.reference, rate), self._at(self.path, rate)
+        rate = rate or self.rate
+        reference, degraded = self._sounding(self._clean, "reference").at(rate), self.samples(rate)
         short, long = sorted((len(reference), len(degraded)))
         if short < 0.95 * long:
             raise ClipError(
@@ -76,21 +80,56 @@ class Signals:
             )
         return reference[:short], degraded[:short]
 
+    def warnings(self, compared: bool) -> tuple[str, ...]:
+        """What may mislead whoever uses a label of this clip; where it is `compared`, of its reference and both too."""
+        of_clip = tuple(map(str, self._clip.facts))
+        return (*of_clip, *self._of_the_pair) if compared else of_clip
+
     @functools.cached_property
-    def _heard(self) -> Heard:
-        return hear(self.path)
+    def _of_the_pair(self) -> tuple[str, ...]:
+        found = [f"reference {fact}" for fact in self._clean.facts]
+        longer_s = len(self._clip.samples) / self.rate - len(self._clean.samples) / self._clean.rate
+        if abs(longer_s) > SHORTER_S:
+            longer = "clip" if longer_s > 0 else "reference"
+            found.append(f"lengths: the last {1000 * abs(longer_s):.0f} ms of the {longer} are not compared")
+        behind_s = lag(*self.pair(), self.rate)
+        if behind_s is not None and abs(behind_s) >= MISALIGNED_S:
+            where = "behind" if behind_s > 0 else "ahead of"
+            found.append(f"misaligned: the clip is {1000 * abs(behind_s):.1f} ms {where} its reference")
+        return tuple(found)
 
-    def _at(self, path: Path, rate: int) -> np.ndarray:
-        if (path, rate) not in self._at_rates:
-            heard = self._heard if path == self.path else hear(path)
-            self._at_rates[path, rate] = _at_rate(mixed(heard.samples), heard.sample_rate, rate)
-        return self._at_rates[path, rate]
+    @functools.cached_property
+    def _clip(self) -> "_Mono":
+        return _Mono.of(self.path)
 
+    @functools.cached_property
+    def _clean(self) -> "_Mono":
+        assert self.reference is not None
+        return _Mono.of(self.reference)
 
-def _at_rate(mono: np.ndarray, found: int, rate: int) -> np.ndarray:
-    """(samples,) at `found` Hz -> (samples,) at `rate` Hz."""
-    if found == rate:
+    def _sounding(self, mono: "_Mono", name: str) -> "_Mono":
+        samples = mono.samples
+        if samples.min() == samples.max():
+            cancelled = next((f"; {fact}" for fact in mono.facts if fact.code == "opposite"), "")
+            raise ClipError(f"{self.path}: the {name} is silent: all samples are {samples[0]:.3g}{cancelled}")
         return mono
-    length = -(-len(mono) * rate // found)
-    changed = resampled(mono, found, rate)[:length]
-    return np.pad(changed, (0, length - len(changed)))
+
+
+@dataclass(frozen=True)
+class _Mono:
+    """The mean of a file's channels, and what about them may mislead."""
+
+    samples: np.ndarray  # (samples,) float32
+    rate: int
+    facts: tuple[Fact, ...]
+    _at_rates: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path) -> "_Mono":
+        heard = hear(path)
+        return cls(mixed(heard.samples), heard.sample_rate, signal_facts(heard.samples))
+
+    def at(self, rate: int) -> np.ndarray:
+        if rate not in self._at_rates:
+            self._at_rates[rate] = resampled(self.samples, self.rate, rate)
+        return self._at_rates[rate]

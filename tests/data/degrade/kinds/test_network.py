@@ -1,9 +1,14 @@
 """Packets lost in bursts, and what is played instead."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
-from degrading import RATE, apply, noise, syllables
-from sqa_data.degrade.kinds.network import conceal, lost_packets, pitch_period
+from degrading import RATE, apply, noise, speech_like, syllables
+from sqa_data.degrade.kind import Surroundings, World
+from sqa_data.degrade.kinds.codec.frames import Codec, Coder
+from sqa_data.degrade.kinds.network import CODED, coded, conceal, lost_packets, pitch_period
 
 SIZE = RATE // 50
 
@@ -63,3 +68,30 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
               for how in ("zero", "repeat", "pitch")}  # fmt: skip
     assert lost.any()
     assert errors["pitch"] < 0.2 * errors["zero"]
+
+
+def test_the_decoder_is_told_what_was_lost() -> None:
+    told: list[bool] = []
+
+    @contextmanager
+    def counting(kbps: float, rate: int) -> Iterator[Codec]:
+        def decode(packet: bytes | None) -> np.ndarray:
+            told.append(packet is None)
+            return np.zeros(80, np.int16)
+
+        yield Codec(8000, 80, 0, lambda frame: frame.tobytes(), decode)
+
+    world = World(np.random.default_rng(1), 22_050, np.array([]), np.array([]), Surroundings())
+    _, settings = coded(Coder((), (1.0, 2.0, 3.0, 4.0, 5.0), counting))(noise(2.0, rate=22_050), 0.8, world)
+    assert len(told) == 200
+    assert (settings["lost"], settings["loss_rate"]) == (sum(told), sum(told) / 200)
+    assert settings["loss_rate"] == pytest.approx(0.01 * 45**0.8, rel=0.3)
+    assert settings["mode"] in (2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_more_is_lost_the_harder_it_is(kind: str) -> None:
+    if reason := CODED[kind].missing(Surroundings()):
+        pytest.skip(reason)
+    rates = [apply(kind, speech_like(3.0), severity)[1]["loss_rate"] for severity in (0.0, 0.5, 1.0)]
+    assert 0 < rates[0] < rates[1] < rates[2] < 0.65

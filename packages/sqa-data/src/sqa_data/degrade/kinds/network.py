@@ -1,8 +1,10 @@
-"""Packets lost on the way, and what the receiver plays instead, where the codec has no concealment of its own."""
+"""Packets lost on the way, and what the receiver plays instead: by its decoder with its state, or made up without."""
 
 import numpy as np
 
 from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
+from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, opus, speex
+from sqa_data.degrade.kinds.codec.frames import Coder, through
 from sqa_data.degrade.signal import Samples, active_power
 
 PACKET_S = 0.02
@@ -23,10 +25,15 @@ def lost_packets(count: int, loss_rate: float, burst: float, rng: np.random.Gene
     return lost
 
 
-def losses(x: Samples, loss_rate: float, burst: float, world: World) -> np.ndarray:
-    """Which packets of `x` are lost: drawn until at least one of active speech is among them, if there is any."""
-    size = world.frames(PACKET_S)
-    power = np.array([np.mean(x[at : at + size] ** 2) for at in range(0, len(x), size)])
+def losses(x: Samples, severity: float, world: World, packet_s: float = PACKET_S) -> np.ndarray:
+    """Which packets of `x` are lost: drawn until at least one of active speech is among them, if there is any.
+
+    From 1 % to 45 % of them, in bursts of 1 to 3.5 packets on average.
+    """
+    burst = float(world.rng.uniform(1, 3.5))
+    loss_rate = 0.01 * 45**severity
+    starts = np.rint(np.arange(0, len(x), packet_s * world.rate)).astype(int)
+    power = np.add.reduceat(x**2, starts) / np.diff(starts, append=len(x))
     loud = power > 0.01 * active_power(x, world.rate)
     for _ in range(TRIES):
         lost = lost_packets(len(power), loss_rate, burst, world.rng)
@@ -80,9 +87,22 @@ def pitch_period(history: Samples, rate: int) -> int:
 
 def _loss(how: str) -> Act:
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        burst = float(world.rng.uniform(1, 3.5))
-        lost = losses(x, 0.01 * 45**severity, burst, world)  # 1 % to 45 %
+        lost = losses(x, severity, world)
         return conceal(x, lost, world.rate, how), loss_settings(lost)
+
+    return act
+
+
+def coded(coder: Coder) -> Act:
+    """Lost between encoder and decoder, at one of the codec's bit rates that are neither high nor low."""
+
+    def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+        ends = len(coder.kbps) // 4
+        nominal = float(world.rng.choice(coder.kbps[ends : len(coder.kbps) - ends]))
+        with coder.open(nominal, world.rate) as codec:
+            lost = losses(x, severity, world, codec.size / codec.rate)
+            y, kbps = through(x, world.rate, codec, lost)
+        return y, {"kbps": kbps, "mode": nominal, "rate_hz": codec.rate, **loss_settings(lost)}
 
     return act
 
@@ -97,8 +117,21 @@ def loss_settings(lost: np.ndarray) -> Settings:
     }
 
 
+CODED = {
+    "amr-nb-loss": amr.CODERS["amr-nb"],
+    "amr-wb-loss": amr.CODERS["amr-wb"],
+    "speex-loss": speex.CODERS["speex-wb"],
+    "opus-loss": opus.CODERS["opus"],
+    "opus-fec-loss": opus.CODERS["opus-fec"],
+    "lc3-loss": lc3.CODERS["lc3"],
+    "msbc-loss": bluetooth.MSBC,
+    "g729-loss": itu.CODERS["g729"],
+    "g711-plc": itu.G711,
+}
+
 KINDS = {
     "loss-zero": Kind(Family.NETWORK, _loss("zero")),
     "loss-repeat": Kind(Family.NETWORK, _loss("repeat")),
     "loss-pitch": Kind(Family.NETWORK, _loss("pitch")),
+    **{name: Kind(Family.NETWORK, coded(coder), coder.missing) for name, coder in CODED.items()},
 }

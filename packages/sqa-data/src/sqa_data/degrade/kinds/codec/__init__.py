@@ -1,8 +1,8 @@
 """Codecs, a module a source: adding one is one module and its name in `SOURCES`."""
 
 from sqa_data.degrade.kind import Kind
-from sqa_data.degrade.kinds.codec import soundfile
+from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, soundfile, speex
 
-SOURCES = (soundfile,)
+SOURCES = (soundfile, amr, speex, lc3, itu, bluetooth)
 
 KINDS: dict[str, Kind] = {name: kind for source in SOURCES for name, kind in source.KINDS.items()}

@@ -1,0 +1,99 @@
+"""Codecs of frames: one loop that frames, encodes, loses packets, decodes, and undoes the delay.
+
+A decoder that keeps its state is told of a lost packet and conceals it with what its authors thought fit: that is what
+one hears in a call, and what no treatment of decoded samples gives.
+"""
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+
+from sqa_data.audio.resampling import resampled
+from sqa_data.degrade.kind import Act, Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.library import Library
+from sqa_data.degrade.signal import Samples, fit
+from sqa_data.errors import DataError
+
+Frame = np.ndarray  # (size,) int16, C-contiguous
+FULL_SCALE = 32767
+PASSES = 3  # through a codec of one bit rate, at most
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One encoder and one decoder with the state that they keep."""
+
+    rate: int  # Hz
+    size: int  # samples of a frame: what one packet holds
+    delay: int  # samples from what goes in to what comes out
+    encode: Callable[[Frame], bytes]
+    decode: Callable[[bytes | None], Frame]  # None: the packet is lost, conceal it
+
+
+@dataclass(frozen=True)
+class Coder:
+    """A way to code: the library it takes, its bit rates, and a codec at one of them while a clip lasts."""
+
+    libraries: Sequence[Library]
+    kbps: Sequence[float]  # nominal, best first
+    open: Callable[[float, int], AbstractContextManager[Codec]]  # by bit rate and rate of the speech in Hz
+
+    def missing(self, around: Surroundings) -> str | None:
+        """What it lacks here, if anything."""
+        return next(filter(None, (library.missing() for library in self.libraries)), None)
+
+
+def through(x: Samples, rate: int, codec: Codec, lost: np.ndarray | None = None) -> tuple[Samples, float]:
+    """Through a codec and back, in time and as long as `x`; with the bit rate it took (kbit/s).
+
+    `lost`: (packets,) which do not arrive; those that are sent after the end of `x` all do.
+    """
+    coded = resampled(x, rate, codec.rate)
+    peak = max(1.0, float(np.abs(coded).max()))
+    count = math.ceil((len(coded) + codec.delay) / codec.size)
+    pcm = np.rint(fit(coded, count * codec.size) / peak * FULL_SCALE).astype(np.int16)
+    packets = [codec.encode(frame) for frame in pcm.reshape(count, codec.size)]
+    gone = fit(np.zeros(0, bool) if lost is None else lost, count)
+    heard = [codec.decode(None if missed else packet) for packet, missed in zip(packets, gone, strict=True)]
+    decoded = fit(np.concatenate(heard)[codec.delay :], len(coded)) * (peak / FULL_SCALE)
+    kbps = 8 * sum(map(len, packets)) / (count * codec.size / codec.rate) / 1000
+    return fit(resampled(decoded, codec.rate, rate), len(x)), kbps
+
+
+def taken(buffer: ctypes.Array[ctypes.c_char], size: int) -> bytes:
+    """The packet that a library has written: `size` bytes, by its word. Raises `DataError` if that cannot be."""
+    if not 0 < size <= len(buffer):
+        raise DataError(f"a codec's library reports {size} bytes for a packet; expected 1 to {len(buffer)}")
+    return buffer.raw[:size]
+
+
+def expect(found: int, expected: int, call: str) -> None:
+    """Raise `DataError` unless a library's call returned what its header says."""
+    if found != expected:
+        raise DataError(
+            f"{call} returned {found}; expected {expected}: not the version of the library expected"
+        )
+
+
+def walk(coder: Coder) -> Act:
+    """The harder, the lower the bit rate; what has only one goes through it up to three times."""
+
+    def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+        nominal = coder.kbps[round(severity * (len(coder.kbps) - 1))]
+        passes = 1 if len(coder.kbps) > 1 else 1 + round((PASSES - 1) * severity)
+        y = x
+        for _ in range(passes):
+            with coder.open(nominal, world.rate) as codec:
+                y, kbps = through(y, world.rate, codec)
+        return y, {"kbps": kbps, "mode": nominal, "rate_hz": codec.rate, "tandem": passes}
+
+    return act
+
+
+def walked(coders: dict[str, Coder]) -> dict[str, Kind]:
+    """The kinds of codecs without losses."""
+    return {name: Kind(Family.CODEC, walk(coder), coder.missing) for name, coder in coders.items()}

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from degrading import RATE, apply, noise, speech_like, syllables
 from sqa_data.degrade.kind import Surroundings, World
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder
-from sqa_data.degrade.kinds.network import CODED, coded, conceal, lost_packets, pitch_period
+from sqa_data.degrade.kinds.network import CODED, coded, conceal, imagine, lost_packets, pitch_period
+from sqa_data.degrade.plan import read_speech
+from sqa_data.degrade.render import clean_excerpt
 
 SIZE = RATE // 50
 
@@ -68,6 +71,49 @@ def test_pitch_concealment_continues_a_periodic_voice() -> None:
               for how in ("zero", "repeat", "pitch")}  # fmt: skip
     assert lost.any()
     assert errors["pitch"] < 0.2 * errors["zero"]
+
+
+def test_a_network_is_asked_for_the_windows_with_a_loss_and_nothing_else() -> None:
+    x, asked = noise(1.0), []
+    lost = np.zeros(50, bool)
+    lost[[10, 11, 30]] = True
+
+    def run(context: np.ndarray) -> np.ndarray:
+        asked.append(context[0])
+        return np.concatenate([context[0, 4], context[0, 5]])[None] + 1.0
+
+    y = imagine(x, lost, run)
+    hops, sent = y.reshape(-1, 160), x.reshape(-1, 160)
+    gone = np.repeat(lost, 2)
+    np.testing.assert_allclose(hops[~gone][:18], sent[~gone][:18], atol=1e-12)
+    # a run of four hops is in five windows, one of two hops in three
+    assert len(asked) == 8
+    first, last = asked[0], asked[4]
+    np.testing.assert_allclose(first[:4], hops[15:19], atol=1e-12)  # it sees what was played,
+    np.testing.assert_array_equal(
+        first[4:], [sent[19], np.zeros(160)]
+    )  # and the hops of the window as they came
+    np.testing.assert_allclose(last[:4], hops[19:23], atol=1e-12)
+    np.testing.assert_array_equal(last[4:], [np.zeros(160), sent[24]])
+    np.testing.assert_allclose(hops[20:24], 2.0)  # each hop is the sum of two windows
+    np.testing.assert_allclose(imagine(x, np.zeros(50, bool), run), x, atol=1e-12)
+
+
+def test_tplcnet_fills_gaps_better_than_silence_does(shared: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="pip install ai-edge-litert")
+    pesq = pytest.importorskip("pesq").pesq
+    path = read_speech(shared / "speech" / "speech")[97].path
+    x = clean_excerpt(str(path), 0.0, 4.0, RATE)
+    y, step = apply("tplcnet", x, 0.7, models=shared / "models")
+    # the same seed loses the same packets
+    silent, same = apply("loss-zero", x, 0.7)
+    assert step == {**same, "kind": "tplcnet", "rate_hz": RATE}
+    lost = ~silent.reshape(-1, SIZE).any(axis=1)
+    assert np.abs(y.reshape(-1, SIZE)[lost]).max() > 0.01
+    # what arrived is as it was, but for the hop after a loss and the one before it
+    near = lost | np.roll(lost, 1) | np.roll(lost, -1)
+    np.testing.assert_allclose(y.reshape(-1, SIZE)[~near], x.reshape(-1, SIZE)[~near], atol=1e-12)
+    assert pesq(RATE, x, y, "wb") > pesq(RATE, x, silent, "wb") + 0.3
 
 
 def test_the_decoder_is_told_what_was_lost() -> None:

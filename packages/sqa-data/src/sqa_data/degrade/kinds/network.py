@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
 from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, opus, speex
 from sqa_data.degrade.kinds.codec.frames import Coder, through
-from sqa_data.degrade.signal import Samples, active_power
+from sqa_data.degrade.networks import Network, Run
+from sqa_data.degrade.signal import Samples, active_power, fit, frames
 
 PACKET_S = 0.02
 TRIES = 100  # draws of a pattern until it takes something of the speech
@@ -117,6 +119,41 @@ def loss_settings(lost: np.ndarray) -> Settings:
     }
 
 
+TPLCNET = Network("tplcnet_s", ("tPLCnet_s.tflite",), "breizhn/tPLCnet (MIT)", "ai-edge-litert")
+TPLCNET_RATE, HOP, PAST = 16_000, 160, 4  # Hz; samples; hops that it sees of what it played
+
+
+def imagine(x: Samples, lost: np.ndarray, run: Run) -> Samples:
+    """What tPLCnet plays (Westhausen and Meyer 2022): a network imagines each window of 20 ms with a lost hop of 10 ms.
+
+    `x`: (samples,) at 16 kHz, `lost`: (packets,) of 20 ms. Windows of what arrived are as they were, and overlap.
+    """
+    fade = np.hanning(2 * HOP + 1)[:-1]
+    hops = -(-len(x) // HOP)
+    gone = fit(np.repeat(lost, 2), hops)
+    arrived = frames(x, HOP, HOP)[:hops] * ~gone[:, None]
+    sent = np.pad(arrived, ((1, 1), (0, 0)))  # (hops + 2, HOP)
+    windows = np.concatenate([sent[:-1], sent[1:]], axis=1) * fade  # (hops + 1, 2 HOP), half over the next
+    played = np.zeros((PAST + hops + 2, HOP))  # what the network has seen before the start is silence
+    holes = np.pad(gone, 1)
+    for at in range(hops + 1):
+        now = PAST + at
+        if holes[at] or holes[at + 1]:
+            context = np.concatenate([played[at:now], sent[at : at + 2]])
+            windows[at] = run(context[None])[0]
+        played[now] += windows[at, :HOP]
+        played[now + 1] = windows[at, HOP:]
+    return played[PAST + 1 : PAST + 1 + hops].reshape(-1)[: len(x)]
+
+
+def _tplcnet(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+    lost = losses(x, severity, world)
+    wide = resampled(x, world.rate, TPLCNET_RATE)
+    heard = imagine(wide, lost, TPLCNET.tflite_run(world.around, TPLCNET.files[0]))
+    y = fit(resampled(heard, TPLCNET_RATE, world.rate), len(x))
+    return y, loss_settings(lost) | {"rate_hz": TPLCNET_RATE}
+
+
 CODED = {
     "amr-nb-loss": amr.CODERS["amr-nb"],
     "amr-wb-loss": amr.CODERS["amr-wb"],
@@ -134,4 +171,5 @@ KINDS = {
     "loss-repeat": Kind(Family.NETWORK, _loss("repeat")),
     "loss-pitch": Kind(Family.NETWORK, _loss("pitch")),
     **{name: Kind(Family.NETWORK, coded(coder), coder.missing) for name, coder in CODED.items()},
+    "tplcnet": Kind(Family.NETWORK, _tplcnet, TPLCNET.missing),
 }

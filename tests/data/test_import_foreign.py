@@ -157,5 +157,5 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
     (tmp_path / "src" / "x" / "train").mkdir(parents=True)
     # the first id is no UTF-8: a file's name as the system has it
     (tmp_path / "src" / "x" / "train" / "utmos.scp").write_bytes(b"\xff 3\na 7\n")
-    with pytest.raises(DataError, match=r"x/train/utmos\.scp:2: utmos is 7; expected a number in 1\.\.5"):
+    with pytest.raises(DataError, match=r"x/train/utmos\.scp:2: utmos is 7; expected a number in 0\.\.6"):
         add_labels(tmp_path / "src", tmp_path / "out")

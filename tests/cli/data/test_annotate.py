@@ -59,6 +59,17 @@ def test_json_summary_and_errors(corpus: Path) -> None:
     assert summary["errors"][0]["sample_id"] == "u1"
 
 
+def test_warnings_are_shown_and_cost_nothing(corpus: Path) -> None:
+    for index in range(3):
+        clip, rate = sf.read(corpus.with_name(f"n {index}.wav"))
+        sf.write(corpus.with_name(f"n {index}.wav"), np.roll(clip, 800), rate)
+    result = run("data", "annotate", corpus, "-m", "lsd")
+    assert result.exit_code == 0
+    assert "warning: u2: misaligned: the clip is 50.0 ms behind its reference" in result.stderr
+    summary = json.loads(run("data", "annotate", corpus, "-m", "lsd", "--json").stdout)
+    assert [row["sample_id"] for row in summary["warnings"]] == ["u0", "u1", "u2"]
+
+
 def test_nothing_came_out(corpus: Path) -> None:
     for index in range(3):
         corpus.with_name(f"n {index}.wav").write_bytes(b"not audio")

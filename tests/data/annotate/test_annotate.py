@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -175,6 +176,38 @@ def test_a_clip_has_one_error_row(corpus: Path) -> None:
     rows[2] = Utterance(rows[2].audio_path, "u2", 1.0, {"si_sdr": 1.0, "lsd": 1.0}, extra=rows[2].extra)
     write_manifest(corpus, rows)
     assert [row["sample_id"] for row in annotate(corpus, ["si_sdr", "lsd"]).errors] == ["u1"]
+
+
+def test_what_may_mislead_is_said(corpus: Path) -> None:
+    """In the log, in rows, in the summary; of a clip by itself as of the pair; known without computing anew."""
+    folder, rng = corpus.parent, np.random.default_rng(5)
+    speech = 0.1 * rng.standard_normal(RATE + 800)
+    sf.write(folder / "clean0.wav", speech[800:], RATE)
+    sf.write(folder / "noisy 0.wav", speech[:RATE], RATE)  # 50 ms late
+    sf.write(folder / "noisy 1.wav", np.clip(40 * sf.read(folder / "clean1.wav")[0], -1, 1), RATE)
+    clean = sf.read(folder / "clean2.wav")[0]
+    sf.write(folder / "noisy 2.wav", np.stack([clean, 1e-3 - 0.99 * clean], axis=1), RATE)
+    sf.write(folder / "clean3.wav", 1e-3 * sf.read(folder / "clean3.wav")[0], RATE, subtype="FLOAT")
+    sf.write(folder / "noisy 4.wav", sf.read(folder / "noisy 4.wav")[0][: RATE - 640], RATE)
+    expected = {
+        "u0": "misaligned: the clip is 50.0 ms behind its reference",
+        "u1": r"clipped: \d+\.\d % of the samples lie flat at the peak",
+        "u2": "opposite: the channels cancel out: their mean is .* dB below them; take one channel instead",
+        "u3": "reference quiet: -80 dB of full scale",
+        "u4": "lengths: the last 40 ms of the reference are not compared",
+    }
+    for _ in range(2):
+        summary = annotate(corpus, ["si_sdr", "lsd"])
+        found = {row["sample_id"]: row["warning"] for row in summary.warnings}
+        assert found.keys() == expected.keys()
+        assert all(re.fullmatch(expected[name], found[name]) for name in expected), found
+    file = Path(f"{summary.out}.warnings.jsonl")
+    assert [json.loads(line) for line in file.read_text().splitlines()] == summary.warnings
+    for index in range(5):
+        for name in (f"clean{index}.wav", f"noisy {index}.wav"):
+            shutil.copy(folder / "noisy 5.wav", folder / name)
+    assert annotate(corpus, ["si_sdr"]).warnings == []
+    assert not file.exists()
 
 
 @pytest.fixture
@@ -439,6 +472,7 @@ def test_a_torn_log_line_is_written_again(corpus: Path) -> None:
         '{"audio": "a", "reference": "", "version": "v", "values": {"lsd": NaN}}',
         '{"audio": "a", "reference": "", "version": "v", "values": 3}',
         '{"audio": "a", "reference": "", "version": "v", "error": 3}',
+        '{"audio": "a", "reference": "", "version": "v", "values": {}, "warnings": [3]}',
         "{\ud800",
     ],
 )
@@ -454,7 +488,9 @@ def test_the_log_keeps_names_that_are_not_utf8(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     written = {
         ("a", "", "v"): Result({}, "caf\udce9.wav: cannot read the audio"),
-        ("b", "r", "v"): Result({"x": 1.5}),
+        ("b", "r", "v"): Result(
+            {"x": 1.5}, warnings=("quiet: -60 dB of full scale", "reference clipped: \udce9")
+        ),
     }
     with appending(log) as opened:
         for key, result in written.items():

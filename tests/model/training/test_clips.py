@@ -1,6 +1,7 @@
 """Manifests to a table of clips: each once, labels where they are, what is wrong is named."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def test_labels_out_of_range(tmp_path: Path) -> None:
         read(path)
     assert np.isnan(read(path, out_of_range="mask").labels[:, 0]).tolist() == [True, False, True]
     assert read(path, out_of_range="clip").labels[:, 0].tolist() == [5, 4, 1]
+
+
+@pytest.mark.parametrize("out_of_range", ["error", "mask", "clip"])
+def test_what_a_metric_gives_beyond_the_heads_range_is_moved_and_counted(
+    out_of_range: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PESQ of equal signals is 4.64, NISQA goes down to .7: right labels, which a head cannot reach."""
+    path = manifest(
+        tmp_path / "m.jsonl",
+        {"metrics": {"mos": 3, "pesq": 4.6438888, "nisqa_mos": 0.704}},
+        {"metrics": {"mos": 4, "pesq": 2, "nisqa_mos": 5}},
+        {"metrics": {"mos": 5, "pesq": 0.9995}},
+    )
+    caplog.set_level("INFO", logger="sqa_model.training")
+    labels = read(path, heads=("mos", "pesq", "nisqa_mos"), out_of_range=out_of_range).labels
+    expected = np.float32([[3, 4.5, 1], [4, 2, 5], [5, 1, math.nan]])
+    np.testing.assert_array_equal(labels, expected)
+    assert caplog.messages == [
+        "data.train: 2 of 3 labels pesq lie beyond the head's 1 to 4.5 and are moved to its end",
+        "data.train: 1 of 2 labels nisqa_mos lie beyond the head's 1 to 5 and are moved to its end",
+    ]
 
 
 def test_scales_are_not_pooled_unasked(tmp_path: Path) -> None:
@@ -141,7 +163,7 @@ def test_bounds_are_inclusive_and_each_heads_own(tmp_path: Path) -> None:
     )
     assert np.isfinite(read(path, heads=("mos", "estoi", "sdr")).labels[0]).all()
     path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 1, "estoi": 1.01}})
-    with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)estoi is 1\.01, expected 0 to 1"):
+    with pytest.raises(ModelError, match=r"1 labels out of range(?s:.*)estoi is 1\.01, expected -1 to 1"):
         read(path, heads=("mos", "estoi"))
 
 

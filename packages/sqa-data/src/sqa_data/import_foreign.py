@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from sqa_data.audio import look
 from sqa_data.errors import DataError
-from sqa_data.labels import RANGES, range_of
+from sqa_data.labels import RANGES, valid_range
 from sqa_data.lines import open_lines, split_line, text_lines
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
@@ -94,7 +94,7 @@ def _add(manifest: Path, is_prefixed: bool, files: Iterable[tuple[str, str, Line
     unknown: set[str] = set()
     for label, name, lines in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        bounds = range_of(label)
+        bounds = valid_range(label)
         for line, text in lines:
             sample_id, value = split_line(text, f"{name}:{line}")
             if sample_id not in rows:

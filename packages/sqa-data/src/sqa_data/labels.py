@@ -1,8 +1,10 @@
 """The labels of the field and the values each may take: what `metrics` of a manifest line holds.
 
-Bounds are inclusive; a bound that does not exist is infinite. Sources: ITU-T P.800.1 for the opinion scores
-(absolute category rating, 1 to 5), ITU-T P.862.1 for PESQ (mapped to MOS-LQO, here in its usual 1 to 4.5),
-the Uni-VERSA-Ext baseline for the choice and the names of the 22.
+Two ranges a label. `RANGES`: its scale, which a model's head squashes to. `GIVEN`: what the metric can give where that
+is more; such a label is valid, and training moves it to the end of the head's range. Bounds are inclusive; a bound
+that does not exist is infinite. Sources: ITU-T P.800.1 for the opinion scores (absolute category rating, 1 to 5),
+ITU-T P.862.1 and P.862.2 for PESQ (mapped to MOS-LQO, here in its usual 1 to 4.5), the Uni-VERSA-Ext baseline for
+the choice and the names of the 22.
 """
 
 import math
@@ -11,7 +13,7 @@ from collections.abc import Mapping
 MOS = (1.0, 5.0)
 _UNCERTAINTY = "_std"
 
-# label -> (lowest, highest) value it can take
+# label -> (lowest, highest) value of its scale
 RANGES: dict[str, tuple[float, float]] = {
     "mos": MOS,  # mean opinion score of listeners: overall quality
     "dnsmos_ovrl": MOS,
@@ -38,7 +40,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "spksim": (-1.0, 1.0),  # cosine of speaker embeddings
     "sbert": (0.0, 1.0),  # SpeechBERTScore
     "mcd": (0.0, math.inf),  # mel cepstral distortion, dB
-    "lsd": (0.0, math.inf),  # log-spectral distance, dB
+    "lsd": (0.0, math.inf),  # log-spectral distance, natural logarithm of the power ratio (1 is 4.34 dB)
     "sdr": (-math.inf, math.inf),  # signal-to-distortion ratio, dB
     "si_sdr": (-math.inf, math.inf),  # scale-invariant SDR, dB
     # further ratings by listeners
@@ -63,6 +65,34 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+def is_opinion(label: str) -> bool:
+    """Whether `label` is what listeners said, who cannot leave their scale; a model's estimate can.
+
+    >>> is_opinion("mos_bak"), is_opinion("nisqa_mos")
+    (True, False)
+    """
+    return label.partition("_")[0] == "mos"
+
+
+# networks that estimate an opinion end in a linear layer: DNSMOS of noise is .77, NISQA .70. Who is a whole point off
+# the scale means another one
+ESTIMATE = (0.0, 6.0)
+PESQ = (0.999, 4.644)  # wide band, P.862.2; narrow band ends at 4.549, P.862.1
+CORRELATION = (-1.0, 1.0)
+
+# label -> (lowest, highest) value that the metric can give, where that is more than its scale
+GIVEN: dict[str, tuple[float, float]] = {
+    **{label: ESTIMATE for label in RANGES if RANGES[label] == MOS and not is_opinion(label)},
+    "pesq": PESQ,
+    "pesqc2": PESQ,
+    "stoi": CORRELATION,
+    "estoi": CORRELATION,
+    "lps": (-math.inf, 1.0),  # more errors than phonemes
+    "sbert": CORRELATION,
+}
+ROUNDING = 1e-6  # of what is computed in float32: a cosine of 1.0000001
+
+
 def is_uncertainty(head: str) -> bool:
     """Whether a model's output called `head` is an uncertainty, which no manifest labels.
 
@@ -85,7 +115,7 @@ def label_of(uncertainty: str) -> str:
 
 
 def range_of(label: str, scales: Mapping[str, tuple[float, float]] | None = None) -> tuple[float, float]:
-    """The bounds of `label`: those of `scales` (of a manifest's line), or its usual ones, or none.
+    """The scale of `label`: that of `scales` (of a manifest's line), or its usual one, or none.
 
     >>> range_of("mos"), range_of("mos", {"mos": (0, 100)}), range_of("my_metric")
     ((1.0, 5.0), (0, 100), (-inf, inf))
@@ -93,20 +123,22 @@ def range_of(label: str, scales: Mapping[str, tuple[float, float]] | None = None
     return (scales or {}).get(label) or RANGES.get(label, (-math.inf, math.inf))
 
 
-def is_opinion(label: str) -> bool:
-    """Whether `label` is what listeners said, who cannot leave their scale; a model's estimate can.
+def valid_range(label: str, scales: Mapping[str, tuple[float, float]] | None = None) -> tuple[float, float]:
+    """The bounds of a valid `label`: what its metric can give, which may be more than its scale.
 
-    >>> is_opinion("mos_bak"), is_opinion("nisqa_mos")
-    (True, False)
+    >>> valid_range("pesq"), valid_range("mos"), valid_range("utmos", {"utmos": (0, 100)})
+    ((0.999, 4.644), (1.0, 5.0), (0, 100))
     """
-    return label.partition("_")[0] == "mos"
+    return (scales or {}).get(label) or GIVEN.get(label) or range_of(label)
 
 
 def in_range(label: str, value: float, scales: Mapping[str, tuple[float, float]] | None = None) -> bool:
-    """Whether `value` is finite and within the bounds of `label`, see `range_of`.
+    """Whether `value` is finite and valid for `label`, see `valid_range`.
 
     >>> in_range("mos", 4.2), in_range("mos", 5.1), in_range("my_metric", 99.0), in_range("sdr", math.nan)
     (True, False, True, False)
+    >>> in_range("pesq", 4.64)
+    True
     """
-    low, high = range_of(label, scales)
-    return math.isfinite(value) and low <= value <= high
+    low, high = valid_range(label, scales)
+    return math.isfinite(value) and low - ROUNDING <= value <= high + ROUNDING

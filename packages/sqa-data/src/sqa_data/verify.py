@@ -15,7 +15,7 @@ from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import asked_again, in_common, list_corpora
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
-from sqa_data.labels import in_range, is_opinion, range_of
+from sqa_data.labels import in_range, range_of, valid_range
 from sqa_data.manifest import Utterance, numbered
 from sqa_data.pairs import iter_pairs
 from sqa_data.prepare.writer import SplitCount, count_notes
@@ -30,7 +30,7 @@ ERRORS = {
     "schema": "the line is no utterance",
     "nan": "a label is NaN, which is not JSON",
     "duplicate": "sample_id twice in one corpus",
-    "range": "an opinion outside its scale",
+    "range": "an opinion outside its scale, or what no such metric gives",
     "votes": "votes or spread that cannot be",
     "missing": "no such audio file",
     "unreadable": "the audio does not decode to its end",
@@ -43,7 +43,7 @@ ERRORS = {
 }
 WARNINGS = {
     "twins": "the same audio twice",
-    "outside": "a metric outside its range (models overshoot; training cuts it off)",
+    "outside": "a metric beyond its scale, as it may be (training moves it to the end)",
     "unlabelled": "no label at all",
     "count": "samples or systems unlike the published number",
 }
@@ -129,9 +129,12 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
         result.add("duplicate", where, f"sample_id {utterance.sample_id!r} also at {first}")
     for label, value in utterance.metrics.items():
         if not in_range(label, value, utterance.scales):
-            low, high = range_of(label, utterance.scales)
-            kind = "range" if is_opinion(label) else "outside"
-            result.add(kind, where, f"{label} is {value:g}; expected {low:g}..{high:g}")
+            low, high = valid_range(label, utterance.scales)
+            result.add("range", where, f"{label} is {value:g}; expected {low:g}..{high:g}")
+            continue
+        low, high = range_of(label, utterance.scales)
+        if not low <= value <= high:
+            result.add("outside", where, f"{label} is {value:g}; its scale is {low:g}..{high:g}")
     if not utterance.metrics:
         result.add("unlabelled", where, f"sample {utterance.sample_id!r} has no label")
     votes, spread = utterance.votes, utterance.mos_std

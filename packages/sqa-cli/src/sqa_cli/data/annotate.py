@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqa_data.annotate.run import Summary
     from sqa_data.shares import Share
 
-# errors that are printed; all are in OUT.errors.jsonl
+# errors and warnings that are printed; all are in OUT.errors.jsonl and OUT.warnings.jsonl
 SHOWN = 5
 
 
@@ -66,7 +66,8 @@ def annotate(
     """Add quality-metric labels to MANIFEST.
 
     Values equal those of each metric's own package. Stop it at any time: the same command goes on where it
-    stopped. A clip that fails has a row in OUT.errors.jsonl, and the exit code is 1.
+    stopped. A clip that fails has a row in OUT.errors.jsonl, and the exit code is 1. Every metric hears the mean
+    of the channels; what may mislead (clipping, a clip that lags behind its reference) is in OUT.warnings.jsonl.
 
     \b
     Examples:
@@ -122,10 +123,11 @@ def _say_summary(summary: "Summary") -> None:
         say(f"{label:14} {count:7} of {summary.clips} clips")
     if summary.no_reference:
         say(f"{summary.no_reference} clips have no reference: no full-reference labels")
-    for row in summary.errors[:SHOWN]:
-        note(f"error: {row['sample_id']}: {row['error']}")
-    if len(summary.errors) > SHOWN:
-        note(f"... {len(summary.errors) - SHOWN} more errors in {summary.out}.errors.jsonl")
+    for kind, rows in (("error", summary.errors), ("warning", summary.warnings)):
+        for row in rows[:SHOWN]:
+            note(f"{kind}: {row['sample_id']}: {row[kind]}")
+        if len(rows) > SHOWN:
+            note(f"... {len(rows) - SHOWN} more {kind}s in {summary.out}.{kind}s.jsonl")
     if summary.missing:
         say(f"{summary.missing} results are not computed yet")
     say(f"wrote {summary.out}")

@@ -1,9 +1,10 @@
 """The label log: one JSON line a result, known by what was heard and by what measured it.
 
-    {"audio": SHA-256, "reference": SHA-256 or "", "version": "lsd:sqa-data-0.1.0.1", "values": {"lsd": 2.5}}
+    {"audio": SHA-256, "reference": SHA-256 or "", "version": "lsd:sqa-data-0.1.0.2", "values": {"lsd": 2.5}}
 
-or "error" in place of "values". A line is written by one call, so that a killed run tears at most the last one. Each
-share of the work has a log of its own beside the whole one.
+or "error" in place of "values"; "warnings" beside them where something about the signals may mislead. A line is
+written by one call, so that a killed run tears at most the last one. Each share of the work has a log of its own
+beside the whole one.
 """
 
 import errno
@@ -26,10 +27,11 @@ Key = tuple[str, str, str]  # hash of the audio, hash of the reference or "", ve
 
 @dataclass(frozen=True)
 class Result:
-    """What one adapter said of one clip: values by label, or the error that it met."""
+    """What one adapter said of one clip: values by label, or the error that it met; what about the clip may mislead."""
 
     values: Mapping[str, float]
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -46,6 +48,7 @@ def append(log: BinaryIO, key: Key, result: Result) -> None:
     """Write a result to a log that is open for `appending`."""
     row: dict[str, object] = dict(zip(("audio", "reference", "version"), key, strict=True))
     row |= {"values": dict(result.values)} if result.error is None else {"error": result.error}
+    row |= {"warnings": list(result.warnings)} if result.warnings else {}
     line = json_line(row)
     if log.write(line) != len(line):  # what follows must not be glued to half a line
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), log.name)
@@ -82,7 +85,8 @@ def _parsed(line: bytes) -> tuple[Key, Result]:
     row = parse_object(line)
     key, error = (row["audio"], row["reference"], row["version"]), row.get("error")
     values = {label: float(value) for label, value in row.get("values", {}).items()}
-    texts = key if error is None else (*key, error)
+    warnings = tuple(row.get("warnings", ()))
+    texts = (*key, *warnings) if error is None else (*key, error, *warnings)
     if not all(isinstance(text, str) for text in texts) or not all(map(math.isfinite, values.values())):
         raise ValueError(line)
-    return key, Result(values, error)
+    return key, Result(values, error, warnings)

@@ -41,6 +41,8 @@ class Summary:
     labelled: Mapping[str, int]  # label -> clips that have it now
     no_reference: int  # clips that full-reference metrics passed over
     errors: Sequence[Mapping[str, str]]  # one row a failing clip: sample_id, audio_path, metric, error
+    # one row a labelled clip that may mislead: sample_id, audio_path, warning
+    warnings: Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,14 @@ def annotate(
     """Add metric labels to the utterances of a manifest.
 
     `metrics`: labels of `sqa_data.labellers.LABELS`; "mos=distill_mos" stores one under another label (a teacher's
-    opinion as the target of a model). `out`: the labelled manifest (default: NAME.labelled.jsonl
-    beside `manifest`); its log is `out` with `.log` added, its error rows `.errors.jsonl`. `reference`: the
-    clean speech, for full-reference metrics: a folder with files of the same names, or a manifest with the
-    same sample_ids; default: the rows' own `reference_path`. `device`: where networks run; "cuda" under
-    torchrun is each process's own. `share`: do this share of the clips only; whichever is finished last
-    writes the manifest. `overwrite`: also replace labels that the manifest already has.
-    `fast`: lower precision where an adapter offers it (recorded in the version). `compute=False`: write the
-    manifest from what the log has. `progress(done, total)`: called as clips are finished.
+    opinion as the target of a model). `out`: the labelled manifest (default: NAME.labelled.jsonl beside `manifest`);
+    its log is `out` with `.log` added, its error rows `.errors.jsonl`, what may mislead `.warnings.jsonl`.
+    `reference`: the clean speech, for full-reference metrics: a folder with files of the same names, or a manifest
+    with the same sample_ids; default: the rows' own `reference_path`. `device`: where networks run; "cuda" under
+    torchrun is each process's own. `share`: do this share of the clips only; whichever is finished last writes the
+    manifest. `overwrite`: also replace labels that the manifest already has. `fast`: lower precision where an adapter
+    offers it (recorded in the version). `compute=False`: write the manifest from what the log has.
+    `progress(done, total)`: called as clips are finished.
 
     A clip that fails becomes an error row and is not tried again unless `retry_errors`. Raises `DataError`
     for what stops everything: unknown metric, package not installed, no reference, log of another program.
@@ -117,7 +119,7 @@ def annotate(
         if whole.missing:  # a share was killed: its results are not there
             return replace(summary, missing=whole.missing)
         summary = whole
-    _write(out, rows, job.references, summary.errors, relative)
+    _write(out, rows, job.references, summary, relative)
     return replace(summary, out=out)
 
 
@@ -264,6 +266,7 @@ def _gather(
     """The utterances whose content is given, with their labels."""
     labels = {index: dict(job.utterances[index].metrics) for index in content}
     failed = defaultdict[int, dict[str, str]](dict)
+    warned = defaultdict[int, dict[str, None]](dict)
     missing = 0
     for index, adapter, key in _questions(job, content):
         asked = [metric for metric in adapter.labels if metric in job.stored]
@@ -275,19 +278,16 @@ def _gather(
                 result.error if result is key else _about(job, index, result.error)
             )
         else:
+            warned[index] |= dict.fromkeys(result.warnings)
             for metric in asked:
                 label = job.stored[metric]
                 if job.overwrite or label not in job.utterances[index].metrics:
                     labels[index][label] = result.values[metric]
     errors = [
-        {
-            "sample_id": job.utterances[index].sample_id,
-            "audio_path": job.utterances[index].audio_path,
-            "metric": ",".join(said),
-            "error": "; ".join(dict.fromkeys(said.values())),
-        }
+        {**_named(job, index), "metric": ",".join(said), "error": "; ".join(dict.fromkeys(said.values()))}
         for index, said in failed.items()
     ]
+    warnings = [{**_named(job, i), "warning": "; ".join(said)} for i, said in warned.items() if said]
     summary = Summary(
         out=None,
         clips=len(content),
@@ -296,8 +296,15 @@ def _gather(
         labelled={label: sum(label in found for found in labels.values()) for label in job.stored.values()},
         no_reference=sum(clean is None for _, clean in content.values()) if job.needs_reference else 0,
         errors=errors,
+        warnings=warnings,
     )
     return [replace(job.utterances[i], metrics=found) for i, found in labels.items()], summary
+
+
+def _named(job: Job, index: int) -> dict[str, str]:
+    """How a row about a clip begins."""
+    utterance = job.utterances[index]
+    return {"sample_id": utterance.sample_id, "audio_path": utterance.audio_path}
 
 
 def _about(job: Job, index: int, error: str) -> str:
@@ -310,10 +317,10 @@ def _write(
     out: Path,
     rows: Iterable[Utterance],
     references: Iterable[Path | None],
-    errors: Sequence[Mapping[str, str]],
+    summary: Summary,
     relative: bool,
 ) -> None:
-    """The labelled manifest, with the references that were used, and one line an error."""
+    """The labelled manifest, with the references that were used; one line an error or warning, each in its file."""
     folder = out.absolute().parent
     placed = []
     for row, clean in zip(rows, references, strict=True):
@@ -322,9 +329,10 @@ def _write(
             row = replace(row, extra={**row.extra, "reference_path": path})
         placed.append(row)
     write_manifest(out, placed, relative=relative)
-    path_of_errors = out.with_name(f"{out.name}.errors.jsonl")
-    if errors:
-        with atomic_write(path_of_errors) as file:
-            file.writelines(map(json_line, errors))
-    else:
-        path_of_errors.unlink(missing_ok=True)  # none of an earlier run stays
+    for kind, told in (("errors", summary.errors), ("warnings", summary.warnings)):
+        beside = out.with_name(f"{out.name}.{kind}.jsonl")
+        if told:
+            with atomic_write(beside) as file:
+                file.writelines(map(json_line, told))
+        else:
+            beside.unlink(missing_ok=True)  # none of an earlier run stays

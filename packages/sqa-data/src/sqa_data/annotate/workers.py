@@ -71,11 +71,13 @@ class Listener:
         clip = Signals(task.path, task.reference)
         done = []
         for label, key in task.results:
-            score = self._load(adapter_of(label))
+            adapter = adapter_of(label)
+            score = self._load(adapter)
             try:
-                result = Result(score(clip))
-                if wrong := [name for name, value in result.values.items() if not math.isfinite(value)]:
+                values = score(clip)
+                if wrong := [name for name, value in values.items() if not math.isfinite(value)]:
                     raise ClipError(f"{', '.join(wrong)}: not a finite number")
+                result = Result(values, warnings=clip.warnings(adapter.needs_reference))
             except (ClipError, AudioError) as error:
                 # other clips may have the same audio, and so this result
                 result = Result({}, str(error).removeprefix(f"{clip.path}: "))

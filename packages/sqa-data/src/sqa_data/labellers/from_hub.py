@@ -128,10 +128,10 @@ def spksim(device: str, fast: bool) -> Score:
 
 
 def lps(device: str, fast: bool) -> Score:
-    """Levenshtein phoneme similarity (Pirklbauer et al. 2023): 1 - edits / phonemes of the reference, at least 0.
+    """Levenshtein phoneme similarity (Pirklbauer et al. 2023): 1 - edits / phonemes of the reference.
 
     Phonemes by wav2vec 2.0 (`transformers`, weights from the Hub). Compared symbol by symbol of the joined
-    transcription, as the URGENT challenges do, which let it fall below 0; the label's range starts there.
+    transcription and free to fall below 0, as in the URGENT challenges.
     """
     import torch
     from huggingface_hub import hf_hub_download
@@ -154,7 +154,7 @@ def lps(device: str, fast: bool) -> Score:
         spoken, heard = phonemes(reference), phonemes(degraded)
         if not spoken:
             raise ClipError(f"{clip.path}: lps: no phoneme found in the reference {clip.reference}")
-        return {"lps": max(0.0, 1 - edits(spoken, heard) / len(spoken))}
+        return {"lps": 1 - edits(spoken, heard) / len(spoken)}
 
     return score
 

@@ -1,6 +1,7 @@
 """From manifests to a table of clips with their labels, by column."""
 
 import glob
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -8,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqa_data.labels import is_uncertainty, range_of
+from sqa_data.labels import ROUNDING, is_uncertainty, range_of, valid_range
 from sqa_data.manifest import Utterance, iter_manifest
 
 from sqa_model.errors import ModelError
 from sqa_model.training.config import DataConfig
+
+log = logging.getLogger("sqa_model.training")
 
 LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 5  # offending lines that an error lists
@@ -46,8 +49,9 @@ def read_clips(
 
     `name` is the config field ("data.train") that errors name; `needed` are the heads that some line must label
     (default: all). Raises `ModelError` for a pattern without a file, a needed head that no line labels, labels of
-    another scale than their head's and (unless `data.out_of_range` says otherwise) labels out of range; `DataError`
-    for an empty manifest and a line that is wrong.
+    another scale than their head's and (unless `data.out_of_range` says otherwise) labels that are not valid;
+    `DataError` for an empty manifest and a line that is wrong. Valid labels beyond their head's range are moved to its
+    end, and counted in the log.
     """
     rows: list[Utterance] = []
     corpora: list[str] = []
@@ -129,24 +133,34 @@ def _require_scales(
 def _in_range(
     labels: np.ndarray, heads: Sequence[str], rows: Sequence[Utterance], out_of_range: str, name: str
 ) -> np.ndarray:
-    # no bound of a label is beyond float32, in which it would be infinite
-    bounds = np.array([range_of(head) for head in heads])
-    low, high = bounds.clip(-LARGEST, LARGEST).astype(np.float32).T
-    outside = (labels < low) | (labels > high)  # NaN compares false
-    if not outside.any():
-        return labels
+    """(clips, heads) labels within the heads' ranges; metrics give more than heads do, so these are moved."""
+    low, high = _bounds([range_of(head) for head in heads])
+    lowest, highest = _bounds([valid_range(head) for head in heads])
+    invalid = (labels < lowest - ROUNDING) | (labels > highest + ROUNDING)  # NaN compares false
+    if out_of_range == "error" and invalid.any():
+        wrong = [
+            f"{rows[i].audio_path}: {heads[k]} is {rows[i].metrics[heads[k]]:g}, "
+            f"expected {lowest[k]:g} to {highest[k]:g}"
+            for i, k in np.argwhere(invalid)[:SHOWN]
+        ]
+        raise ModelError(
+            f"{name}: {int(invalid.sum())} labels out of range, the first:\n  "
+            + "\n  ".join(wrong)
+            + '\ncorrect them, or set data.out_of_range to "mask" (ignore them) or "clip"'
+        )
     if out_of_range == "mask":
-        masked: np.ndarray = np.where(outside, np.float32(math.nan), labels)
-        return masked
-    if out_of_range == "clip":
-        clipped: np.ndarray = np.clip(labels, low, high)
-        return clipped
-    wrong = [
-        f"{rows[i].audio_path}: {heads[k]} is {rows[i].metrics[heads[k]]:g}, expected {low[k]:g} to {high[k]:g}"
-        for i, k in np.argwhere(outside)[:SHOWN]
-    ]
-    raise ModelError(
-        f"{name}: {int(outside.sum())} labels out of range, the first:\n  "
-        + "\n  ".join(wrong)
-        + '\ncorrect them, or set data.out_of_range to "mask" (ignore them) or "clip"'
-    )
+        labels = np.where(invalid, np.float32(math.nan), labels)
+    for k, head in enumerate(heads):
+        if count := int(((labels[:, k] < low[k]) | (labels[:, k] > high[k])).sum()):
+            log.info(
+                "%s: %d of %d labels %s lie beyond the head's %g to %g and are moved to its end",
+                *(name, count, int((~np.isnan(labels[:, k])).sum()), head, low[k], high[k]),
+            )
+    moved: np.ndarray = np.clip(labels, low, high)
+    return moved
+
+
+def _bounds(ranges: Sequence[tuple[float, float]]) -> np.ndarray:
+    """(2, heads) float32 lower and upper bounds; none is beyond float32, in which it would be infinite."""
+    bounds: np.ndarray = np.array(ranges).clip(-LARGEST, LARGEST).astype(np.float32).T
+    return bounds

@@ -71,8 +71,8 @@ class DataConfig(Section):
     balance: give every corpus the same number of clips in an epoch (before `weights`).
     max_seconds: longer clips are cut to a window of this length, at a place drawn anew each epoch (drawn once with
         a feature cache); development clips are never cut.
-    out_of_range: a label outside its head's range stops the run ("error"), is ignored ("mask") or is moved to the
-        nearest bound ("clip").
+    out_of_range: a label that its metric cannot give stops the run ("error"), is ignored ("mask") or is moved to the
+        nearest bound of its head ("clip"); one that the metric can give and the head cannot (PESQ of 4.64) always is.
     leaks: clips of `dev` that are among those of `train`, or of a corpus that holds them, stop the run ("error") or
         are told ("allow").
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.

@@ -77,7 +77,8 @@ def test_real_speech_gets_worse_with_severity(shared: Path) -> None:
             means.append(np.mean([pesq(RATE, a, b, "wb") for a, b in zip(speech, made, strict=True)]))
         # the mildest steps of a codec's bit rate are all transparent
         assert means[0] + 0.15 > means[1] > means[2], (kind, means)
-        assert means[0] > means[2] + 0.3, (kind, means)
+        # of what is bad at its mildest, PESQ (from 1.0) has little left to take
+        assert means[0] > means[2] + min(0.3, 0.4 * (means[0] - 1)), (kind, means)
 
 
 def test_syllables_have_pauses() -> None:

@@ -42,7 +42,7 @@ def test_what_is_over_full_scale_goes_through_a_codec_whole() -> None:
     assert power_db(y - x) < power_db(x) - 20
 
 
-@pytest.mark.parametrize("kind", ["gsm", "mu-law"])
+@pytest.mark.parametrize("kind", ["gsm", "mu-law", "a-law"])
 def test_a_narrow_band_codec_leaves_nothing_above_4_khz(kind: str) -> None:
     x = noise(3.0)
     y, _ = apply(kind, x, 0.0)
@@ -58,11 +58,12 @@ def test_speech_by_telephone_codecs() -> None:
     assert (one["tandem"], three["tandem"]) == (1, 3)
     assert one["kbps"] == three["kbps"] == pytest.approx(13, rel=0.05)  # GSM 06.10 at 8 kHz
     assert power_db(thrice - once) > power_db(x) - 20  # each tandem adds to the damage
-    for severity, level in ((0.0, -20), (1.0, -55)):
-        y, step = apply("mu-law", x, severity)
+    for kind, severity, level in (("mu-law", 0.0, -20), ("mu-law", 1.0, -55), ("a-law", 1.0, -55)):
+        y, step = apply(kind, x, severity)
         assert step["kbps"] == pytest.approx(64, rel=0.02)
         assert step["level_dbfs"] == level
         assert power_db(y) == pytest.approx(power_db(x), abs=1e-6)
         # it is said how quiet the speech goes in: the quieter, the coarser
-        quiet, _ = encode(signal.set_level(x, RATE, step["level_dbfs"]), RATE, "WAV", "ULAW", at=8000)
+        law = {"mu-law": "ULAW", "a-law": "ALAW"}[kind]
+        quiet, _ = encode(signal.set_level(x, RATE, step["level_dbfs"]), RATE, "WAV", law, at=8000)
         np.testing.assert_allclose(y, signal.same_power(quiet, x), atol=1e-12)

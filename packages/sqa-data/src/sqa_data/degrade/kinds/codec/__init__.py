@@ -1,8 +1,8 @@
 """Codecs, a module a source: adding one is one module and its name in `SOURCES`."""
 
 from sqa_data.degrade.kind import Kind
-from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, soundfile, speex
+from sqa_data.degrade.kinds.codec import amr, bluetooth, codec2, ffmpeg, itu, lc3, soundfile, speex
 
-SOURCES = (soundfile, amr, speex, lc3, itu, bluetooth)
+SOURCES = (soundfile, amr, speex, lc3, itu, bluetooth, ffmpeg, codec2)
 
 KINDS: dict[str, Kind] = {name: kind for source in SOURCES for name, kind in source.KINDS.items()}

@@ -3,12 +3,11 @@
 import io
 from typing import Any
 
-import numpy as np
 import soundfile as sf
 
-from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
-from sqa_data.degrade.signal import Samples, align, fit, same_power, set_level
+from sqa_data.degrade.kinds.codec.ways import Coded, Coder, carried, coding_rate, quiet, tandem
+from sqa_data.degrade.signal import Samples, align
 from sqa_data.errors import DataError
 
 DELAY_S = 0.25  # the longest that a codec's delay is looked for
@@ -32,21 +31,21 @@ def encode(
             f"this libsndfile ({sf.__libsndfile_version__}) has no {container}/{subtype}; "
             "pip install soundfile>=0.13"
         )
-    at = at or rate
-    peak = max(1.0, float(np.abs(speech).max()) / 0.99)
-    coded = resampled(speech / peak, rate, at)
     options: dict[str, Any] = {}
     if compression is not None:
         options = {"compression_level": compression}
         if subtype == "MPEG_LAYER_III":
             options["bitrate_mode"] = "CONSTANT"
-    buffer = io.BytesIO()
-    sf.write(buffer, coded, at, format=container, subtype=subtype, **options)
-    sound = audio_bytes(buffer.getvalue()) if container == "OGG" else buffer.tell()
-    kbps = sound * 8 / (len(coded) / at) / 1000
-    buffer.seek(0)
-    decoded = resampled(sf.read(buffer, dtype="float64")[0], at, rate)
-    return align(fit(decoded, len(speech)) * peak, speech, round(DELAY_S * rate)), kbps
+
+    def coder(speech: Samples, at: int) -> Coded:
+        buffer = io.BytesIO()
+        sf.write(buffer, speech, at, format=container, subtype=subtype, **options)
+        sound = audio_bytes(buffer.getvalue()) if container == "OGG" else buffer.tell()
+        buffer.seek(0)
+        decoded = sf.read(buffer, dtype="float64")[0]
+        return align(decoded, speech, round(DELAY_S * at)), sound * 8 / (len(speech) / at) / 1000
+
+    return carried(speech, rate, at or rate, coder)
 
 
 def audio_bytes(ogg: bytes) -> int:
@@ -61,35 +60,27 @@ def audio_bytes(ogg: bytes) -> int:
     return total
 
 
-def _codec(container: str, subtype: str, mildest: float, span: float, rates: tuple[int, ...]) -> Act:
+def _compressed(container: str, subtype: str, mildest: float, span: float, rates: tuple[int, ...]) -> Act:
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        at = next((rate for rate in rates if rate >= world.rate), rates[-1])
+        at = coding_rate(rates, world.rate)
         y, kbps = encode(x, world.rate, container, subtype, mildest + span * severity, at)
         return y, {"kbps": kbps, "rate_hz": at}
 
     return act
 
 
-def _gsm(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    y, passes = x, 1 + round(2 * severity)  # one tandem or several
-    for _ in range(passes):
-        y, kbps = encode(y, world.rate, "WAV", "GSM610", at=8000)
-    return y, {"kbps": kbps, "tandem": passes}
-
-
-def _mu_law(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    quiet = -20 - 35 * severity
-    y, kbps = encode(set_level(x, world.rate, quiet), world.rate, "WAV", "ULAW", at=8000)
-    return same_power(y, x), {"kbps": kbps, "level_dbfs": quiet}
+def _wav(subtype: str) -> Coder:
+    return lambda speech, at: encode(speech, at, "WAV", subtype)
 
 
 OPUS = (8000, 12000, 16000, 24000, 48000)
 MP3 = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 KINDS = {
-    "opus": Kind(Family.CODEC, _codec("OGG", "OPUS", 0.8, 0.2, OPUS)),
-    "mp3": Kind(Family.CODEC, _codec("MP3", "MPEG_LAYER_III", 0.6, 0.37, MP3)),
-    "vorbis": Kind(Family.CODEC, _codec("OGG", "VORBIS", 0.5, 0.5, MP3)),
-    "gsm": Kind(Family.CODEC, _gsm),
-    "mu-law": Kind(Family.CODEC, _mu_law),
+    "opus": Kind(Family.CODEC, _compressed("OGG", "OPUS", 0.8, 0.2, OPUS)),
+    "mp3": Kind(Family.CODEC, _compressed("MP3", "MPEG_LAYER_III", 0.6, 0.37, MP3)),
+    "vorbis": Kind(Family.CODEC, _compressed("OGG", "VORBIS", 0.5, 0.5, MP3)),
+    "gsm": Kind(Family.CODEC, tandem(_wav("GSM610"), (8000,))),
+    "mu-law": Kind(Family.CODEC, quiet(_wav("ULAW"), 8000)),
+    "a-law": Kind(Family.CODEC, quiet(_wav("ALAW"), 8000)),
 }

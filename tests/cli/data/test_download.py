@@ -1,11 +1,13 @@
 """`sqa-cli data download`: killed and run again, archives dropped, labels alone."""
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import pytest
 from commands import run
 from loopback import Do, Loopback
 from sqa_data import read_manifest
@@ -34,6 +36,77 @@ def test_killed_in_the_middle_and_run_again(server: Loopback, tmp_path: Path) ->
     run(*command[3:])
     assert (raw / "pstn" / "train.zip").read_bytes() == big
     assert server.ranges("/pstn/train.zip")[-1] is not None  # it went on, not anew
+
+
+STOPPED = "stopped; what is done is kept: the same command goes on from here\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_middle_and_run_again(server: Loopback, tmp_path: Path) -> None:
+    """Sent to the whole process group, as a terminal does: one sentence, the part is kept, nothing is asked twice."""
+    big = os.urandom(1_000_000)
+    server.files["/pstn/train.zip"] = big
+    server.always = Do(slow_s=0.05)
+    command = [sys.executable, "-m", "sqa_cli", "data", "download", "pstn", "--raw", str(tmp_path)]
+    command += ["--licence-ok", "pstn", "--from", server.url]
+    part = tmp_path / "pstn" / "train.zip.part"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not part.exists() or part.stat().st_size < 200_000:
+            assert process.poll() is None
+            server.released.wait(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60) == (None, STOPPED)
+    assert process.returncode == 130
+    kept = part.stat().st_size
+    server.always = Do()
+    run(*command[3:])
+    assert (tmp_path / "pstn" / "train.zip").read_bytes() == big
+    assert server.ranges("/pstn/train.zip")[-1] == f"bytes={kept}-"
+    left = {path.name for path in (tmp_path / "pstn").iterdir() if path.suffix != ".lock"}
+    assert left == {"train.zip", "downloads.json", "licence.json"}
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_once_and_keeps_what_came(server: Loopback, tmp_path: Path) -> None:
+    """Real: no file may be longer than 300,000 bytes. The other source is not asked: it needs the same room."""
+    big = os.urandom(1_000_000)
+    server.files["/pstn/train.zip"] = big
+    command = [sys.executable, "-m", "sqa_cli", "data", "download", "pstn", "--raw", str(tmp_path)]
+    command += ["--licence-ok", "pstn", "--from", server.url]
+    limit = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, {(300_000, 300_000)})"
+    limited = [
+        sys.executable,
+        "-c",
+        f"{limit}; runpy.run_module('sqa_cli', run_name='__main__')",
+        *command[3:],
+    ]
+    result = subprocess.run(limited, capture_output=True, text=True, check=False)
+    where = tmp_path / "pstn" / "train.zip"
+    told = f"{where}: the disk is full; what came so far is kept in train.zip.part: make room and run again"
+    assert (result.returncode, result.stderr.splitlines()[1:]) == (1, [told])
+    run(*command[3:])
+    assert where.read_bytes() == big
+    assert server.ranges("/pstn/train.zip") == [None, "bytes=300000-"]
+
+
+def test_elsewhere_in_circles_and_not_the_file_of_last_time(server: Loopback, tmp_path: Path) -> None:
+    server.files |= {"/pstn/train.zip": b"one", "/elsewhere": b"one"}
+    options = ["pstn", "--raw", tmp_path, "--licence-ok", "pstn", "--from", server.url, "--retries", 0]
+    server.always = Do(status=302, headers=(("Location", f"{server.url}/pstn/train.zip"),))
+    assert "Exceeded maximum allowed redirects" in run("data", "download", *options, code=1)
+    server.always = Do()
+    server.script.append(Do(status=302, headers=(("Location", f"{server.url}/elsewhere"),)))
+    run("data", "download", *options)
+    archive = tmp_path / "pstn" / "train.zip"
+    assert archive.read_bytes() == b"one"
+    archive.unlink()
+    for other in (b"two", b"longer"):
+        server.files["/pstn/train.zip"] = other
+        assert "or the publisher replaced the file" in run("data", "download", *options, code=1)
+        assert not list(archive.parent.glob("train*"))
+    server.files["/pstn/train.zip"] = b"one"
+    run("data", "download", *options)
+    assert archive.read_bytes() == b"one"
 
 
 def test_archives_are_dropped_when_asked(server: Loopback, tmp_path: Path) -> None:

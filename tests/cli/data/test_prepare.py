@@ -1,10 +1,15 @@
 """`sqa-cli data prepare`: all twelve corpora from a server to verified manifests."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from commands import run
 from loopback import Loopback
@@ -147,3 +152,66 @@ def test_one_corpus_that_is_not_here_keeps_no_other_from_being_prepared(tmp_path
     assert f"{out}/ttsds2/train/data.jsonl: 2 samples" in output
     assert f"Error: {raw}/tencent: nothing here" in output
     assert f"\n{raw}/pstn: nothing here" in output
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Name -> content of all files, but for locks and the times of files."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in (".lock", ".done")
+    }
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_middle_and_run_again(tmp_path: Path) -> None:
+    build("urgent2024-sqa", tmp_path / "raw" / "urgent2024-sqa")
+    for path in (tmp_path / "raw").rglob("validation-*.parquet"):
+        table = pd.read_parquet(path)
+        many = pd.concat([table.assign(sample_id=table.sample_id + f"_{i}") for i in range(3_000)])
+        many.to_parquet(path)
+    command = [
+        "data",
+        "prepare",
+        "urgent2024-sqa",
+        "--raw",
+        str(tmp_path / "raw"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    program = [sys.executable, "-m", "sqa_cli", *command]
+    audio = tmp_path / "raw" / "urgent2024-sqa" / "audio"
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while len(list(audio.glob("validation/*/*.flac"))) < 100:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert told == "stopped; what is done is kept: the same command goes on from here\n"
+    assert process.returncode == 130
+    assert not list((tmp_path / "out").rglob("*.jsonl"))
+    run(*command)
+    again = files_of(tmp_path)
+    assert not [name for name in again if "tmp" in Path(name).name or "partial" in name]
+    run(*command[:-1], tmp_path / "anew")
+    made = {name for name in again if name.startswith("out/")}
+    assert files_of(tmp_path / "anew") == {name.removeprefix("out/"): again[name] for name in made}
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_manifests_are_written(tmp_path: Path) -> None:
+    """Real: no file may be longer than 300 bytes. One sentence, no manifest, and all of them when there is room."""
+    build("tcd-voip", tmp_path / "raw" / "tcd-voip")
+    command = ["data", "prepare", "tcd-voip", "--raw", tmp_path / "raw", "--out"]
+    run(*command, tmp_path / "whole")
+    out = tmp_path / "out" / "tcd-voip"
+    limit = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, {(300, 300)})"
+    limited = [sys.executable, "-c", f"{limit}; runpy.run_module('sqa_cli', run_name='__main__')", *command]
+    result = subprocess.run([*limited, tmp_path / "out"], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert (
+        result.stderr == f"Error: {out}: File too large; mend that, such as by making room, and run again\n"
+    )
+    assert files_of(tmp_path / "out") == {}
+    run(*command, tmp_path / "out")
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")

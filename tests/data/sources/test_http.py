@@ -277,6 +277,18 @@ def test_a_part_of_another_source(server: Loopback, tmp_path: Path) -> None:
     assert server.ranges("/a.zip")[-1] is None
 
 
+def test_a_part_stays_for_its_source_until_another_one_answers(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
+    state = {"url": f"{server.url}/a.zip", "size": len(CONTENT)}
+    (tmp_path / "a.zip.part.json").write_text(json.dumps(state))
+    mirror = RemoteFile("http://127.0.0.1:9/a.zip")
+    with pytest.raises(DataError, match="given up after 1 failures"):
+        download_file(mirror, tmp_path / "a.zip", patience=Patience(retries=0))
+    server.etag = False
+    assert get(server, tmp_path) == CONTENT
+    assert server.ranges("/a.zip") == ["bytes=1000-"]
+
+
 def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real: the process may write no file longer than 100,000 bytes."""
     script = (
@@ -287,7 +299,7 @@ def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.Monke
     )
     command = [sys.executable, "-c", script, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "DataError" in result.stderr
+    assert "FullDiskError" in result.stderr
     assert "the disk is full; what came so far is kept in a.zip.part" in result.stderr
     assert not (tmp_path / "a.zip").exists()
     assert get(server, tmp_path, checksum=SHA) == CONTENT

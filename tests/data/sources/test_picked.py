@@ -336,7 +336,8 @@ unpack_corpus(get_corpus("bvcc"), Path(sys.argv[1]))
 """
 
 
-def test_killed_between_two_clips(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_between_two_clips(how: signal.Signals, tmp_path: Path) -> None:
     lines = [f"BC2008-A-news_2008_{i:04d}.wav" for i in range(6)]
     corpus = corpus_of(tmp_path, "bvcc", lines)
     folder = f"{top(LINE)}/A/submission_directory/english/full/2008/news"
@@ -348,6 +349,7 @@ def test_killed_between_two_clips(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         assert process.stdin is not None
@@ -356,10 +358,11 @@ def test_killed_between_two_clips(tmp_path: Path) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         second = process.stdout.readline().strip()
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(how)
     made = wav(tmp_path, LINE).parent
     times = {name: (made / name).stat().st_mtime_ns for name in (first, second)}
     assert {p.name for p in made.glob("*.wav")} == {"sys1-utta.wav", first, second}
+    assert how == signal.SIGKILL or not list(made.glob(".*"))
     unpack_corpus(corpus, tmp_path)
     assert {p.name for p in made.iterdir()} == {"sys1-utta.wav", *map(renamed, lines)}
     assert times == {name: (made / name).stat().st_mtime_ns for name in times}

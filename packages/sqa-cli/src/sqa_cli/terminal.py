@@ -20,7 +20,7 @@ from sqa_metrics.terminal import say, say_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["bars", "entry", "note", "say", "say_json", "show_log", "table", "width"]
+__all__ = ["bars", "entry", "goes_on", "note", "say", "say_json", "show_log", "table", "width"]
 
 # the console of the bars on the screen, if there are any
 _console: "Console | None" = None

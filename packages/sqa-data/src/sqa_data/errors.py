@@ -7,3 +7,7 @@ class DataError(Exception):
 
 class AudioError(DataError):
     """One audio source cannot be used; others can."""
+
+
+class FullDiskError(DataError):
+    """No room to write, from whatever source it comes."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import bars
+from sqa_cli.terminal import bars, goes_on
 
 if TYPE_CHECKING:
     from sqa_data import Corpus, Prepared
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     "--retries", type=click.IntRange(0), default=6, show_default=True, help="Failures in a row to bear."
 )
 @o.json
+@goes_on()
 def download(
     names: tuple[str, ...],
     everything: bool,
@@ -163,6 +164,7 @@ def _labels(corpora: "Sequence[Corpus]", raw: Path, accepted: set[str], options:
 @click.option("--accept-layout", is_flag=True, help="Go on where an assumed layout holds a surprise.")
 @click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Threads.")
 @o.json
+@goes_on()
 def prepare(
     names: tuple[str, ...],
     raw: Path,

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from sqa_data.corpus import Corpus, get_corpus
-from sqa_data.errors import DataError
+from sqa_data.errors import DataError, FullDiskError
 from sqa_data.sources.answers import FileRecord, RemoteFile
 from sqa_data.sources.archives import is_packed, safe_path, unpacked_from
 from sqa_data.sources.folder import find_corpus_folder
@@ -179,6 +179,8 @@ def _bring(
             told = resolve(way)
             remote = replace(told, size=told.size or item.size, checksum=checksum or told.checksum)
             found = download_file(remote, path, patience=patience, progress=report, stop=stop)
+        except FullDiskError:  # another source needs the same room, and would take what came of this one
+            raise
         except DataError as error:
             reasons.append(str(error))
             continue

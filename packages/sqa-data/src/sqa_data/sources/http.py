@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sqa_data.atomic import atomic_path, lock, sweep
-from sqa_data.errors import DataError
+from sqa_data.errors import DataError, FullDiskError
 from sqa_data.sources.answers import Action, AskAgain, FileRecord, PartState, RemoteFile, judge, retry_after
 from sqa_data.sources.records import require_room, write_json
 
@@ -83,7 +83,7 @@ def download_file(
                 copied = f" a copy of {remote.cached}" if remote.cached else ""
                 raise DataError(f"{path}: cannot write{copied}: {error.strerror}") from error
             kept = "" if remote.cached else f"; what came so far is kept in {path.name}.part"
-            raise DataError(f"{path}: the disk is full{kept}: make room and run again") from error
+            raise FullDiskError(f"{path}: the disk is full{kept}: make room and run again") from error
 
 
 def parts_of(path: Path) -> tuple[Path, Path]:
@@ -183,9 +183,10 @@ class _Download:
         self.remote, self.path, self.patience = remote, path, patience
         self.progress, self.stop = progress, stop
         self.part, self.state_file = parts_of(path)
-        self.state = self._read_state()
+        known = self._read_state()
+        self.state = known or PartState(remote.url)
         self.digests = _Digests(remote.checksum)
-        if self.state.url and self.part.is_file():
+        if known and self.part.is_file():
             self.digests.read(self.part)
             self._report()
         # a part of an earlier run may be damaged: if the sum is wrong, once more from the start
@@ -269,6 +270,8 @@ class _Download:
         if action == "restart":
             self._discard()
             self.resumed = False
+        if not self.have:  # what may lie there is of another source
+            self.part.unlink(missing_ok=True)
         self.state = replace(state, size=state.size if state.size is not None else self.remote.size)
         missing = max(0, (self.state.size or 0) - self.have)
         require_room(self.path.parent, missing, f"of {self.path.name} are still to come")
@@ -314,19 +317,18 @@ class _Download:
         if self.stop.wait(seconds):
             raise KeyboardInterrupt
 
-    def _read_state(self) -> PartState:
-        """Of the .part here, if it is a part of this file; another source of the same checksum is as good."""
+    def _read_state(self) -> PartState | None:
+        """Of the .part here, if it is a part of this file; another source of the same checksum is as good.
+
+        None: it is of no use here. Until this source has an answer, it stays for the source that it came from.
+        """
         try:
             stored = PartState(**json.loads(self.state_file.read_text()))
         except (OSError, ValueError, TypeError):
-            self.part.unlink(missing_ok=True)  # without its state a part is worth nothing
-            return PartState(self.remote.url)
+            return None
         if stored.url == self.remote.url:
             return stored
-        if self.remote.checksum:
-            return PartState(self.remote.url, stored.size)
-        self.part.unlink(missing_ok=True)
-        return PartState(self.remote.url)
+        return PartState(self.remote.url, stored.size) if self.remote.checksum else None
 
     def _report(self) -> None:
         if self.progress and self.have:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqa_data.atomic import atomic_write, lock, sweep
 from sqa_data.corpus import Corpus, expanded, get_corpus
-from sqa_data.errors import DataError
+from sqa_data.errors import DataError, FullDiskError
 from sqa_data.sources.answers import FileRecord
 
 
@@ -148,9 +148,9 @@ def _stamp(file: Path) -> dict[str, int]:
 
 
 def require_room(folder: Path, needed: int, what: str, margin: int = 0) -> None:
-    """DataError if the disk of `folder` has no room for `needed` bytes, of which `what` says why."""
+    """FullDiskError if the disk of `folder` has no room for `needed` bytes, of which `what` says why."""
     free = shutil.disk_usage(folder).free
     if needed and needed + margin > free:
-        raise DataError(
+        raise FullDiskError(
             f"{folder}: {needed:,} bytes {what}, but only {free:,} are free; make room and run again"
         )

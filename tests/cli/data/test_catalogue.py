@@ -43,9 +43,33 @@ def test_the_list_is_filtered(options: list[str], in_it: str, not_in_it: str) ->
 
 
 def test_a_filter_that_leaves_nothing_says_so() -> None:
-    output = run("data", "list", "--scale", "CRR")
+    nothing = ("--scale", "MUSHRA", "--use", "development")
+    output = run("data", "list", *nothing)
     assert output == f"no such corpus; `sqa-cli data list` shows all {len(list_corpora())}\n"
-    assert json.loads(run("data", "list", "--scale", "CRR", "--json")) == []
+    assert json.loads(run("data", "list", *nothing, "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        (
+            "--scale",
+            "CRR",
+            "no corpus has 'CRR'; did you mean CCR? known: ACR, CCR, MUSHRA, P.835, preference",
+        ),
+        ("--scale", "pref", "no corpus has 'pref'; did you mean preference? known: ACR,"),
+        ("--scale", "x", "no corpus has 'x'; known: ACR,"),
+        (
+            "--language",
+            "English",
+            "no corpus has 'English'; did you mean en? known: de, en, es, fi, fr, hi, ja,",
+        ),
+    ],
+)
+def test_a_value_that_no_corpus_has_is_an_error_with_those_that_there_are(
+    option: str, value: str, expected: str
+) -> None:
+    assert expected in run("data", "list", option, value, "--json", code=2)
 
 
 def test_a_set_where_one_corpus_is_asked_for() -> None:

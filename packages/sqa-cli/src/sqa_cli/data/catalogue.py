@@ -1,5 +1,6 @@
 """`sqa-cli data list` and `data show`: which corpora there are, and all that is known of one."""
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +19,50 @@ FILES_SHOWN = 20
 FARTHEST = ("", "part", "downloaded", "unpacked", "prepared", "verified")  # what may be here, see `here`
 
 
+def _one_of(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """A kind of rating or a language that some corpus has; click.BadParameter names those that there are."""
+    if value is None:
+        return None
+    from sqa_data import list_corpora
+
+    values = _languages if option.name == "language" else _methods
+    known = {found.lower(): found for corpus in list_corpora() for found in values(corpus)}
+    asked = value.lower()
+    if asked in known:
+        return asked
+    close = [name for name in known if name.startswith(asked) or asked.startswith(name)]
+    close = close or difflib.get_close_matches(asked, known, n=1)
+    question = f"did you mean {known[close[0]]}? " if close else ""
+    raise click.BadParameter(f"no corpus has {value!r}; {question}known: {', '.join(sorted(known.values()))}")
+
+
+def _methods(corpus: "Corpus") -> Iterable[str]:
+    return corpus.method.split(" and ")
+
+
+def _languages(corpus: "Corpus") -> Iterable[str]:
+    return corpus.languages
+
+
 @click.command("list")
 @o.raw
 @o.out_folder
 @click.option(
     "--use", type=click.Choice(["training", "development", "evaluation"]), help="Only those for this."
 )
-@click.option("--scale", "method", metavar="KIND", help="Only those rated so: ACR, CCR, P.835, MUSHRA ...")
-@click.option("--language", metavar="CODE", help="Only those with speech of this language, as en.")
+@click.option(
+    "--scale",
+    "method",
+    metavar="KIND",
+    callback=_one_of,
+    help="Only those rated so: ACR, CCR, P.835, MUSHRA ...",
+)
+@click.option(
+    "--language",
+    metavar="CODE",
+    callback=_one_of,
+    help="Only those with speech of this language, as en.",
+)
 @click.option(
     "--licence", type=click.Choice(["free", "accept"]), help="Only those that need no consent, or do."
 )
@@ -78,8 +115,8 @@ def _holds(
 ) -> bool:
     return (
         (not use or use in corpus.use)
-        and (not method or method.upper() in corpus.method.upper().split(" AND "))
-        and (not language or language.lower() in corpus.languages)
+        and (not method or method in map(str.lower, _methods(corpus)))
+        and (not language or language in _languages(corpus))
         and (not licence or (licence == "free") == (not corpus.licence.ask))
     )
 

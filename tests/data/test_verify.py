@@ -199,6 +199,46 @@ def test_corpora_that_hold_each_others_clips(tmp_path: Path, monkeypatch: pytest
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "kind"),
+    [
+        (("speecheval", "train"), ("bvcc", "test"), "overlap"),
+        (("bvcc", "train"), ("vmc24-zoomed", "test"), "overlap"),
+        (("bvcc", "train"), ("speecheval", "train"), ""),
+        (("bvcc", "test"), ("speecheval", "test"), ""),
+        (("bvcc", "dev"), ("vmc24-zoomed", "test"), ""),
+        # nobody says whether these are learned from or measured on
+        (("vcc2020", "english"), ("bvcc", "test"), "related"),
+        (("vcc2020", "japanese"), ("bvcc", "train"), "related"),
+        (("speecheval", None), ("bvcc", "test"), "related"),
+        (("bvcc", "mine"), ("vcc2020", "english"), "related"),
+        (("vcc2020", "english"), ("vcc2020", "japanese"), ""),
+        (("vcc2020", "english"), ("somos", "test"), ""),
+        (("mine", "train"), ("bvcc", "test"), ""),
+        ((None, None), ("bvcc", "test"), ""),
+    ],
+)
+def test_what_is_learned_from_need_not_be_called_train(
+    one: tuple[str | None, str | None], two: tuple[str | None, str | None], kind: str, tmp_path: Path
+) -> None:
+    paths = []
+    for name, (corpus, split) in (("one", one), ("two", two)):
+        clips = [
+            Utterance("a.wav", f"{name}{i}", 1.0, {"mos": 3.0}, corpus=corpus, split=split) for i in (1, 2)
+        ]
+        paths.append(tmp_path / f"{name}.jsonl")
+        write_manifest(paths[-1], clips)
+    for order in (paths, paths[::-1]):
+        found = validate(order, decode=False)
+        told = [f for f in found.findings if f.kind in ("overlap", "related")]
+        assert [(f.kind, f.severity) for f in told] == (
+            [(kind, "error" if kind == "overlap" else "warning")] if kind else []
+        )
+        if kind == "overlap":
+            assert told[0].where == str(paths[0])
+            assert f"{'/'.join(filter(None, two))} of {paths[1]} both have clips of" in told[0].text
+
+
 def test_pairs_beside_a_choice_are_those_of_the_whole(tmp_path: Path) -> None:
     """Clips that were chosen from data.jsonl lack some of its pairs, and that is no mistake."""
     clips = []

@@ -66,6 +66,7 @@ class Split:
     hours: float | None = None
     note: str = ""
     optional: bool = False  # downloaded and prepared only if asked for
+    rated: bool = True  # whether what listeners said is published with it
     again: tuple[str, ...] = ()  # splits of the same corpus some of whose clips are asked about here again
 
 
@@ -308,6 +309,22 @@ def asked_again(corpus: str | None, a: str | None, b: str | None) -> bool:
     """
     splits = next((known.splits for known in list_corpora() if known.name == corpus), {})
     return any(x in splits and y in splits[x].again for x, y in ((a, b), (b, a)))
+
+
+def is_measured_on(corpus: str | None, split: str | None) -> bool | None:
+    """Whether a split is for evaluation (True) or training (False) by what its publisher says; None: either may be.
+
+    Where a corpus has a split called train its other splits are for evaluation; without one `Corpus.use` tells.
+
+    >>> is_measured_on("bvcc", "test"), is_measured_on("bvcc", "train"), is_measured_on("vcc2020", "english")
+    (True, False, None)
+    """
+    if split == "train":
+        return False
+    known = next((known for known in list_corpora() if known.name == corpus), None)
+    if known is None or split not in known.splits:
+        return None
+    return True if "train" in known.splits or "training" not in known.use else None
 
 
 @cache

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Literal
 
 from sqa_data.audio import AudioError, AudioInfo, digest, look
-from sqa_data.corpus import asked_again, in_common, list_corpora
+from sqa_data.corpus import asked_again, in_common, is_measured_on, list_corpora
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
 from sqa_data.labels import in_range, range_of, valid_range
@@ -43,6 +43,7 @@ ERRORS = {
 }
 WARNINGS = {
     "twins": "the same audio twice",
+    "related": "from corpora that share clips: train on one of them, and the other does not tell how good that is",
     "outside": "a metric beyond its scale, as it may be (training moves it to the end)",
     "unlabelled": "no label at all",
     "count": "samples or systems unlike the published number",
@@ -98,6 +99,9 @@ def validate(
     # hash of samples -> corpus, split, where, manifest
     heard: dict[int, tuple[str | None, str | None, str, Path]] = {}
     counts: dict[tuple[str, str], tuple[SplitCount, Path]] = {}
+    parts: dict[
+        tuple[str | None, str | None], Path
+    ] = {}  # corpus and split -> the first manifest with some of it
     look_at = partial(_look, decode=decode)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         for path in paths:
@@ -112,10 +116,11 @@ def validate(
                     if isinstance(found, tuple):
                         _check_shared(where, utterance, path, int(found[1], 16), heard, result)
                     _count(utterance, path, counts)
+                    parts.setdefault((utterance.corpus, utterance.split), path)
                 if progress:
                     progress(path.name, result.samples, None)
             _check_pairs(path, result)
-    _check_overlap(counts, result)
+    _check_overlap(parts, result)
     known = {corpus.name: corpus for corpus in list_corpora()}
     for (name, split), (count, path) in counts.items():
         for note in count_notes(known[name], {split: count}) if name in known else ():
@@ -163,13 +168,21 @@ def _check_pairs(manifest: Path, result: Verification) -> None:
         result.add("pair", str(path), str(error))
 
 
-def _check_overlap(counts: Mapping[tuple[str, str], tuple[SplitCount, Path]], result: Verification) -> None:
+def _check_overlap(parts: Mapping[tuple[str | None, str | None], Path], result: Verification) -> None:
     """Corpora that share clips by what their publishers say; the same corpus has its own splits."""
-    for (a, split), (_, manifest) in counts.items():
-        for (b, other), (_, evaluation) in counts.items():
-            if split == "train" != other and a != b and (shared := in_common(a, b)):
-                text = f"{a} and {b}, which {evaluation} evaluates on, both have clips of {', '.join(shared)}"
-                result.add("overlap", str(manifest), text)
+    for one, two in combinations(parts, 2):
+        measured = [is_measured_on(*part) for part in (one, two)]
+        shared = in_common(one[0] or "", two[0] or "") if one[0] != two[0] else ()
+        # two training sets that overlap waste time, two tests are two tests
+        if not shared or measured in ([True, True], [False, False]):
+            continue
+        a, b = (two, one) if measured[0] or measured[1] is False else (one, two)
+        text = f"{_told(a)} and {_told(b)} of {parts[b]} both have clips of {', '.join(shared)}"
+        result.add("related" if None in measured else "overlap", str(parts[a]), text)
+
+
+def _told(part: tuple[str | None, str | None]) -> str:
+    return "/".join(filter(None, part))
 
 
 Looked = AudioInfo | tuple[AudioInfo, str] | str

@@ -74,7 +74,7 @@ class DataConfig(Section):
     out_of_range: a label that its metric cannot give stops the run ("error"), is ignored ("mask") or is moved to the
         nearest bound of its head ("clip"); one that the metric can give and the head cannot (PESQ of 4.64) always is.
     leaks: clips of `dev` that are among those of `train`, or of a corpus that holds them, stop the run ("error") or
-        are told ("allow").
+        are told ("allow"). Copies are found byte by byte; `sqa-cli data verify` also hears those encoded anew.
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
         later epochs skip the backbone; none: computed anew each time.

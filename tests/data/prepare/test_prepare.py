@@ -15,6 +15,7 @@ from typing import Literal
 
 import pandas as pd
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqa_data import DataError, get_corpus, list_corpora, read_manifest
@@ -331,6 +332,70 @@ def test_label_files_with_errors(table: str, message: str, tmp_path: Path) -> No
         (folder / f"{name}.wav").write_bytes(tone(name, 8000))
     with pytest.raises(DataError, match=message):
         prepare("pstn", tmp_path, tmp_path / "out")
+
+
+def without(folder: Path, *columns: str) -> None:
+    """Take columns out of all parquet files below a folder."""
+    for path in folder.rglob("*.parquet"):
+        pd.read_parquet(path).drop(columns=list(columns), errors="ignore").to_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["urgent2024-sqa", "urgent2026-sqa"])
+def test_a_split_that_lacks_what_listeners_said_is_an_error(name: str, tmp_path: Path) -> None:
+    """Unless nobody promised it: the training set of URGENT 2024 may have labels of models alone."""
+    build(name, tmp_path / "raw" / name)
+    without(tmp_path / "raw", "mos", "raw_ratings", "listener_scores")
+    split = "acr" if name == "urgent2026-sqa" else "test"
+    lacks = re.escape(
+        f"label: no clip of split {split} has a label of listeners, which its publisher promises"
+    )
+    with pytest.raises(DataError, match=rf"\(1 label of \d+ clips\):\n  {lacks}"):
+        prepare(name, tmp_path / "raw", tmp_path / "out", accept_layout=True)
+    done = prepare(name, tmp_path / "raw", tmp_path / "out", partial=True, accept_layout=True)
+    assert done.problems == {"label": 1}
+
+
+def test_clips_without_any_label_are_told(tmp_path: Path) -> None:
+    build("urgent2025-sqa", tmp_path / "raw" / "urgent2025-sqa")
+    without(tmp_path / "raw", "mos", "raw_ratings", "dnsmos_ovrl")
+    done = prepare("urgent2025-sqa", tmp_path / "raw", tmp_path / "out", partial=True)
+    assert "urgent2025-sqa/train: none of 4 samples has a label" in done.notes
+
+
+KEYS = {
+    "data.jsonl": {
+        *("audio_path", "corpus", "split", "system_id", "sample_id", "duration", "sample_rate", "metrics"),
+        *("votes", "mos_std", "language", "scales"),
+    },
+    "ratings.jsonl": {"sample_id", "system_id", "listener_id", "label", "rating"},
+    "pairs.jsonl": {"corpus", "a", "b", "metrics", "preference", "votes"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS))
+def test_rows_have_the_keys_that_others_read(name: str, tmp_path: Path) -> None:
+    """Those agreed on between packages, and those that the 2026 baseline looks up, as it does."""
+    out, _ = prepared(name, tmp_path)
+    for path in out.glob("*/*.jsonl"):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        assert rows
+        assert set().union(*rows) <= KEYS[path.name]
+        ids = [row["sample_id"] for row in rows] if path.name == "data.jsonl" else []
+        assert len(set(ids)) == len(ids)
+        for row in rows if ids else ():
+            # the names that its dataset and its collate function use, without a default
+            assert isinstance(row["sample_id"], str)
+            assert isinstance(row["system_id"], str | None)
+            seconds = len((heard := soundfile.read(row["audio_path"]))[0]) / heard[1]
+            assert int(row["duration"] * 16000) == pytest.approx(seconds * 16000, abs=1)
+            assert all(type(value) is float for value in row["metrics"].values())
+            for label, (low, high) in (row.get("scales") or {}).items():
+                assert low <= row["metrics"][label] <= high
+                assert (low, high) != (1, 5) or label != "mos"
+        for row in rows if path.name == "pairs.jsonl" else ():
+            known = {clip.sample_id for clip in read_manifest(path.with_name("data.jsonl"))}
+            assert {row["a"], row["b"]} <= known
+            assert row.get("preference") in ("a", "b", "tie") or -3 <= row["metrics"]["cmos"] <= 3
 
 
 def test_missing_parquet_files_are_noticed(tmp_path: Path) -> None:

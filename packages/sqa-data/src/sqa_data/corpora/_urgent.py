@@ -148,9 +148,12 @@ def vmc2026_track1(which: str, clips: int, pairs: int, use: Use) -> Corpus:
         name=f"vmc2026-track1-{which}",
         title=f"VoiceMOS Challenge 2026, track 1, {which}",
         splits={
-            "acr": Split(clips, note="without labels"),
+            "acr": Split(clips, note="without labels", rated=False),
             "ccr": Split(
-                2 * pairs, note=f"{pairs:,} pairs, ID_a and ID_b, without labels", again=("acr", "ccr")
+                2 * pairs,
+                note=f"{pairs:,} pairs, ID_a and ID_b, without labels",
+                rated=False,
+                again=("acr", "ccr"),
             ),
         },
         sample_rates=(),

@@ -61,7 +61,7 @@ CORPUS = Corpus(
         "train": Split(None, note="about 42,000 pairs; 99,000 in all, 211 GB"),
         "dev": Split(None),
         "test": Split(None, note="SpeechJudge-Eval: pairs whose raters agree"),
-        "other": Split(None, optional=True),
+        "other": Split(None, optional=True, rated=False),
     },
     sample_rates=(),
     method="preference",

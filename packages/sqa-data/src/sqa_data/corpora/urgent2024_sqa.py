@@ -14,9 +14,11 @@ CORPUS = Corpus(
     name="urgent2024-sqa",
     title="URGENT 2024 submissions",
     splits={
-        "train": Split(238_000, 238, 429.34, "validation + nonblind_test"),
+        "train": Split(238_000, 238, 429.34, "validation + nonblind_test", rated=False),
         "test": Split(6_900, 23, 13.80, "blind_test_mos: the evaluation set of the task"),
-        "blind_test": Split(None, note="shares its noisy recordings with the test split", optional=True),
+        "blind_test": Split(
+            None, note="shares its noisy recordings with the test split", optional=True, rated=False
+        ),
     },
     sample_rates=(8000, 16000, 22050, 24000, 32000, 44100, 48000),
     languages=("en",),

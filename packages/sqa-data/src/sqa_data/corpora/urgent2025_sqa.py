@@ -13,8 +13,8 @@ CORPUS = Corpus(
     name="urgent2025-sqa",
     title="URGENT 2025 submissions",
     splits={
-        "train": Split(100_000, 100, 261.31, "validation + nonblind_test"),
-        "blind_test": Split(None, optional=True),
+        "train": Split(100_000, 100, 261.31, "validation + nonblind_test", rated=False),
+        "blind_test": Split(None, optional=True, rated=False),
         "blind_test_mos": Split(
             23_400, note="rated by listeners, published after the challenge", optional=True
         ),

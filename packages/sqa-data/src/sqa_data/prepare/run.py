@@ -13,7 +13,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -48,7 +48,7 @@ class Prepared:
     corpus: str
     manifests: dict[str, Path]  # split -> file
     counts: dict[str, SplitCount]
-    problems: dict[str, int]  # kind (missing, unreadable, empty, rate, split) -> how many
+    problems: dict[str, int]  # kind (missing, unreadable, empty, rate, pair, split, label) -> how many
     notes: tuple[str, ...]  # for people: counts unlike the published ones, a source that changed
 
 
@@ -91,7 +91,7 @@ def prepare(
         before = begin(target)
         if not force:
             require_unedited(target, before)
-        with ExitStack() as files:
+        with _disk_errors(target), ExitStack() as files:
             writer = Writer(corpus, target, files, relative)
             opinions = writer.of_clips((parse or corpus.parse)(root))
             _write_manifests(corpus, utterances(corpus, audio, opinions), writer, jobs, progress)
@@ -110,6 +110,16 @@ def prepare(
         dict(writer.problems),
         (*notes, *writer.notes()),
     )
+
+
+@contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    """What the system says of a file, or of those below `target`, as a DataError."""
+    try:
+        yield
+    except OSError as error:
+        where, why = error.filename or target, error.strerror or error
+        raise DataError(f"{where}: {why}; mend that, such as by making room, and run again") from error
 
 
 def _with_known_columns(corpus: Corpus, raw: Path, unpack: Callable[[Corpus], Path]) -> Path:

@@ -15,6 +15,7 @@ from sqa_data.atomic import atomic_write
 from sqa_data.audio import AudioInfo
 from sqa_data.corpus import Corpus, Opinion, Rating, Sample, Unusable
 from sqa_data.errors import DataError
+from sqa_data.labels import is_opinion
 from sqa_data.manifest import Utterance, to_line
 from sqa_data.pairs import Pair
 from sqa_data.pairs import to_line as pair_line
@@ -25,20 +26,25 @@ class SplitCount:
     """What a manifest holds."""
 
     samples: int = 0
+    labelled: int = 0  # samples with any label
+    rated: int = 0  # samples with one of listeners
     ratings: int = 0
     pairs: int = 0
     hours: float = 0.0
     systems: set[str] = field(default_factory=set)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)  # of the manifest's lines
 
-    def add(self, line: bytes, audio: AudioInfo, system_id: str | None, ratings: int) -> None:
+    def add(self, line: bytes, audio: AudioInfo, utterance: Utterance, ratings: int) -> None:
         """Count one more line of the manifest."""
         self.digest.update(line)
         self.samples += 1
+        labels = utterance.metrics
+        self.labelled += bool(labels)
+        self.rated += any(is_opinion(label) or label in utterance.scales for label in labels)
         self.ratings += ratings
         self.hours += audio.duration_s / 3600
-        if system_id is not None:
-            self.systems.add(system_id)
+        if utterance.system_id is not None:
+            self.systems.add(utterance.system_id)
 
 
 def count_notes(corpus: Corpus, counts: dict[str, SplitCount]) -> Iterator[str]:
@@ -117,7 +123,7 @@ class Writer:
         self._file(split, "data.jsonl").write(line)
         if self._pairs:
             self._written.add((split, utterance.sample_id))
-        self.counts[split].add(line, audio, utterance.system_id, len(ratings))
+        self.counts[split].add(line, audio, utterance, len(ratings))
         for rating in ratings:
             row = {
                 "sample_id": rating.sample_id,
@@ -148,12 +154,21 @@ class Writer:
             self.counts[split].pairs += 1
 
     def finish(self, partial: bool) -> None:
-        """DataError for problems that `partial` does not allow, or a split that is not there at all."""
+        """DataError for problems that `partial` does not allow, or a split that is not there at all.
+
+        OSError where the disk is full: then none of the files has its name yet.
+        """
         self._write_pairs()
+        for file in self._open.values():
+            file.flush()
         lost = [s for s, f in self.corpus.splits.items() if s not in self.counts and not f.optional]
         if not self.counts or (lost and not partial):
             self._examples.setdefault("split", []).append(f"no usable clip of split {', '.join(lost)}")
             self.problems["split"] += 1
+        for split in self._unrated():
+            text = f"no clip of split {split} has a label of listeners, which its publisher promises"
+            self._examples.setdefault("label", []).append(text)
+            self.problems["label"] += 1
         if not self.problems:
             (self.target / "problems.jsonl").unlink(missing_ok=True)
             return
@@ -170,9 +185,17 @@ class Writer:
         what = f"labels and audio do not fit together ({summary} of {self.seen:,} clips)"
         raise DataError("\n".join([f"{self.corpus.name}: {what}:", *shown]))
 
+    def _unrated(self) -> list[str]:
+        """The splits that lack what listeners said though it is published."""
+        promised = {split for split, facts in self.corpus.splits.items() if facts.rated}
+        return [s for s, count in self.counts.items() if s in promised and not (count.rated or count.pairs)]
+
     def notes(self) -> Iterator[str]:
         """What was left out of the label files and why, and counts that are not those published."""
         yield from self._left_out_notes()
+        for split, count in self.counts.items():
+            if not (count.labelled or count.pairs):
+                yield f"{self.corpus.name}/{split}: none of {count.samples:,} samples has a label"
         yield from count_notes(self.corpus, self.counts)
 
     def _left_out_notes(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from sqa_data.degrade.kind import Family, Step, Surroundings, World
 from sqa_data.degrade.kinds import KINDS
+from sqa_data.degrade.kinds.edges import edged
 from sqa_data.degrade.signal import Samples
 from sqa_data.errors import DataError
 
@@ -19,7 +20,8 @@ SHORTEST_S = 0.1
 class Degraded:
     """What a chain made of clean speech."""
 
-    samples: Samples  # (samples,) as many as the clean speech has, within full scale
+    samples: Samples  # (samples,) within full scale
+    reference: Samples  # (samples,) the clean speech in time with it: padded and cropped as it was
     steps: list[dict[str, Any]]  # what each step did, in order
 
 
@@ -55,6 +57,7 @@ def degrade(
     around = around or Surroundings()
     x = speech = clean
     done: list[dict[str, Any]] = []
+    notes: dict[str, Any] = {}
     entropy = [seed] if isinstance(seed, int) else list(seed)
     for number, step in enumerate(chain):
         if step.kind not in KINDS:
@@ -62,13 +65,15 @@ def degrade(
         kind = KINDS[step.kind]
         if reason := kind.missing(around):
             raise DataError(f"degradation {step.kind!r} cannot run here: {reason}")
-        world = World(np.random.default_rng([*entropy, number]), rate, clean, speech, around)
+        world = World(np.random.default_rng([*entropy, number]), rate, clean, speech, around, notes)
         x, settings = kind.act(x, step.severity, world)
         if kind.family is Family.ROOM:
             speech = x
+        if kind.family is Family.EDGES:
+            clean, speech = (edged(samples, settings, rate) for samples in (clean, speech))
         done.append({"kind": step.kind, "severity": round(step.severity, 4), **settings})
     peak = float(np.abs(x).max())
     if peak > PEAK:
         x = x * (PEAK / peak)
         done.append({"kind": "full-scale", "gain_db": round(20 * float(np.log10(PEAK / peak)), 3)})
-    return Degraded(np.ascontiguousarray(x), done)
+    return Degraded(np.ascontiguousarray(x), np.ascontiguousarray(clean), done)

@@ -1,20 +1,21 @@
 """What a kind of degradation is: its family, its act, and the world that it may draw on.
 
 A *kind* is one function `(speech, severity, world) -> (degraded, settings)`: mono float64 samples at `world.rate` in,
-as many samples out, in time with what went in; severity from 0 (mildest) to 1 (as bad as it gets). `settings` says
-what happened, measured after it happened.
+as many samples out, in time with what went in (only edges change the length, and that of the reference); severity from
+0 (mildest) to 1 (as bad as it gets). `settings` says what happened, measured after it happened.
 """
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sqa_data.degrade.signal import Samples
 
-Settings = dict[str, float | str]
+Settings = dict[str, float | str | list[float]]
 
 
 class Family(enum.IntEnum):
@@ -29,6 +30,7 @@ class Family(enum.IntEnum):
     CODEC = 6
     NETWORK = 7
     PLAYBACK = 8
+    EDGES = 9
 
     def __str__(self) -> str:
         return self.name.lower()
@@ -53,6 +55,8 @@ class World:
     clean: Samples  # as the talker spoke it
     speech: Samples  # as it reached the microphone: after the room, before any noise
     around: Surroundings
+    # what earlier steps leave for later ones, such as the room that both are in
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def frames(self, seconds: float) -> int:
         """How many samples a time is, at least one."""
@@ -74,6 +78,8 @@ class Kind:
     act: Act
     # why it cannot run with these surroundings on this machine, in a few words; None if it can
     missing: Callable[[Surroundings], str | None] = _here
+    # what is heard even at severity 0, where that is plainly audible and cannot be milder
+    mildest: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from sqa_data.audio import AudioInfo, look
 from sqa_data.clip_list import list_clips
 from sqa_data.degrade.kind import Step, Surroundings
-from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS
+from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, ONLY_IF_NAMED
 from sqa_data.degrade.presets import PRESETS
 from sqa_data.errors import DataError
 from sqa_data.tables import read_rows
@@ -26,11 +26,12 @@ OTHERS = 8  # recordings of other talkers that a clip may draw on
 
 @dataclass(frozen=True)
 class CleanSpeech:
-    """One clean recording: its file, talker, and whether it is clean enough to be a reference."""
+    """One clean recording: its file, talker, whether it is clean enough to be a reference, and what kind it is."""
 
     path: Path
     talker: str
     is_reference: bool = True
+    kind: str = ""  # such as "synthetic"; "" where nothing is said
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,19 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
     """The speech files of a folder with their talkers.
 
     With a `manifest.csv` (columns `path`, `speaker`; optional `snr_proxy_db`, below `reference_snr_db` a clip
-    is used but not as a reference), its rows under the folder; without, every audio file as
-    `clip_list` finds them, the talker being its parent folder.
+    is used but not as a reference; `kind`, which the rows keep), its rows under the folder; without, every audio
+    file as `clip_list` finds them, the talker being its parent folder.
     """
     folder = Path(folder)
     table = _table(folder)
     if table is None:
         found = [CleanSpeech(path, path.parent.name) for path in _audio_files(folder)]
     else:
-        found = [CleanSpeech(path, who, snr_db >= reference_snr_db) for path, who, snr_db, _ in table if who]
+        found = [
+            CleanSpeech(path, who, snr_db >= reference_snr_db, kind)
+            for path, who, snr_db, _, kind in table
+            if who
+        ]
     if not found:
         raise DataError(
             f"{folder}: its manifest.csv has no speech in this folder; expected rows with a speaker"
@@ -101,7 +106,7 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
     if table is None:
         found = {path: path.parent.name for path in _audio_files(folder)}
     else:
-        found = {path: label or path.parent.name for path, talker, _, label in table if not talker}
+        found = {path: label or path.parent.name for path, talker, _, label, _ in table if not talker}
     if not found:
         raise DataError(
             f"{folder}: its manifest.csv has no noise in this folder; expected rows without a speaker"
@@ -156,7 +161,7 @@ def make_plan(
 def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
     """The kinds that can run with these surroundings; the log tells of the others, once.
 
-    Of those that are `wanted` each must: `DataError` says what one lacks.
+    Of those that are `wanted` each must: `DataError` says what one lacks. Those that change the length must be wanted.
     """
     missing = {name: reason for name, kind in KINDS.items() if (reason := kind.missing(around))}
     for name in wanted:
@@ -165,7 +170,7 @@ def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
     if missing and not wanted:
         told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         _tell_once(f"{len(missing)} of {len(KINDS)} kinds are left out: {told}")
-    return [name for name in wanted or KINDS if name not in missing]
+    return [name for name in wanted or KINDS if name not in missing and (wanted or name not in ONLY_IF_NAMED)]
 
 
 @functools.cache
@@ -254,16 +259,16 @@ def _audio_files(folder: Path) -> list[Path]:
     return [Path(entry.audio_path) for entry in listed.entries]
 
 
-def _table(folder: Path) -> list[tuple[Path, str, float, str]] | None:
-    """Path, talker, SNR in dB and label of the clips under a folder, by the nearest `manifest.csv` (in it or above)."""
+def _table(folder: Path) -> list[tuple[Path, str, float, str, str]] | None:
+    """Path, talker, SNR in dB, label and kind of the clips under a folder, by the nearest `manifest.csv`."""
     base = next((base for base in (folder, folder.parent) if (base / "manifest.csv").is_file()), None)
     if base is None:
         return None
     file, inside, found = base / "manifest.csv", folder.resolve(), []
-    columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?"]
-    for line, (path, talker, snr_db, label, language) in read_rows(file, columns):
+    columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?", "kind?"]
+    for line, (path, talker, snr_db, label, language, kind) in read_rows(file, columns):
         try:
-            row = base / path, talker, float(snr_db or math.inf), label or language
+            row = base / path, talker, float(snr_db or math.inf), label or language, kind
         except ValueError:
             raise DataError(
                 f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"

@@ -97,11 +97,13 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
         clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds, rate)
         own_seed = (seed, zlib.crc32(clip.sample_id.encode()))
         degraded = degrade(clean, clip.chain, own_seed, clip.around, rate=rate)
-        _write_audio(reference, clean, rate)
+        _write_audio(reference, degraded.reference, rate)
         with atomic_write(about) as file:
             file.write(json.dumps(degraded.steps, allow_nan=False).encode())
         _write_audio(audio, degraded.samples, rate)
     extra: dict[str, Any] = {"degradation": json.loads(about.read_text()), "talker": clip.source.talker}
+    if clip.source.kind:
+        extra["source_kind"] = clip.source.kind
     if clip.source.is_reference:
         extra["reference_path"] = f"reference/{name}"
     return Utterance(

@@ -5,6 +5,7 @@ Arrays in, arrays out: mono float64 samples with their rate in Hz, full scale = 
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
@@ -66,6 +67,24 @@ def band(low: float, high: float, rate: int) -> np.ndarray:
     """Second-order sections of a band-pass filter between two frequencies in Hz."""
     sections: np.ndarray = scipy.signal.butter(4, (low, high), "bandpass", fs=rate, output="sos")
     return sections
+
+
+FIR_S = 0.04  # of the filters below: they follow curves to 50 Hz
+
+
+def shaped(samples: Samples, rate: int, gain: Callable[[np.ndarray], np.ndarray]) -> Samples:
+    """Filter by a magnitude response (Hz -> gain) of any shape, without delay: linear phase, its middle at time 0."""
+    size = 2 * round(FIR_S * rate / 2) + 1
+    taps = scipy.fft.irfft(gain(scipy.fft.rfftfreq(size, 1 / rate)), size)
+    filtered: Samples = scipy.signal.fftconvolve(samples, scipy.fft.fftshift(taps) * np.hanning(size), "same")
+    return filtered
+
+
+def butterworth(hz: np.ndarray, low: float, high: float, order: int) -> np.ndarray:
+    """The gain of a Butterworth high-pass and low-pass one after the other; 0 Hz or infinity for none."""
+    rise = (low / np.maximum(hz, 1e-3)) ** (2 * order)
+    gain: np.ndarray = 1 / np.sqrt((1 + rise) * (1 + (hz / high) ** (2 * order)))
+    return gain
 
 
 def frames(samples: Samples, size: int, hop: int) -> np.ndarray:

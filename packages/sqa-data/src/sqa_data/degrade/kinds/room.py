@@ -1,45 +1,84 @@
-"""Rooms: what walls add to a voice before it reaches the microphone."""
+"""Rooms: what walls add to a voice before it reaches the microphone.
 
-import math
+Each leaves in `world.notes` how a sound elsewhere in the same room is heard.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
-import scipy.signal
 
-from sqa_data.degrade.kind import Family, Kind, Settings, World
-from sqa_data.degrade.signal import Samples, band
+from sqa_data.degrade.acoustics import Box, Response, recorded
+from sqa_data.degrade.kind import Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.signal import Samples
+from sqa_data.errors import DataError
+
+CANDIDATES = 6  # recorded rooms, of which the severity chooses one
+
+# a sound and a random stream -> as it is heard from another place of the room; and where that is
+Elsewhere = Callable[[Samples, np.random.Generator], tuple[Samples, Settings]]
 
 
-def reverberate(
-    speech: Samples, rate: int, rt60_s: float, direct_db: float, rng: np.random.Generator
-) -> Samples:
-    """Speech in a room: early reflections and Polack's exponentially decaying noise tail (Polack 1988).
-
-    `rt60_s`: time to fall by 60 dB (shorter at high frequencies, as air and walls do); `direct_db`:
-    direct-to-reverberant energy ratio. The direct sound stays at time zero, so the dry speech is its
-    reference.
-    """
-    length = int(min(rt60_s * 1.2, 2.0) * rate)
-    time = np.arange(length) / rate
-    tail = np.zeros(length)
-    for low, high, share in ((60, 700, 1.1), (700, 2500, 1.0), (2500, 0.475 * rate, 0.65)):
-        noise = scipy.signal.sosfilt(band(low, high, rate), rng.standard_normal(length))
-        tail += noise * np.exp(-6.9078 * time / (rt60_s * share))
-    onset = int(rng.uniform(0.002, 0.012) * rate)
-    tail = np.concatenate([np.zeros(onset), tail])[:length]
-    for _ in range(6):  # early reflections
-        at = int(rng.uniform(0.001, 0.05) * rate)
-        tail[at] += rng.choice((-1, 1)) * rng.uniform(0.3, 1.0) * np.abs(tail).max()
-    tail *= math.sqrt(10 ** (-direct_db / 10) / max(float(np.sum(tail**2)), 1e-12))
-    tail[0] = 1.0
-    wet: Samples = scipy.signal.fftconvolve(speech, tail)
-    return wet[: len(speech)]
+def _told(response: Response) -> Settings:
+    return {"rt60_s": round(response.rt60_s, 3), "direct_db": round(response.direct_db, 3)}
 
 
 def _reverb(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    rt60 = 0.15 + 1.45 * severity
+    box = Box.drawn(0.15 + 1.45 * severity, world.rng)
     # how near the talker is has little to do with the room
-    direct = 12 - 18 * severity + float(world.rng.uniform(-4, 4))
-    return reverberate(x, world.rate, rt60, direct, world.rng), {"rt60_s": rt60, "direct_db": direct}
+    direct_db = 18 - 26 * severity + float(world.rng.uniform(-4, 4))
+    distance_m = min(max(box.distance_m(direct_db), 0.1), 0.6 * float(box.size_m.max()))
+    response = box.response(box.place(distance_m, world.rng), world.rate, world.rng).with_direct_db(direct_db)
+    world.notes["room"] = elsewhere_in(box, world.rate)
+    return response.applied(x), _told(response) | {"volume_m3": round(box.volume_m3, 1)}
 
 
-KINDS = {"reverb": Kind(Family.ROOM, _reverb)}
+def elsewhere_in(box: Box, rate: int) -> Elsewhere:
+    """Sounds from a metre to a wall away from the microphone of a made room."""
+
+    def hear(sound: Samples, rng: np.random.Generator) -> tuple[Samples, Settings]:
+        distance_m = float(rng.uniform(1.0, float(box.size_m.max())))
+        response = box.response(box.place(distance_m, rng), rate, rng)
+        return response.applied(sound), {"noise_direct_db": round(response.direct_db, 3)}
+
+    return hear
+
+
+def _recorded(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
+    rooms, found = world.around.rooms, list[tuple[Response, Path]]()
+    for index in world.rng.permutation(len(rooms)).tolist():
+        if (response := recorded(rooms[index], world.rate)) is not None:
+            found.append((response, rooms[index]))
+        if len(found) == CANDIDATES:
+            break
+    if not found:
+        raise DataError(
+            f"{rooms[0]}: is silent, and so are the other rooms; give --rir with impulse responses"
+        )
+    # the clearest of those drawn is the mildest
+    found.sort(key=lambda room: -room[0].clarity_db)
+    response, path = found[round(severity * (len(found) - 1))]
+    world.notes["room"] = _elsewhere_of(response, path, rooms)
+    return response.applied(x), {"room": f"{path.parent.name}/{path.stem}"} | _told(response)
+
+
+def _elsewhere_of(response: Response, path: Path, rooms: Sequence[Path]) -> Elsewhere:
+    """Another recording of the same room: of the same folder, or the same one where there is none."""
+    others = [room for room in rooms if room.parent == path.parent and room != path] or [path]
+
+    def hear(sound: Samples, rng: np.random.Generator) -> tuple[Samples, Settings]:
+        other = others[int(rng.integers(len(others)))]
+        heard = recorded(other, response.rate) or response
+        return heard.applied(sound), {
+            "noise_room": f"{other.parent.name}/{other.stem}",
+            "noise_direct_db": round(heard.direct_db, 3),
+        }
+
+    return hear
+
+
+def _no_rooms(around: Surroundings) -> str | None:
+    return None if around.rooms else "it needs recorded impulse responses of rooms; give --rir FOLDER"
+
+
+KINDS = {"reverb": Kind(Family.ROOM, _reverb), "rir": Kind(Family.ROOM, _recorded, _no_rooms)}

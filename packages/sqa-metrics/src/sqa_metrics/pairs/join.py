@@ -130,7 +130,9 @@ def join_pairs(
     system_of = _systems(ref, utt2sys, found.systems)
     systems = sorted({s for row in rows for s in system_of(row) if s})
     number = {s: k for k, s in enumerate(systems)}
-    clip = {c: k for k, c in enumerate(sorted({(r.corpus, c) for r in rows for c in (r.a, r.b)}))}
+    # by one string each: many times as quick to sort as nested tuples
+    clips = sorted({(r.corpus, c) for r in rows for c in (r.a, r.b)}, key=lambda c: "\0".join((c[0], *c[1])))
+    clip = {c: k for k, c in enumerate(clips)}
     return PairedPairs(
         name=name,
         ref=np.array([row.value for row in rows]),
@@ -142,17 +144,18 @@ def join_pairs(
         std=np.array([row.std for row in rows]),
         preferences=ref.preferences,
         coverage=Coverage(len(ref), len(pred), n_missing, len(found.extra), len(ref) - n_missing - len(kept)),
-        ballots=ballots_of(ref, utt2sys, found.systems),
+        ballots=_ballots(ref, system_of),
         notes=(*ref.notes, *pred.notes, *found.notes, *_beyond(ref)),
         fingerprint=_fingerprint(ref.rows),
     )
 
 
-def ballots_of(
-    ref: Pairs, utt2sys: Mapping[str, str] | None = None, theirs: Mapping[tuple[str, str], str] | None = None
-) -> list[Ballot]:
+def ballots_of(ref: Pairs, utt2sys: Mapping[str, str] | None = None) -> list[Ballot]:
     """The votes between two systems."""
-    system_of = _systems(ref, utt2sys, theirs or {})
+    return _ballots(ref, _systems(ref, utt2sys, {}))
+
+
+def _ballots(ref: Pairs, system_of: Callable[[PairRow], tuple[str, str]]) -> list[Ballot]:
     rows = (
         (*system_of(row), row.value, row.listener, ((row.corpus, row.a), (row.corpus, row.b)))
         for row in ref.ballots
@@ -212,11 +215,15 @@ def _from_pairs(ref: Pairs, pairs: Pairs) -> _Found:
     with_corpus = all(any(row.corpus for row in each.rows) for each in (ref, pairs))
     with_system = all(row.a.system_id and row.b.system_id for row in both)
 
-    def clips(row: PairRow) -> list[Clip]:
-        return [c if with_system else Clip("", c.sample_id) for c in (row.a, row.b)]
+    def clips(row: PairRow) -> tuple[Any, Any]:
+        return (row.a, row.b) if with_system else (row.a.sample_id, row.b.sample_id)
 
     def key(row: PairRow) -> Key:
-        return (row.corpus if with_corpus else "", *([row.pair_id] if by_id else sorted(clips(row))))
+        corpus = row.corpus if with_corpus else ""
+        if by_id:
+            return corpus, row.pair_id
+        a, b = clips(row)
+        return (corpus, a, b) if a <= b else (corpus, b, a)
 
     ours, theirs = (_table((key(row), row.place, row) for row in each.rows) for each in (ref, pairs))
     values = []
@@ -224,9 +231,9 @@ def _from_pairs(ref: Pairs, pairs: Pairs) -> _Found:
         found = theirs.get(wanted)
         # an id stands for one order, unless both tables say which
         told = found is not None and bool(row.a.sample_id and found.a.sample_id)
-        if found is not None and told and sorted(clips(found)) != sorted(clips(row)):
-            raise MetricsError(f"{found.place}: pair {found} is of other clips than at {row.place}")
         turned = told and found is not None and clips(found) != clips(row)
+        if found is not None and turned and clips(found)[::-1] != clips(row):
+            raise MetricsError(f"{found.place}: pair {found} is of other clips than at {row.place}")
         values.append(None if found is None else -found.value if turned else found.value)
     systems = {(row.corpus, c.sample_id): c.system_id for row in pairs.rows for c in (row.a, row.b)}
     return _Found(values, systems, [row for wanted, row in theirs.items() if wanted not in ours])

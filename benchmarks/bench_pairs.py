@@ -4,6 +4,8 @@ python benchmarks/bench_pairs.py
 """
 
 import os
+from functools import partial
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -12,7 +14,7 @@ import numpy as np
 from interleave import line, race
 from sqa_metrics import strengths
 
-SYSTEMS, VOTES, LISTENERS = 100, 50_000, 200
+SYSTEMS, VOTES, LISTENERS, CLIPS = 100, 100_000, 200, 40
 
 
 def main() -> None:
@@ -24,17 +26,24 @@ def main() -> None:
     names = [f"s{k}" for k in range(SYSTEMS)]
     a, b = [names[k] for k in i], [names[k] for k in j]
     listener = [f"L{k}" for k in rng.integers(LISTENERS, size=VOTES)]
+    clip = rng.integers(CLIPS, size=(VOTES, 2)).tolist()
+    clips = [((x, u), (y, v)) for x, y, (u, v) in zip(a, b, clip, strict=True)]
     preference = np.where(won, 1.0, -1.0).tolist()
     outcomes = np.where(won, [i, j], [j, i]).T.tolist()
 
-    def ours() -> None:
-        found = strengths(a, b, preference, listener=listener)
+    def ours(**known: Any) -> None:
+        found = strengths(a, b, preference, listener=listener, **known)
         found.intervals()
         found.places()
 
     print("| what | sqa-metrics | rival | ratio | goal |\n|---|---|---|---|---|")
-    result = race(ours, lambda: choix.opt_pairwise(SYSTEMS, outcomes))
-    print(line(f"strengths, {SYSTEMS} systems, {VOTES:,} votes (choix.opt_pairwise)", result, "1 s"))
+    for what, known in {
+        "by listener": {},
+        f"by listener and {CLIPS} clips a system": {"clips": clips},
+    }.items():
+        result = race(partial(ours, **known), lambda: choix.opt_pairwise(SYSTEMS, outcomes))
+        told = f"strengths, {SYSTEMS} systems, {VOTES:,} votes, {what} (choix.opt_pairwise)"
+        print(line(told, result, "1 s"))
 
 
 if __name__ == "__main__":

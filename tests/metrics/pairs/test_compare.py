@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from sqa_metrics import MetricsError, PairedPairs
 from sqa_metrics.pairs.compare import measure_pairs
+from sqa_metrics.pairs.join import Ballots
 from sqa_metrics.rows.records import Coverage
 
 
@@ -39,7 +40,7 @@ def predictors(rng: np.random.Generator, systems: int, utterances: int) -> list[
                 std=votes.std(axis=1, ddof=1),
                 preferences=False,
                 coverage=Coverage(turned.size, turned.size, 0, 0, 0),
-                ballots=[],
+                ballots=Ballots([], [], [], [], []),
             )
         )
     return result

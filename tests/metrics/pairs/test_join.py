@@ -69,12 +69,13 @@ def test_systems_come_from_a_list_or_the_prediction() -> None:
     table = {"u1": "A", "u2": "B", "u3": "C"}
     found = joined(REF, "u1 1\nu2 2\nu3 3\n", utt2sys=table)
     assert [[found.systems[k] for k in pair] for pair in found.system] == [["A", "B"], ["B", "C"], ["C", "A"]]
-    assert [row[:4] for row in found.ballots] == [
-        ("A", "B", 1.0, ""),
-        ("B", "C", -1.0, ""),
-        ("C", "A", 0.0, ""),
-    ]
-    assert [clip.sample_id for _, clip in found.ballots[0][4]] == ["u1", "u2"]
+    assert found.ballots == (
+        ["A", "B", "C"],
+        ["B", "C", "A"],
+        [1.0, -1.0, 0.0],
+        [("", "")] * 3,
+        [(0, 1), (1, 2), (2, 0)],
+    )
     assert joined(REF, "sample_id,system_id,mos\nu1,A,1\nu2,B,2\nu3,C,3\n").systems == ["A", "B", "C"]
     # ids that only repeat the clips' are no systems
     assert joined(REF, "sample_id,system_id,mos\nu1,u1,1\nu2,u2,2\nu3,u3,3\n").systems == []

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from sqa_metrics import PairedPairs
 from sqa_metrics.pairs import measure
+from sqa_metrics.pairs.join import Ballots
 from sqa_metrics.rows.records import Coverage
 
 
@@ -34,7 +35,7 @@ def drawn(systems: int, utterances: int, seed: int = 0) -> PairedPairs:
         std=rng.uniform(0.2, 1.5, n),
         preferences=False,
         coverage=Coverage(n, n, 0, 0, 0),
-        ballots=[],
+        ballots=Ballots([], [], [], [], []),
     )
 
 

@@ -229,13 +229,19 @@ def test_too_few_clips_are_told() -> None:
     assert not strengths(*rows, listener=who, clips=clips).notes()
 
 
-def test_blocks_of_clusters_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    (a, b, preference), who, clips = heard(np.random.default_rng(10), 5, 12, 0.4, 0.5)
+@pytest.mark.parametrize(("few", "block"), [(0, 4096), (0, 7), (1, 7), (3, 4096), (1000, 4096)])
+def test_how_clusters_are_multiplied_changes_nothing(
+    few: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(10)
+    (a, b, preference), who, clips = heard(rng, 5, 12, 0.4, 0.5)
+    preference = np.where(rng.random(len(a)) < 0.2, 0.0, preference).tolist()
     whole = strengths(a, b, preference, listener=who, clips=clips)
-    monkeypatch.setattr("sqa_metrics.pairs.strengths.BLOCK", 7)
-    assert strengths(a, b, preference, listener=who, clips=clips).covariance == pytest.approx(
-        whole.covariance
-    )
+    monkeypatch.setattr("sqa_metrics.pairs.strengths.FEW", few)
+    monkeypatch.setattr("sqa_metrics.pairs.strengths.BLOCK", block)
+    found = strengths(a, b, preference, listener=who, clips=clips)
+    assert found.covariance == pytest.approx(whole.covariance)
+    assert found.log_tie_se == pytest.approx(whole.log_tie_se)
 
 
 @pytest.mark.slow

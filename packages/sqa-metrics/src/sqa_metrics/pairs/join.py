@@ -7,9 +7,9 @@ of single clips may have more clips than the pairs need; a note counts them.
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,18 @@ from sqa_metrics.rows.scales import CCR_HIGH, kinds_of
 from sqa_metrics.rows.systems import systems_of
 
 NOWHERE = Clip("", "")
-# first system, second, above 0 where the first is better, listener, clips
-Ballot = tuple[str, str, float, str, tuple[tuple[str, Clip], tuple[str, Clip]]]
+
+
+class Ballots(NamedTuple):
+    """The n votes between two systems."""
+
+    a: list[str]  # system of the first clip
+    b: list[str]
+    value: list[float]  # above 0: the first is better
+    listener: list[
+        tuple[str, str]
+    ]  # corpus and id, as ids of two corpora may be two people's; "" where not known
+    clips: list[tuple[int, int]]  # codes
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class PairedPairs:
     std: np.ndarray  # (n,): their sample standard deviation
     preferences: bool  # the reference holds words, as +1, 0, -1
     coverage: Coverage
-    ballots: list[Ballot]
+    ballots: Ballots
     notes: tuple[str, ...] = ()
     fingerprint: str = ""  # of the whole reference
 
@@ -126,51 +136,43 @@ def join_pairs(
             f"no pair to judge: {ref.path} and {pred.path} share none with a finite score in both (first pair "
             f"{ref.rows[0]}, {ref.rows[0].place})"
         )
-    rows = [row for row, _ in kept]
-    system_of = _systems(ref, utt2sys, found.systems)
-    systems = sorted({s for row in rows for s in system_of(row) if s})
-    number = {s: k for k, s in enumerate(systems)}
-    # by one string each: many times as quick to sort as nested tuples
-    clips = sorted({(r.corpus, c) for r in rows for c in (r.a, r.b)}, key=lambda c: "\0".join((c[0], *c[1])))
-    clip = {c: k for k, c in enumerate(clips)}
+    clips = _Clips.of(ref, utt2sys, found.systems)
+    codes = clips.codes(row for row, _ in kept)
+    used = np.bincount(codes[codes >= 0], minlength=1) > 0
+    system = [[clips.system[code] for code in side] for side in codes.T.tolist()]
+    systems = sorted({*system[0], *system[1]} - {""})
+    number = {name: k for k, name in enumerate(systems)}
     return PairedPairs(
         name=name,
-        ref=np.array([row.value for row in rows]),
+        ref=np.array([row.value for row, _ in kept]),
         pred=np.array([value for _, value in kept]),
-        clips=np.array([[clip[r.corpus, c] if c.sample_id else -1 for c in (r.a, r.b)] for r in rows]),
-        system=np.array([[number.get(s, -1) for s in system_of(row)] for row in rows]),
+        clips=np.where(codes >= 0, (np.cumsum(used) - 1)[codes], -1),
+        system=np.array([[number.get(name, -1) for name in side] for side in system]).T,
         systems=systems,
-        votes=np.array([row.votes for row in rows]),
-        std=np.array([row.std for row in rows]),
+        votes=np.array([row.votes for row, _ in kept]),
+        std=np.array([row.std for row, _ in kept]),
         preferences=ref.preferences,
         coverage=Coverage(len(ref), len(pred), n_missing, len(found.extra), len(ref) - n_missing - len(kept)),
-        ballots=_ballots(ref, system_of),
+        ballots=clips.ballots(ref.ballots),
         notes=(*ref.notes, *pred.notes, *found.notes, *_beyond(ref)),
         fingerprint=_fingerprint(ref.rows),
     )
 
 
-def ballots_of(ref: Pairs, utt2sys: Mapping[str, str] | None = None) -> list[Ballot]:
+def ballots_of(ref: Pairs, utt2sys: Mapping[str, str] | None = None) -> Ballots:
     """The votes between two systems."""
-    return _ballots(ref, _systems(ref, utt2sys, {}))
-
-
-def _ballots(ref: Pairs, system_of: Callable[[PairRow], tuple[str, str]]) -> list[Ballot]:
-    rows = (
-        (*system_of(row), row.value, row.listener, ((row.corpus, row.a), (row.corpus, row.b)))
-        for row in ref.ballots
-        if math.isfinite(row.value)
-    )
-    return [row for row in rows if row[0] and row[1] and row[0] != row[1]]
+    return _Clips.of(ref, utt2sys, {}).ballots(ref.ballots)
 
 
 def _fingerprint(rows: list[PairRow]) -> str:
     """Of the pairs and their scores, in whichever order rows and their clips come."""
-    ordered = [row if row.a <= row.b else row.turned() for row in rows]
-    names = [row.pair_id or f"{row.a.sample_id}\0{row.b.sample_id}" for row in ordered]
-    systems = [f"{row.a.system_id}\0{row.b.system_id}" for row in ordered]
-    corpora = [row.corpus for row in ordered]
-    return shown(sum(fingerprint(names, systems, corpora, [row.value for row in ordered])))
+    ordered = [(r.a, r.b, r.value) if r.a <= r.b else (r.b, r.a, -r.value) for r in rows]
+    names = [
+        row.pair_id or f"{a.sample_id}\0{b.sample_id}" for row, (a, b, _) in zip(rows, ordered, strict=True)
+    ]
+    systems = [f"{a.system_id}\0{b.system_id}" for a, b, _ in ordered]
+    corpora = [row.corpus for row in rows]
+    return shown(sum(fingerprint(names, systems, corpora, [value for *_, value in ordered])))
 
 
 # --- matching ----------------------------------------------------------------------------------------------------
@@ -263,15 +265,15 @@ def _from_clips(ref: Pairs, scores: Scores) -> _Found:
 
 def _table(rows: Iterable[tuple[Key, str, Any]]) -> dict[Key, Any]:
     """Key -> value of (key, place, value), or an error for the first duplicate."""
-    table, places = dict[Key, Any](), dict[Key, str]()
+    table: dict[Key, tuple[str, Any]] = {}
     for key, place, value in rows:
-        if key in table:
+        here = (place, value)
+        if (first := table.setdefault(key, here)) is not here:
             raise MetricsError(
-                f"{place}: {key[-1]!r} is there again, first at {places[key]}; expected each once, told apart by "
+                f"{place}: {key[-1]!r} is there again, first at {first[0]}; expected each once, told apart by "
                 "systems or corpora that both tables have"
             )
-        table[key], places[key] = value, place
-    return table
+    return {key: value for key, (_, value) in table.items()}
 
 
 def _require_all(
@@ -302,25 +304,46 @@ def _require_all(
         )
 
 
-def _systems(
-    ref: Pairs, utt2sys: Mapping[str, str] | None, theirs: Mapping[tuple[str, str], str]
-) -> Callable[[PairRow], tuple[str, str]]:
-    """The systems of a pair's clips, "" for none: those of the reference, of utt2sys, or of the prediction."""
-    clips = sorted({(row.corpus, c) for row in ref.rows for c in (row.a, row.b) if c.sample_id})
-    samples = [clip.sample_id for _, clip in clips]
-    if utt2sys is not None:
-        lost = next((name for name in samples if name not in utt2sys), None)
-        if lost is not None:
-            raise MetricsError(
-                f"{ref.path}: no system is given for clip {lost!r}; expected one for every clip"
-            )
-        names = [utt2sys[name] for name in samples]
-    elif any(clip.system_id for _, clip in clips):
-        names = [clip.system_id for _, clip in clips]
-    else:
-        names = [theirs.get((corpus, clip.sample_id), "") for corpus, clip in clips]
-    found, _ = systems_of(names, samples, [corpus for corpus, _ in clips])
-    system = {
-        key: f"{key[0]}/{name}" if name and key[0] else name for key, name in zip(clips, found, strict=True)
-    }
-    return lambda row: (system.get((row.corpus, row.a), ""), system.get((row.corpus, row.b), ""))
+class _Clips(NamedTuple):
+    """The clips of a reference, numbered by their names, -1 for one that is not told, and the system of each."""
+
+    number: dict[tuple[str, Clip], int]
+    system: list[str]  # "" for none, also last, for the clip -1
+
+    @staticmethod
+    def of(ref: Pairs, utt2sys: Mapping[str, str] | None, theirs: Mapping[tuple[str, str], str]) -> "_Clips":
+        """Systems are those of utt2sys, of the reference, or of the prediction."""
+        each = dict.fromkeys((row.corpus, clip) for row in ref.rows for clip in (row.a, row.b))
+        # by one string each: many times as quick to sort as nested tuples
+        keys = sorted((key for key in each if key[1].sample_id), key=lambda key: "\0".join((key[0], *key[1])))
+        samples = [clip.sample_id for _, clip in keys]
+        if utt2sys is not None:
+            lost = next((name for name in samples if name not in utt2sys), None)
+            if lost is not None:
+                raise MetricsError(
+                    f"{ref.path}: no system is given for clip {lost!r}; expected one for every clip"
+                )
+            names = [utt2sys[name] for name in samples]
+        elif any(clip.system_id for _, clip in keys):
+            names = [clip.system_id for _, clip in keys]
+        else:
+            names = [theirs.get((corpus, clip.sample_id), "") for corpus, clip in keys]
+        corpora = [corpus for corpus, _ in keys]
+        found, _ = systems_of(names, samples, corpora)
+        system = [f"{c}/{name}" if name and c else name for c, name in zip(corpora, found, strict=True)]
+        return _Clips({key: k for k, key in enumerate(keys)}, [*system, ""])
+
+    def codes(self, rows: Iterable[PairRow]) -> np.ndarray:
+        """(n, 2) int: the two clips of each row."""
+        number = self.number
+        flat = [number.get((row.corpus, clip), -1) for row in rows for clip in (row.a, row.b)]
+        return np.array(flat, dtype=np.int64).reshape(-1, 2)
+
+    def ballots(self, votes: Sequence[PairRow]) -> Ballots:
+        """Those that are between two systems and have a score."""
+        rows = [
+            (a, b, row.value, (row.corpus, row.listener) if row.listener else ("", ""), (i, j))
+            for row, (i, j) in zip(votes, self.codes(votes).tolist(), strict=True)
+            if (a := self.system[i]) and (b := self.system[j]) and a != b and math.isfinite(row.value)
+        ]
+        return Ballots(*map(list, zip(*rows, strict=True))) if rows else Ballots([], [], [], [], [])

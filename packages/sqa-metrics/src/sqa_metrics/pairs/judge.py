@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from sqa_metrics.collector import collector_off
 from sqa_metrics.errors import MetricsError
-from sqa_metrics.pairs.join import Ballot, ballots_of, join_pairs, require_pairs, split_tracks
+from sqa_metrics.pairs.join import Ballots, ballots_of, join_pairs, require_pairs, split_tracks
 from sqa_metrics.pairs.report import PairReport, evaluate_pairs
 from sqa_metrics.pairs.rows import Pairs, read_pairs
 from sqa_metrics.pairs.strengths import Strengths, strengths
@@ -13,6 +14,7 @@ from sqa_metrics.rows.read import by_utt2sys
 from sqa_metrics.rows.records import Scores, Source
 
 
+@collector_off()
 def judge_pairs(
     ref: Source,
     pred: Source,
@@ -80,6 +82,7 @@ def _answers(predicted: Pairs | Scores, clips: Scores) -> tuple[Scores, Scores]:
     return theirs, pairs
 
 
+@collector_off()
 def rank_systems(
     ref: Source,
     *,
@@ -102,16 +105,14 @@ def rank_systems(
     return _ranked(ballots_of(pairs, utt2sys), pairs.path, ref_epsilon, level)
 
 
-def _ranked(ballots: list[Ballot], path: str, ref_epsilon: float, level: float) -> Strengths:
-    if not ballots:
+def _ranked(ballots: Ballots, path: str, ref_epsilon: float, level: float) -> Strengths:
+    if not ballots.a:
         raise MetricsError(
             f"{path}: no comparison of two systems; expected columns system_a and system_b, or a utt2sys"
         )
-    a, b, value, listener, clips = zip(*ballots, strict=True)
-    decided = [v if abs(v) > ref_epsilon else 0.0 for v in value]
+    decided = [v if abs(v) > ref_epsilon else 0.0 for v in ballots.value]
+    listener = ballots.listener if all(name for _, name in ballots.listener) else None
     try:
-        return strengths(
-            a, b, decided, listener=listener if all(listener) else None, clips=clips, level=level
-        )
+        return strengths(ballots.a, ballots.b, decided, listener=listener, clips=ballots.clips, level=level)
     except MetricsError as error:
         raise MetricsError(f"{path}: {error}") from None

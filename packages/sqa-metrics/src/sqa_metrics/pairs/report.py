@@ -148,7 +148,7 @@ def evaluate_pairs(
     return PairReport(
         name=paired.name,
         n_pairs=len(paired),
-        n_clips=len(np.unique(paired.clips[paired.clips >= 0])),
+        n_clips=int(np.count_nonzero(np.bincount(paired.clips[paired.clips >= 0]))),
         n_systems=len(paired.systems),
         n_system_pairs=len(of_systems.ref) if of_systems else 0,
         n_apart=None if of_pairs.apart is None else int(np.nansum(of_pairs.apart)),

@@ -13,7 +13,7 @@ A column that names the listener makes each row one vote; votes on (a, b) and on
 import math
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from sqa_metrics.errors import MetricsError
@@ -49,8 +49,7 @@ class Clip(NamedTuple):
     sample_id: str
 
 
-@dataclass(frozen=True)
-class PairRow:
+class PairRow(NamedTuple):
     """One pair, or one listener's vote on it."""
 
     place: str  # file and line, for messages
@@ -65,11 +64,13 @@ class PairRow:
 
     def turned(self) -> "PairRow":
         """The same comparison, the other clip first."""
-        return replace(self, a=self.b, b=self.a, value=-self.value)
+        return self._replace(a=self.b, b=self.a, value=-self.value)
 
     def key(self) -> Key:
         """What two rows about one pair share, in whichever order they name the clips."""
-        return (self.corpus, self.pair_id) if self.pair_id else (self.corpus, *sorted((self.a, self.b)))
+        if self.pair_id:
+            return self.corpus, self.pair_id
+        return (self.corpus, self.a, self.b) if self.a <= self.b else (self.corpus, self.b, self.a)
 
     def __str__(self) -> str:
         clips = " and ".join(repr("/".join(filter(None, clip))) for clip in (self.a, self.b))
@@ -110,7 +111,7 @@ def read_pairs(source: Source, metric: str | None = None) -> "Pairs | Scores":
     votes = _amounts(table, "votes", NAMES["votes"])
     std = _amounts(table, "cmos_std", DEVIATION)
     columns = (place, corpus, a, b, value, pair_id, votes, std, listener)
-    rows = [PairRow(*row) for row in zip(*columns, strict=True)]
+    rows = list(map(PairRow, *columns))
     if own := next((row for row in rows if row.a == row.b), None):
         raise MetricsError(f"{own.place}: clip {own.a.sample_id!r} is paired with itself; expected two clips")
     ballots, notes = rows, tuple[str, ...]()
@@ -244,7 +245,7 @@ def _averaged(rows: list[PairRow]) -> tuple[list[PairRow], tuple[str, ...]]:
     result = []
     for key, lead in first.items():
         mean, n, spread = average([math.fsum(own) / len(own) for own in votes[key].values() if own])
-        result.append(replace(lead, value=mean, votes=n, std=spread, listener=""))
+        result.append(lead._replace(value=mean, votes=n, std=spread, listener=""))
     told = (
         (missing, "no score; the other votes on this pair count"),
         (again, "judged again by the same listener, whose votes on this pair count as one, their mean"),

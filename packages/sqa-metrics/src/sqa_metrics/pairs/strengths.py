@@ -25,6 +25,7 @@ HALF_WIN = 0.5
 MIN_LISTENERS = 10  # fewer say too little about how listeners differ
 MIN_CLIPS = 4  # of every system; fewer say too little about how its clips differ
 BLOCK = 4096  # clusters whose parts of the gradient are in memory at once
+FEW = 8  # comparisons of a cluster up to which these are multiplied two by two
 STEPS, CONVERGED = 100, 1e-10
 SHOWN = 5  # names in a message
 
@@ -147,7 +148,7 @@ def strengths(
     b: Sequence[str],
     preference: Sequence[float],
     *,
-    listener: Sequence[str] | None = None,
+    listener: Sequence[Hashable] | None = None,
     clips: Sequence[tuple[Hashable, Hashable]] | None = None,
     level: float = 0.95,
 ) -> Strengths:
@@ -314,18 +315,39 @@ class _Rows(NamedTuple):
     def meat(self, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Sum over the clusters of the outer products of their parts of the gradient; row `rows` is in `codes`."""
         order = np.argsort(codes, kind="stable")
-        cluster = np.unique(codes[order], return_inverse=True)[1]
-        rows, kept = rows[order], self.systems - 1
-        total = np.zeros((kept + self.with_ties, kept + self.with_ties))
-        for low in range(0, int(cluster[-1]) + 1, BLOCK):
-            part = slice(*np.searchsorted(cluster, [low, low + BLOCK]))
-            who, row = cluster[part] - low, rows[part]
-            score = np.zeros((int(who[-1]) + 1, self.systems + 1))
-            np.add.at(score, (who, self.i[row]), self.pull[row])
-            np.add.at(score, (who, self.j[row]), -self.pull[row])
-            np.add.at(score[:, -1], who, self.tie[row])
-            score = np.delete(score, [kept] if self.with_ties else [kept, kept + 1], axis=1)
+        cluster, rows = np.cumsum(np.diff(codes[order], prepend=codes[order[0]]) != 0), rows[order]
+        few = (np.bincount(cluster) <= FEW)[cluster]
+        total = self._of_few(cluster[few], rows[few])
+        who, rows = np.unique(cluster[~few], return_inverse=True)[1], rows[~few]
+        for low in range(0, int(who.max(initial=-1)) + 1, BLOCK):
+            part = slice(*np.searchsorted(who, [low, low + BLOCK]))
+            own, row = who[part] - low, rows[part]
+            score = np.zeros((int(own[-1]) + 1, self.systems + 1))
+            for place, pull in self._entries(row):
+                np.add.at(score, (own, place), pull)
             total += score.T @ score
+        kept = [*range(self.systems - 1), *[self.systems] * self.with_ties]
+        return total[np.ix_(kept, kept)]
+
+    def _entries(self, row: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What comparisons add to the gradient, and where: to all strengths, and to log nu after them."""
+        pull = self.pull[row]
+        last = np.full(len(row), self.systems)
+        return [(self.i[row], pull), (self.j[row], -pull), (last, self.tie[row])][: 2 + self.with_ties]
+
+    def _of_few(self, cluster: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The same of small clusters, in order: each comparison with those that follow it in its cluster."""
+        n = self.systems + 1
+        total = np.zeros((n, n))
+        for lag in range(FEW):
+            same = np.flatnonzero(cluster[lag:] == cluster[: len(cluster) - lag])
+            if not same.size:
+                break
+            later = self._entries(rows[same + lag])
+            for place, pull in self._entries(rows[same]):
+                for where, other in later:
+                    product = np.bincount(place * n + where, pull * other, n * n).reshape(n, n)
+                    total += product + product.T if lag else product
         return total
 
 
@@ -346,14 +368,15 @@ def _clips(clips: Sequence[tuple[Hashable, Hashable]] | None, rows: _Rows) -> tu
     codes, n = _codes([clip for side in (0, 1) for clip in (pair[side] for pair in clips or ())])
     if not n:
         return codes, 0
-    owner = np.unique(np.stack([np.append(rows.i, rows.j), codes]), axis=1)[0]
+    each = np.sort(codes * rows.systems + np.append(rows.i, rows.j))
+    owner = each[np.diff(each, prepend=-1) > 0] % rows.systems
     return codes, int(np.bincount(owner, minlength=rows.systems).min())
 
 
 def _covariance(
     inverse: np.ndarray,
     rows: _Rows,
-    listener: Sequence[str],
+    listener: Sequence[Hashable],
     clips: Sequence[tuple[Hashable, Hashable]] | None,
 ) -> tuple[np.ndarray, int, int]:
     """Of the parameters: inverse information, or clustered by listener, by clip or both; and by how many of each."""

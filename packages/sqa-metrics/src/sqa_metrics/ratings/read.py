@@ -4,13 +4,12 @@ A rating without a score is left out and counted. Who scores a clip again has on
 is kept: it shows how far a rater repeats a score, which is no error.
 """
 
-import contextlib
-import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from sqa_metrics.collector import collector_off
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.numbers import as_scores
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Ratings, Votes, distinct
@@ -26,19 +25,7 @@ SCALES = (*KNOWN, PERCENT)
 FEW_SLIPS = 0.05  # of the scores: so few off a scale may be slips of the hand
 
 
-@contextlib.contextmanager
-def _collector_off() -> Iterator[None]:
-    """Looking for dead cycles among a million living rows takes longer than reading them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_collector_off()
+@collector_off()
 def read_ratings(
     source: Source,
     metric: str = "mos",

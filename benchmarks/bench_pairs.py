@@ -14,7 +14,7 @@ import numpy as np
 from interleave import line, race
 from sqa_metrics import strengths
 
-SYSTEMS, VOTES, LISTENERS, CLIPS = 100, 100_000, 200, 40
+SYSTEMS, VOTES, LISTENERS, CLIPS = 100, 50_000, 200, 40
 
 
 def main() -> None:

@@ -35,6 +35,18 @@ def test_areas_are_scipys(df: float) -> None:
             assert close(distributions.f_sf(x, df, other), scipy.stats.f.sf(x, df, other))
 
 
+@pytest.mark.parametrize("df", [299, 300, 301, 5000, 69_000, 1e8, 1e12, 1e16, 1e300, math.inf])
+@pytest.mark.parametrize("p", [*AREAS, 1e-16, 1e-40])
+def test_quantiles_of_t_near_the_normal_distribution_are_scipys(p: float, df: float) -> None:
+    assert close(distributions.t_quantile(p, df), scipy.stats.t.ppf(p, df))
+
+
+def test_infinite_degrees_of_freedom_are_the_normal_distribution() -> None:
+    assert distributions.t_quantile(0.975, math.inf) == distributions.normal_quantile(0.975)
+    assert distributions.t_quantile(0, math.inf) == -math.inf
+    assert close(distributions.t_two_sided(-1.96, math.inf), 2 * scipy.stats.norm.sf(1.96))
+
+
 def test_the_ends() -> None:
     assert distributions.t_two_sided(math.inf, 3) == distributions.f_sf(math.inf, 1, 3) == 0
     assert distributions.t_two_sided(0, 3) == distributions.f_sf(0, 1, 3) == distributions.chi2_sf(0, 3) == 1

@@ -7,12 +7,11 @@ inference with multiway clustering"), with as many degrees of freedom as the sma
 one. What changes when raters are left out is here too: MOS and places.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from sqa_metrics.distributions import normal_quantile, t_quantile
+from sqa_metrics.distributions import t_quantile
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Votes, counted, divide, over_systems, summed
 
 
@@ -68,26 +67,9 @@ def half_width(std: Floats, n: Floats, level: float = 0.95) -> Floats:
     """Half of Student's interval of means of `n` values with deviation `std`; NaN below two values."""
     sizes = np.flatnonzero(np.bincount(n.astype(np.int64)))
     t = np.full(sizes.max(initial=0) + 1, np.nan)
-    t[sizes] = [student(k - 1, level) if k > 1 else np.nan for k in sizes.tolist()]
+    t[sizes] = [t_quantile((1 + level) / 2, k - 1) if k > 1 else np.nan for k in sizes.tolist()]
     half: Floats = t[n.astype(np.int64)] * std / np.sqrt(np.maximum(n, 1))
     return half
-
-
-def student(df: int, level: float) -> float:
-    """Student's t of a two-sided interval; from 300 degrees of freedom on by its series, to 1e-10 as quick as exact.
-
-    The series is Cornish and Fisher's about the normal quantile (Abramowitz & Stegun 1964, 26.7.5).
-    """
-    if df < 300:
-        return t_quantile((1 + level) / 2, df)
-    z = normal_quantile((1 + level) / 2)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + math.fsum(term / df ** (k + 1) for k, term in enumerate(terms))
 
 
 def _clustered(owner: Codes, together: Floats, n_systems: int) -> tuple[Floats, Floats]:

@@ -136,3 +136,11 @@ def test_comparisons_beyond_their_scale_are_told_and_negative_votes_refused() ->
 def test_a_vote_of_nobody_is_an_error() -> None:
     with pytest.raises(MetricsError, match=r"ref\.csv:3: no rater; expected who gave each score"):
         read("a,b,cmos,listener_id\nx,y,1,l1\nx,y,-1,\n", "ref.csv")
+
+
+def test_listeners_of_two_corpora_are_two_people_whatever_their_ids() -> None:
+    rows = "corpus,a,b,system_a,system_b,cmos,listener\n"
+    rows += "c,u1,u2,A,B,1,7\nd,u1,u2,A,B,-1,7\n"
+    found = joined(rows, "corpus,a,b,cmos\nc,u1,u2,1\nd,u1,u2,1\n").ballots
+    assert (found.a, found.b, found.value) == (["c/A", "d/A"], ["c/B", "d/B"], [1, -1])
+    assert found.listener == [("c", "7"), ("d", "7")]

@@ -36,7 +36,9 @@ def test_json_lines_with_systems_and_corpora() -> None:
     found = read("\n".join(rows))
     assert found.clips == [("a", "u1"), ("b", "u1")]
     assert found.systems == [("a", "s1"), ("b", "s1")]
-    assert (found.system.tolist(), found.raters) == ([0, 1], ["7"])
+    # 7 may be two people, as tests number their listeners
+    assert (found.system.tolist(), found.raters) == ([0, 1], ["a/7", "b/7"])
+    assert read(rows[0]).raters == ["7"]
 
 
 def test_order_of_rows_changes_nothing_but_the_order() -> None:

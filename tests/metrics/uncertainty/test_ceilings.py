@@ -243,3 +243,29 @@ def test_listeners_who_cannot_be_told_from_chance_are_taken_as_independent() -> 
     )
     assert top is not None
     assert "if listeners erred independently" in top["utterance"].text()
+
+
+def test_listeners_of_two_corpora_are_two_people_whatever_their_ids() -> None:
+    rng = np.random.default_rng(4)
+    quality, bias = rng.normal(3, 0.5, (2, 12)), rng.normal(0, 0.6, (2, 8))
+    given = quality[:, :, None] + bias[:, None] + rng.normal(0, 0.3, (2, 12, 8))
+
+    def top(name: str) -> object:
+        rows = [
+            {
+                "corpus": "xy"[c],
+                "sample_id": f"{c}{u}",
+                "listener_id": name.format(c, r),
+                "mos": given[c, u, r],
+            }
+            for c, u, r in np.ndindex(given.shape)
+        ]
+        truth = [
+            {"corpus": "xy"[c], "sample_id": f"{c}{u}", "mos": quality[c, u]} for c, u in np.ndindex(2, 12)
+        ]
+        found = ceiling(pair(rows, {"truth": truth}, scale=(0, 7)), level=None)
+        assert found is not None
+        assert found["utterance"].shared
+        return found["utterance"].values
+
+    assert top("{1}") == top("{0}-{1}")

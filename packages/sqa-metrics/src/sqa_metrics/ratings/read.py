@@ -4,8 +4,9 @@ A rating without a score is left out and counted. Who scores a clip again has on
 is kept: it shows how far a rater repeats a score, which is no error.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from sqa_metrics.rows.systems import systems_of
 
 # Scales that a test may have, the usual ones first: the first that holds all scores is taken.
 SCALES = (*KNOWN, PERCENT)
+Name = TypeVar("Name", bound=Hashable)
 FEW_SLIPS = 0.05  # of the scores: so few off a scale may be slips of the hand
 
 
@@ -72,6 +74,8 @@ def ratings_of(
 ) -> Ratings:
     """Ratings from columns of equal length, a row a rating; NaN where a rater gave no score. `name` is for messages.
 
+    A listener of two corpora counts as two, since ids such as 1 to 40 come again in other tests: `corpus/listener`.
+
     >>> ratings_of(["u1", "u1"], ["a", "b"], [3, 4]).votes.mos.tolist()
     [3.5]
     """
@@ -84,7 +88,7 @@ def ratings_of(
     # a series is indexed by its labels, a list by its places
     sample, listener = list(sample), list(listener)
     system, corpus = (None if column is None else list(column) for column in (system, corpus))
-    (clip, first), (rater, raters) = _clips(sample, system, corpus), _codes(listener)
+    (clip, first), (rater, raters) = _clips(sample, system, corpus), _people(listener, corpus)
     there = np.isfinite(values)
     if not there.any():
         raise MetricsError(f"{name}: none of {len(values)} ratings has a score; expected numbers")
@@ -172,10 +176,18 @@ def scale_of(scores: Floats, given: Scale | None, name: str) -> Scale:
     )
 
 
-def _codes(names: Sequence[str]) -> tuple[Codes, list[str]]:
+def _codes(names: Sequence[Name]) -> tuple[Codes, list[Name]]:
     """Number of each name in the order of their first appearance, and the names."""
     number = {name: k for k, name in enumerate(dict.fromkeys(names))}
     return np.fromiter(map(number.__getitem__, names), np.int64, len(names)), list(number)
+
+
+def _people(listener: list[str], corpus: list[str] | None) -> tuple[Codes, list[str]]:
+    """Number of each row's rater, told apart by corpus where there are several, and what raters are called."""
+    if not corpus or corpus.count(corpus[0]) == len(corpus):
+        return _codes(listener)
+    code, names = _codes(list(zip(corpus, listener, strict=True)))
+    return code, [f"{own}/{name}" if own else name for own, name in names]
 
 
 def _clips(sample: list[str], system: list[str] | None, corpus: list[str] | None) -> tuple[Codes, Codes]:

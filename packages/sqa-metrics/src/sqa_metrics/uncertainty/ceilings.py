@@ -131,10 +131,14 @@ def _listeners(paired: Paired) -> Listeners | None:
     from sqa_metrics.ratings.bias import Components, additive
     from sqa_metrics.ratings.votes import Votes
 
-    number = {name: k for k, name in enumerate(sorted(set().union(*paired.by_rater)))}
-    rows = sorted(
-        (k, number[name], v) for k, votes in enumerate(paired.by_rater) for name, v in votes.items()
-    )
+    # an id in two corpora may be two people's
+    given = [
+        (k, (corpus, name), v)
+        for k, (corpus, votes) in enumerate(zip(paired.corpus, paired.by_rater, strict=True))
+        for name, v in votes.items()
+    ]
+    number = {who: k for k, who in enumerate(sorted({who for _, who, _ in given}))}
+    rows = sorted((k, number[who], v) for k, who, v in given)
     clip, rater, score = map(np.array, zip(*rows, strict=True))
     votes = Votes(clip, rater, score, len(paired), len(number))
     parts = Components.of(votes, additive(votes))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from coding import code, ours_and_ffmpegs, snr_db
+from coding import ours_and_ffmpegs, snr_db
 from degrading import apply, power_db, speech_like
 from sqa_data.degrade.kinds.codec.bluetooth import CVSD_RATE, MSBC, follow
 
@@ -61,9 +61,3 @@ def test_bit_errors_are_told() -> None:
 def test_another_decoder_hears_the_same_msbc() -> None:
     ours, theirs = ours_and_ffmpegs(MSBC, 60.8, "sbc", b"")
     assert snr_db(ours, theirs) > 30
-
-
-def test_a_lost_msbc_packet_is_the_last_one_again() -> None:
-    lost = np.zeros(266, bool)
-    lost[[50, 51, 120]] = True
-    assert power_db(code(MSBC, lost=lost)[0]) > power_db(speech_like()) - 1

@@ -9,7 +9,7 @@ import pytest
 from coding import code, snr_db
 from degrading import RATE, noise, power_db, speech_like
 from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, opus, speex
-from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, through
+from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, repeating, taken, through
 from sqa_data.errors import DataError
 
 ALL = {
@@ -53,6 +53,14 @@ def test_only_what_is_lost_is_lost() -> None:
     wrong = np.abs(y - x).reshape(80, 100).max(axis=1) > 1e-4
     assert (wrong == lost).all()
     np.testing.assert_allclose(y[4100:4200], x[3900:4000], atol=1e-4)
+
+
+def test_the_last_packet_comes_again_a_few_times() -> None:
+    decode = repeating(lambda packet: np.frombuffer(packet or b"??", np.int8), 2)
+    heard = [
+        bytes(decode(packet)) for packet in (None, b"aa", None, b"bb", None, None, None, None, b"cc", None)
+    ]
+    assert heard == [b"??", b"aa", b"aa", b"bb", b"bb", b"bb", b"??", b"??", b"cc", b"cc"]
 
 
 def test_what_is_over_full_scale_goes_through_whole() -> None:
@@ -112,8 +120,6 @@ def test_the_bit_rate_is_what_the_mode_says(coder: Coder) -> None:
 
 @every_coder
 def test_a_loss_is_concealed_by_a_decoder_that_remembers(coder: Coder) -> None:
-    if coder is ALL["g722"]:
-        pytest.skip("has no concealment")
     x = speech_like(2.0)
     whole, _ = code(coder, x=x)
     with coder.open(coder.kbps[0], RATE) as codec:
@@ -126,7 +132,7 @@ def test_a_loss_is_concealed_by_a_decoder_that_remembers(coder: Coder) -> None:
     # apart from the ringing of resampling, what came before is as it was
     assert snr_db(whole[: place.start - size], y[: place.start - size]) > 40
     assert snr_db(whole[place], y[place]) < 30
-    assert power_db(y[place]) > power_db(whole[place]) - 30  # no hole
+    assert power_db(y[place]) > power_db(whole[place]) - 15  # no hole
     again, _ = code(coder, lost=lost, x=x)
     np.testing.assert_array_equal(y, again)
 

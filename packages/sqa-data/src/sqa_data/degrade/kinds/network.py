@@ -5,6 +5,7 @@ import numpy as np
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
 from sqa_data.degrade.kinds.codec import amr, bluetooth, itu, lc3, opus, speex
+from sqa_data.degrade.kinds.codec.fill import PitchFill
 from sqa_data.degrade.kinds.codec.frames import Coder, through
 from sqa_data.degrade.networks import Network, Run
 from sqa_data.degrade.signal import Samples, active_power, fit, frames
@@ -50,41 +51,27 @@ def losses(x: Samples, severity: float, world: World, packet_s: float = PACKET_S
 def conceal(x: Samples, lost: np.ndarray, rate: int, how: str) -> Samples:
     """What a receiver plays of packets of 20 ms.
 
-    `how`: "zero" (silence), "repeat" (the last packet again, fading), "pitch" (the last pitch periods repeated,
-    overlapped with what comes next, and faded: the idea of ITU-T G.711 Appendix I).
+    `how`: "zero" (silence), "repeat" (the last packet again, fading), "pitch" (as `PitchFill` does).
     """
     size = max(1, round(PACKET_S * rate))
-    out = x.copy()
-    run = 0
-    for packet in np.flatnonzero(lost).tolist():
-        start, stop = packet * size, min((packet + 1) * size, len(x))
-        run = run + 1 if lost[packet - 1] else 1
-        if how == "zero":
-            out[start:stop] = 0
-            continue
-        history = out[max(0, start - 3 * size) : start]
-        period = size if how == "repeat" else pitch_period(history, rate)
-        # a period more than the packet: its rest fades into what comes next
-        overlap = 0 if how == "repeat" else min(period // 4, len(x) - stop)
-        fill = np.resize(history[-period:], stop - start + overlap)
-        fill = fill * max(0.0, 1 - (run - 1) / (FADED_AFTER - 1)) * (0.98 if run == 1 else 0.9)
-        out[start:stop] = fill[: stop - start]
-        if overlap:
-            fade = np.linspace(0, 1, overlap, endpoint=False)
-            out[stop : stop + overlap] = fill[stop - start :] * (1 - fade) + x[stop : stop + overlap] * fade
-    return out
-
-
-def pitch_period(history: Samples, rate: int) -> int:
-    """The lag (66 to 400 Hz) where the recent past resembles itself most; 20 ms where it is too short."""
-    low, high = rate // 400, min(rate // 66, len(history) // 2)
-    if high <= low:
-        return max(1, len(history))
-    tail = history[-high:]
-    scores = [
-        float(tail @ history[len(history) - high - lag : len(history) - lag]) for lag in range(low, high)
-    ]
-    return low + int(np.argmax(scores))
+    packets = np.split(x, range(size, len(x), size))
+    receiver, last, run = PitchFill(rate), packets[0], 0
+    played = []
+    for packet, missed in zip(packets, fit(lost, len(packets)), strict=True):
+        run = run + 1 if missed else 0
+        if how == "pitch":
+            packet = receiver.lost(len(packet)) if missed else receiver.came(packet)
+        elif missed:
+            # ever weaker; a packet that has faded stays so
+            keep = (
+                0.0
+                if how == "zero"
+                else max(0.0, 1 - (run - 1) / (FADED_AFTER - 1)) * (0.98 if run == 1 else 0.9)
+            )
+            packet = last[: len(packet)] * keep
+        played.append(packet)
+        last = packet
+    return np.concatenate(played)
 
 
 def _loss(how: str) -> Act:
@@ -164,6 +151,7 @@ CODED = {
     "msbc-loss": bluetooth.MSBC,
     "g729-loss": itu.CODERS["g729"],
     "g711-plc": itu.G711,
+    "g722-plc": itu.CODERS["g722"],
 }
 
 KINDS = {

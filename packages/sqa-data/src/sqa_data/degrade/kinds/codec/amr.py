@@ -1,13 +1,14 @@
 """AMR narrowband and wideband (3GPP TS 26.071, 26.171), by opencore-amr and vo-amrwbenc."""
 
 import ctypes
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, taken, walked
+from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, repeating, taken, walked
 from sqa_data.degrade.library import Library, held
 
 STATE, DATA, INT = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int
@@ -39,6 +40,7 @@ WB_KBPS = (23.85, 23.05, 19.85, 18.25, 15.85, 14.25, 12.65, 8.85, 6.6)
 # the header of a frame (RFC 4867, 5.3): its type in bits 3 to 6, and that it is good
 GOOD = 4
 NO_DATA = bytes([15 << 3 | GOOD])  # the decoder conceals it
+REPEATS = 2
 LONGEST = 64  # bytes: more than any mode takes
 
 
@@ -85,7 +87,10 @@ def _wideband(kbps: float, rate: int) -> Iterator[Codec]:
     ):
         encode = functools.partial(encoders.E_IF_encode, encoder)
         decode = functools.partial(decoders.D_IF_decode, decoder)
-        yield _codec(16_000, 95, mode, encode, decode)
+        codec = _codec(16_000, 95, mode, encode, decode)
+        # the library takes the median of past gains for a lost frame, but does not keep them: what it plays is near
+        # silence and worse than silence, by PESQ. So its last packet comes again before that
+        yield dataclasses.replace(codec, decode=repeating(codec.decode, REPEATS))
 
 
 CODERS = {

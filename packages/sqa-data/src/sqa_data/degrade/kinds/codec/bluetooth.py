@@ -8,6 +8,7 @@ import numpy as np
 
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Family, Kind, Settings, World
+from sqa_data.degrade.kinds.codec.fill import filled
 from sqa_data.degrade.kinds.codec.frames import FULL_SCALE, Codec, Coder, Frame, expect
 from sqa_data.degrade.library import Library, held
 from sqa_data.degrade.signal import Samples, fit
@@ -51,24 +52,23 @@ def _side(library: ctypes.CDLL) -> Iterator[Sbc]:
 
 @contextmanager
 def _msbc(kbps: float, rate: int) -> Iterator[Codec]:
-    """The library conceals nothing: as simple headsets do, the last packet is decoded again."""
-    library, last = SBC.open(), [b""]
+    """The library conceals nothing: the profile leaves that to the receiver."""
+    library = SBC.open()
     buffer, written = ctypes.create_string_buffer(PACKET), ctypes.c_ssize_t()
+
+    def encode(frame: Frame) -> bytes:
+        library.sbc_encode(encoder, frame.ctypes.data, 2 * FRAME, buffer, PACKET, written)
+        expect(written.value, PACKET, "sbc_encode")
+        return buffer.raw
+
+    def decode(packet: bytes) -> Frame:
+        out = np.zeros(FRAME, np.int16)
+        library.sbc_decode(decoder, packet, PACKET, out.ctypes.data, 2 * FRAME, written)
+        expect(written.value, 2 * FRAME, "sbc_decode")
+        return out
+
     with _side(library) as encoder, _side(library) as decoder:
-
-        def encode(frame: Frame) -> bytes:
-            library.sbc_encode(encoder, frame.ctypes.data, 2 * FRAME, buffer, PACKET, written)
-            expect(written.value, PACKET, "sbc_encode")
-            return buffer.raw
-
-        def decode(packet: bytes | None) -> Frame:
-            last[0] = packet or last[0]
-            out = np.zeros(FRAME, np.int16)
-            library.sbc_decode(decoder, last[0], len(last[0]), out.ctypes.data, 2 * FRAME, written)
-            expect(written.value, 2 * FRAME, "sbc_decode")
-            return out
-
-        yield Codec(16_000, FRAME, 73, encode, decode)
+        yield Codec(16_000, FRAME, 73, encode, filled(decode, 16_000, FRAME))
 
 
 # Bluetooth Core Specification, volume 2, part B, 9.2: in steps of 16-bit samples

@@ -19,6 +19,7 @@ from sqa_data.degrade.signal import Samples, fit
 from sqa_data.errors import DataError
 
 Frame = np.ndarray  # (size,) int16, C-contiguous
+Decode = Callable[[bytes | None], Frame]  # None: the packet is lost, conceal it
 FULL_SCALE = 32767
 PASSES = 3  # through a codec of one bit rate, at most
 
@@ -31,7 +32,7 @@ class Codec:
     size: int  # samples of a frame: what one packet holds
     delay: int  # samples from what goes in to what comes out
     encode: Callable[[Frame], bytes]
-    decode: Callable[[bytes | None], Frame]  # None: the packet is lost, conceal it
+    decode: Decode
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,19 @@ def through(x: Samples, rate: int, codec: Codec, lost: np.ndarray | None = None)
     decoded = fit(np.concatenate(heard)[codec.delay :], len(coded)) * (peak / FULL_SCALE)
     kbps = 8 * sum(map(len, packets)) / (count * codec.size / codec.rate) / 1000
     return fit(resampled(decoded, codec.rate, rate), len(x)), kbps
+
+
+def repeating(decode: Decode, most: int) -> Decode:
+    """A decoder that plays the last packet again for up to `most` losses in a row, then what `decode` makes of them."""
+    last: bytes | None = None
+    run = 0
+
+    def decoded(packet: bytes | None) -> Frame:
+        nonlocal last, run
+        last, run = (last, run + 1) if packet is None else (packet, 0)
+        return decode(last if run <= most else None)
+
+    return decoded
 
 
 def taken(buffer: ctypes.Array[ctypes.c_char], size: int) -> bytes:

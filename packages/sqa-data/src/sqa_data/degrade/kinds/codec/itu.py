@@ -1,4 +1,4 @@
-"""ITU-T G.711, G.722 and G.729: by spandsp and bcg729."""
+"""ITU-T G.711, G.722 and G.729, by spandsp and bcg729."""
 
 import ctypes
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sqa_data.degrade.kinds.codec.fill import filled
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, walked
 from sqa_data.degrade.library import Library, held
 
@@ -48,7 +49,7 @@ MU_LAW = 1  # G711_ULAW
 
 @contextmanager
 def _g711(kbps: float, rate: int) -> Iterator[Codec]:
-    """Mu-law in packets of 20 ms, concealed as in its Appendix I: the last pitch periods, ever weaker."""
+    """Mu-law in packets of 20 ms, concealed by spandsp as in its Appendix I."""
     library, size = SPANDSP.open(), 160
     buffer = ctypes.create_string_buffer(size)
     with (
@@ -73,28 +74,27 @@ def _g711(kbps: float, rate: int) -> Iterator[Codec]:
 
 @contextmanager
 def _g722(kbps: float, rate: int) -> Iterator[Codec]:
-    """Without concealment: a lost packet is silent. The library's bytes hold 6 to 8 bits each, packets nothing else."""
+    """The library's bytes hold 6 to 8 bits each; packets hold nothing else."""
     library, size, used = SPANDSP.open(), 320, round(kbps / 8)
     buffer = ctypes.create_string_buffer(size // 2)
+
+    def encode(frame: Frame) -> bytes:
+        expect(library.g722_encode(encoder, buffer, frame.ctypes.data, size), size // 2, "g722_encode")
+        codes = np.frombuffer(buffer.raw, np.uint8)
+        return np.packbits(np.unpackbits(codes).reshape(-1, 8)[:, 8 - used :]).tobytes()
+
+    def decode(packet: bytes) -> Frame:
+        out = np.zeros(size, np.int16)
+        bits = np.unpackbits(np.frombuffer(packet, np.uint8)).reshape(size // 2, used)
+        codes = np.packbits(np.pad(bits, ((0, 0), (8 - used, 0)))).tobytes()
+        expect(library.g722_decode(decoder, out.ctypes.data, codes, len(codes)), size, "g722_decode")
+        return out
+
     with (
         held(library.g722_encode_init(None, round(1000 * kbps), 0), library.g722_encode_free) as encoder,
         held(library.g722_decode_init(None, round(1000 * kbps), 0), library.g722_decode_free) as decoder,
     ):
-
-        def encode(frame: Frame) -> bytes:
-            expect(library.g722_encode(encoder, buffer, frame.ctypes.data, size), size // 2, "g722_encode")
-            codes = np.frombuffer(buffer.raw, np.uint8)
-            return np.packbits(np.unpackbits(codes).reshape(-1, 8)[:, 8 - used :]).tobytes()
-
-        def decode(packet: bytes | None) -> Frame:
-            out = np.zeros(size, np.int16)
-            if packet is not None:
-                bits = np.unpackbits(np.frombuffer(packet, np.uint8)).reshape(size // 2, used)
-                codes = np.packbits(np.pad(bits, ((0, 0), (8 - used, 0)))).tobytes()
-                expect(library.g722_decode(decoder, out.ctypes.data, codes, len(codes)), size, "g722_decode")
-            return out
-
-        yield Codec(16_000, size, 22, encode, decode)
+        yield Codec(16_000, size, 22, encode, filled(decode, 16_000, size))
 
 
 @contextmanager

@@ -44,9 +44,9 @@ STOPPED = "stopped; what is done is kept: the same command goes on from here\n"
 @pytest.mark.slow
 def test_ctrl_c_in_the_middle_and_run_again(server: Loopback, tmp_path: Path) -> None:
     """Sent to the whole process group, as a terminal does: one sentence, the part is kept, nothing is asked twice."""
-    big = os.urandom(1_000_000)
+    big = os.urandom(4_000_000)
     server.files["/pstn/train.zip"] = big
-    server.always = Do(slow_s=0.05)
+    server.always = Do(slow_s=0.2)
     command = [sys.executable, "-m", "sqa_cli", "data", "download", "pstn", "--raw", str(tmp_path)]
     command += ["--licence-ok", "pstn", "--from", server.url]
     part = tmp_path / "pstn" / "train.zip.part"

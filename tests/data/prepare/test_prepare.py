@@ -360,6 +360,9 @@ def test_clips_without_any_label_are_told(tmp_path: Path) -> None:
     without(tmp_path / "raw", "mos", "raw_ratings", "dnsmos_ovrl")
     done = prepare("urgent2025-sqa", tmp_path / "raw", tmp_path / "out", partial=True)
     assert "urgent2025-sqa/train: none of 4 samples has a label" in done.notes
+    build("urgent2026-sqa", tmp_path / "raw" / "urgent2026-sqa")
+    notes = prepare("urgent2026-sqa", tmp_path / "raw", tmp_path / "out", accept_layout=True).notes
+    assert not [note for note in notes if "has a label" in note]  # clips of pairs have none of their own
 
 
 KEYS = {

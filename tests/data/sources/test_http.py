@@ -289,12 +289,20 @@ def test_a_part_stays_for_its_source_until_another_one_answers(server: Loopback,
     assert server.ranges("/a.zip") == ["bytes=1000-"]
 
 
-def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real: the process may write no file longer than 100,000 bytes."""
+def test_an_answer_in_parts_that_nobody_asked_for_begins_anew(server: Loopback, tmp_path: Path) -> None:
+    (tmp_path / "a.zip.part").write_bytes(b"from who knows where")
+    whole = (("Content-Range", f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"),)
+    server.script.append(Do(status=206, headers=whole, extra=CONTENT))
+    assert get(server, tmp_path) == CONTENT
+
+
+@pytest.mark.parametrize("limit", [100_000, len(CONTENT) - 10])
+def test_a_full_disk(limit: int, server: Loopback, tmp_path: Path) -> None:
+    """Real: the process may write no file longer than this; also where only the last chunk is written in part."""
     script = (
         "import resource, signal, sys; from pathlib import Path; from sqa_data.sources.http import *\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "download_file(RemoteFile(sys.argv[1]), Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", script, f"{server.url}/a.zip", str(tmp_path / "a.zip")]
@@ -303,7 +311,7 @@ def test_a_full_disk(server: Loopback, tmp_path: Path, monkeypatch: pytest.Monke
     assert "the disk is full; what came so far is kept in a.zip.part" in result.stderr
     assert not (tmp_path / "a.zip").exists()
     assert get(server, tmp_path, checksum=SHA) == CONTENT
-    assert server.ranges("/a.zip")[-1] == "bytes=100000-"
+    assert server.ranges("/a.zip")[-1] == f"bytes={limit}-"
 
 
 def test_too_little_room_is_seen_before_the_first_byte(

@@ -361,8 +361,9 @@ def test_killed_between_two_clips(how: signal.Signals, tmp_path: Path) -> None:
         process.send_signal(how)
     made = wav(tmp_path, LINE).parent
     times = {name: (made / name).stat().st_mtime_ns for name in (first, second)}
-    assert {p.name for p in made.glob("*.wav")} == {"sys1-utta.wav", first, second}
-    assert how == signal.SIGKILL or not list(made.glob(".*"))
+    here, expected = {p.name for p in made.glob("*.wav")}, {"sys1-utta.wav", first, second}
+    # one more may be finished while Ctrl-C is on its way, but nothing half made is left
+    assert here == expected if how == signal.SIGKILL else here >= expected and not list(made.glob(".*"))
     unpack_corpus(corpus, tmp_path)
     assert {p.name for p in made.iterdir()} == {"sys1-utta.wav", *map(renamed, lines)}
     assert times == {name: (made / name).stat().st_mtime_ns for name in times}

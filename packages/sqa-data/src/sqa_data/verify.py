@@ -176,7 +176,7 @@ def _check_overlap(parts: Mapping[tuple[str | None, str | None], Path], result: 
         # two training sets that overlap waste time, two tests are two tests
         if not shared or measured in ([True, True], [False, False]):
             continue
-        a, b = (two, one) if measured[0] or measured[1] is False else (one, two)
+        a, b = (two, one) if measured[1] is False else (one, two)
         text = f"{_told(a)} and {_told(b)} of {parts[b]} both have clips of {', '.join(shared)}"
         result.add("related" if None in measured else "overlap", str(parts[a]), text)
 

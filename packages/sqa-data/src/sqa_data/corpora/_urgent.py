@@ -160,7 +160,12 @@ def vmc2026_track1(which: str, clips: int, pairs: int, use: Use) -> Corpus:
         method="ACR and CCR",
         licence=Licence("?", url, ask=True, note="see the card"),
         archives=(),
-        links=(url, "https://github.com/voicemos-challenge/vmc2026-baselines"),
+        links=(
+            url,
+            # metrics of its clips, computed by the organisers
+            "https://huggingface.co/datasets/urgent-challenge/vmc2026-track1-meta",
+            "https://github.com/voicemos-challenge/vmc2026-baselines",
+        ),
         citation="The VoiceMOS Challenge 2026; C. Li et al., ICASSP 2026 URGENT speech enhancement challenge, "
         "ICASSP 2026",
         label_files=("*.parquet",),

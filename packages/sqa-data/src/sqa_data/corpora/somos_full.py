@@ -13,7 +13,9 @@ CORPUS = replace(
     title="SOMOS (split 1, all ratings)",
     splits={
         "train": Split(
-            14100, note="374,955 ratings in all; the archive is somos's: link it instead of loading it"
+            14100,
+            # what else is known of each, as the listener's reliability: raw_scores_with_metadata/*.tsv in there
+            note="374,955 ratings in all; the archive is somos's: link it instead of loading it",
         ),
         "dev": Split(3000),
         "test": Split(3000),

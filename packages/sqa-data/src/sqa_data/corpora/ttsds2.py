@@ -20,7 +20,9 @@ def parse(row: Row, split: str) -> Iterator[Rating]:
 CORPUS = Corpus(
     name="ttsds2",
     title="TTSDS2 listening test",
-    splits={"train": Split(460, 80, 0.96, "MOS ratings; the test has CMOS and SMOS too")},
+    splits={
+        "train": Split(460, 80, 0.96, "MOS ratings (4,731 in MOS-Bench); the test has CMOS and SMOS too")
+    },
     sample_rates=(22050,),
     licence=MIT,
     archives=(Archive("ttsds2.zip", (MIRROR,)),),

@@ -15,9 +15,7 @@ CORPUS = Corpus(
     splits={
         "train": Split(100_000, 100, 261.31, "validation + nonblind_test", rated=False),
         "blind_test": Split(None, optional=True, rated=False),
-        "blind_test_mos": Split(
-            23_400, note="rated by listeners, published after the challenge", optional=True
-        ),
+        "blind_test_mos": Split(23_400, note="8 votes a clip, published after the challenge", optional=True),
     },
     sample_rates=(8000, 16000, 22050, 24000, 32000, 44100, 48000),
     languages=("de", "en", "ja", "zh"),

@@ -267,11 +267,9 @@ class _Download:
             raise DataError(
                 f"{self.remote.url}: the server's file has {state.size:,} bytes; expected {self.remote.size:,}"
             )
-        if action == "restart":
+        if action == "restart" or not self.have:  # what lies there may be of another source
             self._discard()
             self.resumed = False
-        if not self.have:  # what may lie there is of another source
-            self.part.unlink(missing_ok=True)
         self.state = replace(state, size=state.size if state.size is not None else self.remote.size)
         missing = max(0, (self.state.size or 0) - self.have)
         require_room(self.path.parent, missing, f"of {self.path.name} are still to come")

@@ -167,8 +167,7 @@ def _pulled(av: ModuleType, graph: Any) -> Iterator[Any]:
 
 def _words(error: Exception) -> str:
     """What FFmpeg says, without what PyAV adds."""
-    log = getattr(error, "log", None)
-    return str(log[2] if log else getattr(error, "strerror", None) or error).strip()
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _tick(rate: int) -> Fraction:

@@ -226,7 +226,23 @@ def test_list_says_what_is_missing() -> None:
     by_name = {row["metric"]: row for row in rows}
     assert by_name["pesq"]["needs"] == "reference"
     assert all(bool(row["version"]) != bool(row["install"]) for row in rows)
-    assert "distill_mos" in run("data", "annotate", "--list").output
+    assert by_name["pesq"]["rate"] == "8, 16 kHz"
+    assert (by_name["pesq"]["lowest"], by_name["pesq"]["highest"]) == (0.999, 4.644)
+    assert (by_name["si_sdr"]["lowest"], by_name["si_sdr"]["highest"]) == (
+        -50,
+        50,
+    )  # others' labels may be more
+    assert (by_name["lsd"]["lowest"], by_name["lsd"]["highest"]) == (0, None)
+    assert {row["channels"] for row in rows} == {"mean"}
+    assert all(row["source"] and row["package"] and row["verified"] for row in rows)
+    shown = run("data", "annotate", "--list").output
+    for row in rows:
+        needs = "pair" if row["needs"] == "reference" else "clip"
+        assert re.search(
+            rf"^{row['metric']} +{needs} +\S*\.\.\S* +{row['rate']} +{re.escape(row['source'])}$", shown, re.M
+        )
+    table = shown.partition("\npesqc2: ")[0] if "\npesqc2: " in shown else shown
+    assert max(map(len, table.splitlines())) <= 80
 
 
 TOY = '''
@@ -262,7 +278,9 @@ def test_a_toy_labeller_by_the_steps_of_contributing(corpus: Path, tmp_path: Pat
         environment = os.environ | {"PYTHONPATH": str(package.parent)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
-    assert re.search(r"toy_peak +clip alone +peak:numpy-", edited("annotate", "--list"))
+    assert re.search(
+        r"toy_peak +clip +0\.\.1 +own\n(?s:.*)toy_peak +peak:numpy-", edited("annotate", "--list")
+    )
     out = tmp_path / "toy.jsonl"
     assert "toy_peak " in edited("annotate", str(corpus), "-m", "toy_peak", "--jobs", "2", "--out", str(out))
     for row in read_manifest(out):

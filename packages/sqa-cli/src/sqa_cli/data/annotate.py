@@ -1,7 +1,9 @@
 """`sqa-cli data annotate`: metric labels for a corpus."""
 
 import dataclasses
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from sqa_cli.terminal import bars, goes_on, note, say, say_json, table
 
 if TYPE_CHECKING:
     from sqa_data.annotate.run import Summary
+    from sqa_data.labellers import Adapter
     from sqa_data.shares import Share
 
 # errors and warnings that are printed; all are in OUT.errors.jsonl and OUT.warnings.jsonl
@@ -51,7 +54,10 @@ SHOWN = 5
     "--no-compute", is_flag=True, help="Compute nothing: write the manifest from what is in the log."
 )
 @click.option(
-    "--list", "list_", is_flag=True, help="Show every metric, what it needs and whether it is installed."
+    "--list",
+    "list_",
+    is_flag=True,
+    help="Show every metric: what it hears and gives, whose it is, what it was held against.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def annotate(
@@ -134,22 +140,52 @@ def _say_summary(summary: "Summary") -> None:
 
 
 def _list(as_json: bool) -> None:
-    """Every metric, what it needs, and its version or how to install it."""
-    from sqa_data import DataError
-    from sqa_data.labellers import ADAPTERS
+    """Every metric: what it hears and gives, whose it is, what it was held against, or how to install it."""
+    from sqa_data.labellers import ADAPTERS, CHANNELS
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for adapter in ADAPTERS:
-        try:
-            installed, remedy = adapter.version(), ""
-        except DataError as error:
-            installed, remedy = None, str(error).rsplit("; ", 1)[1]
-        needs = "reference" if adapter.needs_reference else "clip alone"
-        rows += [(label, needs, installed, remedy) for label in adapter.labels]
+        for label in adapter.labels:
+            low, high = adapter.bounds_of(label)
+            rows.append(
+                {
+                    "metric": label,
+                    "needs": "reference" if adapter.needs_reference else "clip alone",
+                    "channels": CHANNELS,
+                    "rate": adapter.rate,
+                    "lowest": low if math.isfinite(low) else None,
+                    "highest": high if math.isfinite(high) else None,
+                    "source": adapter.source,
+                    "package": adapter.distribution,
+                    "verified": adapter.verified,
+                    **_installed(adapter),
+                }
+            )
     if as_json:
-        keys = ("metric", "needs", "version", "install")
-        say_json([dict(zip(keys, (*row[:3], row[3] or None), strict=True)) for row in rows])
-    else:
-        cells = [[label, needs, version or "not installed"] for label, needs, version, _ in rows]
-        say(*table(["metric", "needs", "version"], cells), "")
-        say(*(f"{label}: {remedy}" for label, _, _, remedy in rows if remedy))
+        say_json(rows)
+        return
+    say(*table([*COLUMNS], [[show(row) for show in COLUMNS.values()] for row in rows]), "")
+    say("Every metric hears the mean of the channels; silence has no label.", "")
+    say(*(f"{row['metric']}: {row['install']}" for row in rows if row["install"]))
+
+
+def _installed(adapter: "Adapter") -> dict[str, str | None]:
+    """The version of an adapter, or what installs it."""
+    from sqa_data import DataError
+
+    try:
+        return {"version": adapter.version(), "install": None}
+    except DataError:
+        return {"version": None, "install": adapter.install}
+
+
+# column of the table -> its text
+COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "metric": lambda row: row["metric"],
+    "needs": lambda row: "pair" if row["needs"] == "reference" else "clip",
+    "gives": lambda row: "..".join("" if row[k] is None else f"{row[k]:g}" for k in ("lowest", "highest")),
+    "at": lambda row: row["rate"],
+    "source": lambda row: row["source"],
+    "version": lambda row: row["version"] or "not installed",
+    "held against": lambda row: row["verified"],
+}

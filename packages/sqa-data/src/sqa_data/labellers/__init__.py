@@ -9,9 +9,11 @@ value equals what the library itself gives for the same file (the tests compare)
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sqa_data.errors import DataError
 from sqa_data.labellers.signals import ClipError, Signals
+from sqa_data.labels import valid_range
 
 __all__ = ["ADAPTERS", "LABELS", "Adapter", "ClipError", "Signals", "adapter_of"]
 
@@ -25,6 +27,10 @@ class Adapter:
     labels: tuple[str, ...]
     load: str  # "module:function" of this package, imported on use
     distribution: str  # whose version is part of a value's identity
+    source: str = ""  # paper or standard
+    rate: str = "own"  # of the signals that it hears: "16 kHz", or "own", the clip's
+    verified: str = ""  # against what the tests hold it
+    bounds: tuple[float, float] | None = None  # what it gives, where the label of others may be more
     needs_reference: bool = False
     has_fast: bool = False  # whether it offers lower precision
     # counts changes of our own code that change values; 2: one rule of channels and of silence, soxr's own lengths
@@ -40,6 +46,10 @@ class Adapter:
     def name(self) -> str:
         """The adapter's name: its function."""
         return self.load.partition(":")[2]
+
+    def bounds_of(self, label: str) -> tuple[float, float]:
+        """The lowest and highest value that it can give."""
+        return self.bounds or valid_range(label)
 
     def version(self, fast: bool = False) -> str:
         """What makes two values comparable, such as "pesq:pesq-0.0.4.1": adapter, library, its version, our revision.
@@ -57,33 +67,125 @@ class Adapter:
         return f"{self.name}:{self.distribution}-{found}.{self.revision}{precision}"
 
 
+CHANNELS = "mean"  # of all channels, for every label
+CHALLENGE = "the URGENT challenge's code"
+PACKAGE = "the package itself"
+STAND_IN = "a stand-in for its weights"
+CLAMPED = (-50.0, 50.0)
+MCD = "pip install 'sqa-data[mcd]'"
 # its metadata asks for numpy < 2 without need; built against the numpy that is here, it works
 PESQC2 = "pip install cython setuptools && pip install --no-cache-dir --no-deps --no-build-isolation pesqc2"
 TRANSFORMERS = "pip install transformers torch"
+NISQA = "pip install torchmetrics librosa requests"
 SIGMOS = tuple(f"sigmos_{name}" for name in ("ovrl", "col", "disc", "loud", "noise", "reverb", "sig"))
+alone = partial(Adapter, rate="16 kHz")
+compared = partial(Adapter, needs_reference=True)
 
 ADAPTERS = (
-    Adapter(("distill_mos",), "from_package:distill_mos", "distillmos", has_fast=True),
-    Adapter(("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"), "from_package:dnsmos", "speechmos"),
-    Adapter(("dnsmos_p808",), "from_package:dnsmos_p808", "speechmos"),
-    Adapter(("plcmos",), "from_package:plcmos", "speechmos"),
-    Adapter(("pesq",), "intrusive:pesq", "pesq", needs_reference=True),
-    Adapter(("pesqc2",), "intrusive:pesqc2", "pesqc2", needs_reference=True, install=PESQC2),
-    Adapter(("stoi",), "intrusive:stoi", "pystoi", needs_reference=True),
-    Adapter(("estoi",), "intrusive:estoi", "pystoi", needs_reference=True),
-    Adapter(("sdr",), "intrusive:sdr", "fast-bss-eval", needs_reference=True),
-    Adapter(("si_sdr",), "intrusive:si_sdr", "sqa-data", needs_reference=True),
-    Adapter(("lsd",), "intrusive:lsd", "sqa-data", needs_reference=True),
-    Adapter(("mcd",), "intrusive:mcd", "pysptk", needs_reference=True, install="pip install 'sqa-data[mcd]'"),
-    Adapter(("scoreq",), "from_hub:scoreq", "scoreq", install="pip install scoreq"),
-    Adapter(("utmos",), "from_hub:utmos", "torch", install="pip install torch torchaudio"),
-    Adapter(
-        ("nisqa_mos",), "from_hub:nisqa", "torchmetrics", install="pip install torchmetrics librosa requests"
+    alone(
+        ("distill_mos",),
+        "from_package:distill_mos",
+        "distillmos",
+        "Stahl & Gamper 2025",
+        verified=PACKAGE,
+        has_fast=True,
     ),
-    Adapter(SIGMOS, "from_hub:sigmos", "onnxruntime", install="pip install onnxruntime librosa"),
-    Adapter(("spksim",), "from_hub:spksim", "espnet", needs_reference=True, install="pip install espnet"),
-    Adapter(("lps",), "from_hub:lps", "transformers", needs_reference=True, install=TRANSFORMERS),
-    Adapter(("sbert",), "from_hub:sbert", "transformers", needs_reference=True, install=TRANSFORMERS),
+    alone(
+        ("dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak"),
+        "from_package:dnsmos",
+        "speechmos",
+        "Reddy et al. 2022 (P.835)",
+        verified=CHALLENGE,
+    ),
+    alone(
+        ("dnsmos_p808",),
+        "from_package:dnsmos_p808",
+        "speechmos",
+        "Reddy et al. 2021 (P.808)",
+        verified=CHALLENGE,
+    ),
+    alone(("plcmos",), "from_package:plcmos", "speechmos", "Diener et al. 2023, v2", verified=PACKAGE),
+    compared(("pesq",), "intrusive:pesq", "pesq", "ITU-T P.862.2; P.862.1 at 8 kHz", "8, 16 kHz", CHALLENGE),
+    compared(
+        ("pesqc2",),
+        "intrusive:pesqc2",
+        "pesqc2",
+        "ITU-T P.862 Cor. 2 (2018)",
+        "8, 16 kHz",
+        PACKAGE,
+        install=PESQC2,
+    ),
+    compared(("stoi",), "intrusive:stoi", "pystoi", "Taal et al. 2011", "10 kHz", PACKAGE),
+    compared(("estoi",), "intrusive:estoi", "pystoi", "Jensen & Taal 2016", "10 kHz", CHALLENGE),
+    compared(
+        ("sdr",), "intrusive:sdr", "fast-bss-eval", "Vincent et al. 2006, 512 taps", "own", CHALLENGE, CLAMPED
+    ),
+    compared(
+        ("si_sdr",), "intrusive:si_sdr", "sqa-data", "Le Roux et al. 2019", "own", "fast-bss-eval", CLAMPED
+    ),
+    compared(("lsd",), "intrusive:lsd", "sqa-data", "URGENT 2024 (natural log)", "own", CHALLENGE),
+    compared(
+        ("mcd",), "intrusive:mcd", "pysptk", "URGENT 2024, ESPnet (dB)", "own of 7", CHALLENGE, install=MCD
+    ),
+    alone(
+        ("scoreq",),
+        "from_hub:scoreq",
+        "scoreq",
+        "Ragano et al. 2024",
+        verified=STAND_IN,
+        install="pip install scoreq",
+    ),
+    alone(
+        ("utmos",),
+        "from_hub:utmos",
+        "torch",
+        "Saeki et al. 2022",
+        verified=STAND_IN,
+        install="pip install torch torchaudio",
+    ),
+    Adapter(
+        ("nisqa_mos",),
+        "from_hub:nisqa",
+        "torchmetrics",
+        "Mittag et al. 2021, v2",
+        verified=STAND_IN,
+        install=NISQA,
+    ),
+    Adapter(
+        SIGMOS,
+        "from_hub:sigmos",
+        "onnxruntime",
+        "Ristea et al. 2025 (P.804)",
+        verified=STAND_IN,
+        install="pip install onnxruntime librosa",
+    ),
+    compared(
+        ("spksim",),
+        "from_hub:spksim",
+        "espnet",
+        "RawNet3 cosine, URGENT 2024",
+        "16 kHz",
+        STAND_IN,
+        install="pip install espnet",
+    ),
+    compared(
+        ("lps",),
+        "from_hub:lps",
+        "transformers",
+        "Pirklbauer et al. 2023",
+        "16 kHz",
+        STAND_IN,
+        install=TRANSFORMERS,
+    ),
+    compared(
+        ("sbert",),
+        "from_hub:sbert",
+        "transformers",
+        "Saeki et al. 2024",
+        "16 kHz",
+        STAND_IN,
+        install=TRANSFORMERS,
+    ),
 )
 
 # label -> its adapter

@@ -204,12 +204,14 @@ def test_ctrl_c_in_the_middle_and_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_while_manifests_are_written(tmp_path: Path) -> None:
-    """Real: no file may be longer than 300 bytes. One sentence, no manifest, and all of them when there is room."""
+    """Real: only the longest file does not fit. One sentence, none of the others, all when there is room."""
     build("tcd-voip", tmp_path / "raw" / "tcd-voip")
     command = ["data", "prepare", "tcd-voip", "--raw", tmp_path / "raw", "--out"]
     run(*command, tmp_path / "whole")
     out = tmp_path / "out" / "tcd-voip"
-    limit = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, {(300, 300)})"
+    *_, most, longest = sorted(len(content) for content in files_of(tmp_path / "whole").values())
+    assert most < longest
+    limit = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, {(most, most)})"
     limited = [sys.executable, "-c", f"{limit}; runpy.run_module('sqa_cli', run_name='__main__')", *command]
     result = subprocess.run([*limited, tmp_path / "out"], capture_output=True, text=True, check=False)
     assert result.returncode == 1

@@ -54,6 +54,10 @@ def test_a_copy_is_the_same_and_what_agrees_in_part_is_not(tmp_path: Path) -> No
     assert find_leaks(clips(speech), clips(same, other)) == [
         "1 of the 2 clips for development are trained on too"
     ]
+    (again,) = written(tmp_path / "again", again=same.read_bytes())
+    assert find_leaks(clips(speech), clips(same, again, other)) == [
+        "2 of the 3 clips for development are trained on too"
+    ]
     assert find_leaks(clips(speech, tmp_path / "gone"), clips(tmp_path / "gone too")) == []
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Act, Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kinds.codec.ways import Coded, carried, step
 from sqa_data.degrade.library import Library
 from sqa_data.degrade.signal import Samples, fit
 from sqa_data.errors import DataError
@@ -48,21 +48,24 @@ class Coder:
         return next(filter(None, (library.missing() for library in self.libraries)), None)
 
 
-def through(x: Samples, rate: int, codec: Codec, lost: np.ndarray | None = None) -> tuple[Samples, float]:
+def through(x: Samples, rate: int, codec: Codec, lost: np.ndarray | None = None) -> Coded:
     """Through a codec and back, in time and as long as `x`; with the bit rate it took (kbit/s).
 
     `lost`: (packets,) which do not arrive; those that are sent after the end of `x` all do.
     """
-    coded = resampled(x, rate, codec.rate)
-    peak = max(1.0, float(np.abs(coded).max()))
-    count = math.ceil((len(coded) + codec.delay) / codec.size)
-    pcm = np.rint(fit(coded, count * codec.size) / peak * FULL_SCALE).astype(np.int16)
-    packets = [codec.encode(frame) for frame in pcm.reshape(count, codec.size)]
-    gone = fit(np.zeros(0, bool) if lost is None else lost, count)
-    heard = [codec.decode(None if missed else packet) for packet, missed in zip(packets, gone, strict=True)]
-    decoded = fit(np.concatenate(heard)[codec.delay :], len(coded)) * (peak / FULL_SCALE)
-    kbps = 8 * sum(map(len, packets)) / (count * codec.size / codec.rate) / 1000
-    return fit(resampled(decoded, codec.rate, rate), len(x)), kbps
+
+    def by_frames(coded: Samples, at: int) -> Coded:
+        count = math.ceil((len(coded) + codec.delay) / codec.size)
+        pcm = np.rint(fit(coded, count * codec.size) * FULL_SCALE).astype(np.int16)
+        packets = [codec.encode(frame) for frame in pcm.reshape(count, codec.size)]
+        gone = fit(np.zeros(0, bool) if lost is None else lost, count)
+        heard = [
+            codec.decode(None if missed else packet) for packet, missed in zip(packets, gone, strict=True)
+        ]
+        decoded = fit(np.concatenate(heard)[codec.delay :], len(coded)) / FULL_SCALE
+        return decoded, 8 * sum(map(len, packets)) / (count * codec.size / at) / 1000
+
+    return carried(x, rate, codec.rate, by_frames)
 
 
 def repeating(decode: Decode, most: int) -> Decode:
@@ -97,8 +100,8 @@ def walk(coder: Coder) -> Act:
     """The harder, the lower the bit rate; what has only one goes through it up to three times."""
 
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        nominal = coder.kbps[round(severity * (len(coder.kbps) - 1))]
-        passes = 1 if len(coder.kbps) > 1 else 1 + round((PASSES - 1) * severity)
+        nominal = step(coder.kbps, severity)
+        passes = 1 if len(coder.kbps) > 1 else step(range(1, PASSES + 1), severity)
         y = x
         for _ in range(passes):
             with coder.open(nominal, world.rate) as codec:

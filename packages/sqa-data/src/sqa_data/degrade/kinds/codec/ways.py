@@ -32,7 +32,7 @@ def tandem(coder: Coder, rates: tuple[int, ...], most: int = 3) -> Act:
     """Once through a codec of one bit rate, up to `most` times; `rates` in Hz, rising."""
 
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        y, at, passes = x, coding_rate(rates, world.rate), 1 + round((most - 1) * severity)
+        y, at, passes = x, coding_rate(rates, world.rate), step(range(1, most + 1), severity)
         for _ in range(passes):
             y, kbps = carried(y, world.rate, at, coder)
         return y, {"kbps": kbps, "tandem": passes}

@@ -10,6 +10,7 @@ from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import Family, Kind, Settings, World
 from sqa_data.degrade.kinds.codec.fill import filled
 from sqa_data.degrade.kinds.codec.frames import FULL_SCALE, Codec, Coder, Frame, expect
+from sqa_data.degrade.kinds.codec.ways import Coded, carried
 from sqa_data.degrade.library import Library, held
 from sqa_data.degrade.signal import Samples, fit
 
@@ -98,15 +99,20 @@ def follow(targets: Sequence[float]) -> tuple[np.ndarray, Samples]:
 
 
 def _cvsd(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    narrow = resampled(x, world.rate, 8000)
-    peak = max(1.0, float(np.abs(narrow).max()))
-    sent, _ = follow((resampled(narrow, 8000, CVSD_RATE) / peak * FULL_SCALE).tolist())
-    wrong = (
-        world.rng.random(len(sent)) < 1e-4 * 500**severity
-    )  # 0.01 % to 5 %: its packets have no protection
-    _, heard = follow(np.where(sent ^ wrong, np.inf, -np.inf).tolist())
-    y = resampled(resampled(heard, CVSD_RATE, 8000), 8000, world.rate) * (peak / FULL_SCALE)
-    return fit(y, len(x)), {"kbps": CVSD_RATE / 1000, "bit_errors": float(wrong.mean()), "rate_hz": 8000}
+    share = 0.0
+
+    def coded(narrow: Samples, rate: int) -> Coded:
+        nonlocal share
+        sent, _ = follow((resampled(narrow, rate, CVSD_RATE) * FULL_SCALE).tolist())
+        wrong = (
+            world.rng.random(len(sent)) < 1e-4 * 500**severity
+        )  # 0.01 % to 5 %: nothing protects its packets
+        share = float(wrong.mean())
+        _, heard = follow(np.where(sent ^ wrong, np.inf, -np.inf).tolist())
+        return fit(resampled(heard / FULL_SCALE, CVSD_RATE, rate), len(narrow)), CVSD_RATE / 1000
+
+    y, kbps = carried(x, world.rate, 8000, coded)
+    return y, {"kbps": kbps, "bit_errors": share, "rate_hz": 8000}
 
 
 # without losses it is near transparent, so that it is no kind of its own

@@ -21,7 +21,6 @@ from sqa_data.errors import DataError
 Frame = np.ndarray  # (size,) int16, C-contiguous
 Decode = Callable[[bytes | None], Frame]  # None: the packet is lost, conceal it
 FULL_SCALE = 32767
-PASSES = 3  # through a codec of one bit rate, at most
 
 
 @dataclass(frozen=True)
@@ -96,21 +95,16 @@ def expect(found: int, expected: int, call: str) -> None:
         )
 
 
-def walk(coder: Coder) -> Act:
-    """The harder, the lower the bit rate; what has only one goes through it up to three times."""
-
+def _walk(coder: Coder) -> Act:
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
         nominal = step(coder.kbps, severity)
-        passes = 1 if len(coder.kbps) > 1 else step(range(1, PASSES + 1), severity)
-        y = x
-        for _ in range(passes):
-            with coder.open(nominal, world.rate) as codec:
-                y, kbps = through(y, world.rate, codec)
-        return y, {"kbps": kbps, "mode": nominal, "rate_hz": codec.rate, "tandem": passes}
+        with coder.open(nominal, world.rate) as codec:
+            y, kbps = through(x, world.rate, codec)
+        return y, {"kbps": kbps, "mode": nominal, "rate_hz": codec.rate}
 
     return act
 
 
 def walked(coders: dict[str, Coder]) -> dict[str, Kind]:
-    """The kinds of codecs without losses."""
-    return {name: Kind(Family.CODEC, walk(coder), coder.missing) for name, coder in coders.items()}
+    """Kinds without losses: the harder, the lower the bit rate."""
+    return {name: Kind(Family.CODEC, _walk(coder), coder.missing) for name, coder in coders.items()}

@@ -6,9 +6,12 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sqa_data.degrade.kind import Family, Kind
 from sqa_data.degrade.kinds.codec.fill import filled
-from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, walked
+from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, through, walked
+from sqa_data.degrade.kinds.codec.ways import Coded, tandem
 from sqa_data.degrade.library import Library, held
+from sqa_data.degrade.signal import Samples
 
 STATE, DATA, INT = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int
 BYTE = ctypes.c_uint8
@@ -131,4 +134,12 @@ CODERS = {
     "g729": Coder((BCG729,), (8.0,), _g729),
 }
 
-KINDS = walked(CODERS)
+
+def _g729_once(speech: Samples, rate: int) -> Coded:
+    with _g729(8.0, rate) as codec:
+        return through(speech, rate, codec)
+
+
+KINDS = walked({"g722": CODERS["g722"]}) | {
+    "g729": Kind(Family.CODEC, tandem(_g729_once, (8000,)), CODERS["g729"].missing)
+}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, walked
+from sqa_data.degrade.kinds.codec.ways import coding_rate
 from sqa_data.degrade.library import Library
 
 STATE, DATA, INT = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int
@@ -32,7 +33,7 @@ INT16 = 0  # LC3_PCM_FORMAT_S16
 @contextmanager
 def _lc3(kbps: float, speech_rate: int) -> Iterator[Codec]:
     library = LC3.open()
-    rate = next((rate for rate in RATES if rate >= speech_rate), RATES[-1])
+    rate = coding_rate(RATES, speech_rate)
     size, room = rate // 100, round(kbps * 1000 * FRAME_US / 8e6)
     buffer = ctypes.create_string_buffer(room)
     # the states lie in our memory: of words, so that they are aligned

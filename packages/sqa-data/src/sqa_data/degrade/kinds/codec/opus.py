@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken
+from sqa_data.degrade.kinds.codec.ways import coding_rate
 from sqa_data.degrade.library import Library, held
 
 STATE, DATA, INT, INT32, ERROR = (
@@ -40,7 +41,7 @@ EXPECTED_LOSS = 20  # percent, what the encoder makes its error correction for
 @contextmanager
 def _opus(fec: bool, kbps: float, speech_rate: int) -> Iterator[Codec]:
     library = OPUS.open()
-    rate = next((rate for rate in RATES if rate >= speech_rate), RATES[-1])
+    rate = coding_rate(RATES, speech_rate)
     size, error, buffer = rate // 50, ctypes.c_int(), ctypes.create_string_buffer(1275)
     held_back: list[bytes | None] = [None]  # with error correction the decoder waits for the next packet
     with (

@@ -246,6 +246,14 @@ SETS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("ttsds2", "urgent2024-sqa", "vmc24-track3"),
         ),
     ),
+    "urgent-mos": (
+        # configs/f1c1m5_d_corpus.yaml of github vvwangvv/URGENT-MOS
+        "UrgentMOS, the baseline of VoiceMOS 2026 track 1: what its published model learned from",
+        (
+            *("nisqa", "pstn", "somos", "speecheval", "speechjudge", "tcd-voip", "tencent", "tmhint-qi"),
+            "ttsds2",
+        ),
+    ),
     "vmc2026-track1": (
         "VoiceMOS Challenge 2026, track 1: development and test, without labels",
         ("vmc2026-track1-dev", "vmc2026-track1-test"),

@@ -313,7 +313,7 @@ def test_a_clip_that_kills_its_worker_is_a_row(corpus: Path, monkeypatch: pytest
         "    return 0.25\n"
     )
     monkeypatch.syspath_prepend(corpus.parent / "shadow")  # workers inherit sys.path
-    sf.write(corpus.with_name("noisy 2.wav"), np.full(RATE, 0.5), RATE)
+    sf.write(corpus.with_name("noisy 2.wav"), np.tile([0.5, -0.5], RATE // 2), RATE)
     summary = annotate(corpus, ["stoi", "lsd"], jobs=2)
     assert summary.labelled == {"stoi": CLIPS - 1, "lsd": CLIPS}
     assert [(row["sample_id"], row["metric"]) for row in summary.errors] == [("u2", "stoi")]

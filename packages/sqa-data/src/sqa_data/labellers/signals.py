@@ -15,6 +15,9 @@ from sqa_data.labellers.alignment import MISALIGNED_S, lag
 # input times output samples of one period of a resampling: what a table of all its phases holds. 44.1 to 16 kHz
 # has 70,560; 15,949 Hz to 16 kHz would have 255 million, gigabytes in packages that build such a table
 MOST_PHASES = 1 << 23
+LAG_RATE = (
+    16_000  # Hz, at most: what is above says nothing more of a lag, and most metrics need this rate anyway
+)
 SHORTER_S = 0.02  # of the longer of clip and reference, what may be lost without a word
 
 
@@ -92,7 +95,8 @@ class Signals:
         if abs(longer_s) > SHORTER_S:
             longer = "clip" if longer_s > 0 else "reference"
             found.append(f"lengths: the last {1000 * abs(longer_s):.0f} ms of the {longer} are not compared")
-        behind_s = lag(*self.pair(), self.rate)
+        rate = min(self.rate, LAG_RATE)
+        behind_s = lag(*self.pair(rate), rate)
         if behind_s is not None and abs(behind_s) >= MISALIGNED_S:
             where = "behind" if behind_s > 0 else "ahead of"
             found.append(f"misaligned: the clip is {1000 * abs(behind_s):.1f} ms {where} its reference")

@@ -53,7 +53,8 @@ def _phase_damage(x: Samples, severity: float, world: World) -> tuple[Samples, S
 
 def _robot(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
     # spectra thinned to few bands, phases ever less those of the talker
-    bands, spread = round(160 * (18 / 160) ** severity), 0.3 * 10**severity
+    width_mel, spread = 18 * 9**severity, 0.3 * 10**severity
+    bands = round(2595 * np.log10(1 + world.rate / 1400) / width_mel)
     spectrum = stft(x, world.rate, WINDOW_S, HOP_S)
     mel = mel_bank(bands, 2 * (spectrum.shape[1] - 1), world.rate)
     magnitude = np.sqrt(np.maximum(spread_bands(pool_bands(np.abs(spectrum) ** 2, mel), mel), 1e-12))

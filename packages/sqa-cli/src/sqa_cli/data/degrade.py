@@ -159,7 +159,10 @@ def kinds(
         with bars() as show:
             here = [name for name, reason in reasons.items() if reason is None]
             sheet_of(sheet, speech, here, around, progress=lambda done: show("kinds", done, len(here)))
-    rows = [[name, str(kind.family), reasons[name] or "yes"] for name, kind in KINDS.items()]
+    rows = [
+        [name, str(kind.family), reasons[name] or ", ".join(filter(None, ("yes", kind.mildest)))]
+        for name, kind in KINDS.items()
+    ]
     if as_json:
         o.report(
             True,

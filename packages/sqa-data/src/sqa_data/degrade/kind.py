@@ -63,6 +63,8 @@ class World:
         return max(1, round(seconds * self.rate))
 
 
+NARROW = "narrow band at once"  # see `Kind.mildest`
+
 Act = Callable[[Samples, float, World], tuple[Samples, Settings]]
 
 

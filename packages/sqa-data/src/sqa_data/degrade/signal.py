@@ -62,13 +62,6 @@ def align(delayed: Samples, speech: Samples, reach: int) -> Samples:
     return fit(shifted, len(speech))
 
 
-@functools.lru_cache(maxsize=16)
-def band(low: float, high: float, rate: int) -> np.ndarray:
-    """Second-order sections of a band-pass filter between two frequencies in Hz."""
-    sections: np.ndarray = scipy.signal.butter(4, (low, high), "bandpass", fs=rate, output="sos")
-    return sections
-
-
 FIR_S = 0.04  # of the filters below: they follow curves to 50 Hz
 
 

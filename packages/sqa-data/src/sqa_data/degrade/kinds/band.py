@@ -4,8 +4,10 @@ import numpy as np
 import scipy.signal
 
 from sqa_data.audio.resampling import resampled
-from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
-from sqa_data.degrade.signal import Samples, align, band, fit
+from sqa_data.degrade.kind import NARROW, Act, Family, Kind, Settings, World
+from sqa_data.degrade.signal import Samples, align, butterworth, fit, shaped
+
+DC_HZ = 19  # corner of G.191's filter against it
 
 
 def _filter(order: int, passes: str, mildest: float, hardest_hz: float) -> Act:
@@ -25,15 +27,24 @@ def _low_rate(x: Samples, severity: float, world: World) -> tuple[Samples, Setti
     mildest = 0.875 * world.rate
     rate = round(mildest * (3000 / mildest) ** severity, -2)
     down = resampled(x, world.rate, rate)
-    if world.rng.random() < 0.3:  # a careless resampler: images stay in
-        at = np.floor(np.arange(len(x)) * rate / world.rate).astype(int)
-        return down[np.minimum(at, len(down) - 1)], {"rate_hz": rate, "images": "kept"}
-    return fit(resampled(down, rate, world.rate), len(x)), {"rate_hz": rate, "images": "removed"}
+    clean = fit(resampled(down, rate, world.rate), len(x))
+    if world.rng.random() < 0.7:
+        return clean, {"rate_hz": rate, "images": "removed"}
+    # a careless resampler holds its samples; the better it is, the more it filters the images away
+    at = np.floor(np.arange(len(x)) * rate / world.rate).astype(int)
+    images = 10 ** (-40 * (1 - severity) / 20) * (down[np.minimum(at, len(down) - 1)] - clean)
+    powers = float(np.mean(images**2)), float(np.mean(clean**2))
+    if min(powers) == 0:
+        return clean, {"rate_hz": rate, "images": "removed"}
+    return clean + images, {
+        "rate_hz": rate,
+        "images": "kept",
+        "images_db": 10 * float(np.log10(powers[0] / powers[1])),
+    }
 
 
 def _telephone(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    narrow = resampled(x, world.rate, 8000)
-    narrow = align(scipy.signal.sosfilt(band(300, 3400, 8000), narrow), narrow, 80)
+    narrow = shaped(resampled(x, world.rate, 8000), 8000, lambda hz: butterworth(hz, 300, 3400, 4))
     bits = round(12 - 6 * severity)
     heard = companded(np.clip(narrow, -1, 1), bits)
     return fit(resampled(heard, 8000, world.rate), len(x)), {"rate_hz": 8000, "bits": bits}
@@ -49,21 +60,24 @@ def companded(samples: Samples, bits: int) -> Samples:
 
 
 def _mnru(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-    # modulated noise reference unit (ITU-T P.810): noise that follows the speech, Q dB below it, in the band of the
-    # channel
+    # Modulated noise reference unit (ITU-T P.810, as mnru of G.191): noise that follows the speech, from which DC has
+    # been taken, Q dB below it, and a low-pass at the end of the band (3500 Hz of narrow band, 7000 of wide, 20000 of
+    # full). G.191 trusts the variance of its noise; here the ratio is exact, in the band.
     q = 40 - 40 * severity
-    modulated = x * world.rng.standard_normal(len(x))
-    noise = scipy.signal.sosfilt(band(100, min(7000, 0.45 * world.rate), world.rate), modulated)
+    speech = scipy.signal.lfilter([1, -1], [1, -np.exp(-2 * np.pi * DC_HZ / world.rate)], x)
+    top_hz = min(0.4375 * world.rate, 20_000)
+    modulated = speech * world.rng.standard_normal(len(x))
+    noise = shaped(modulated, world.rate, lambda hz: butterworth(hz, 0, top_hz, 12))
     power = float(np.mean(noise**2))
     if power == 0:
         return x.copy(), {"added": "nothing: the speech is silent"}
-    return x + noise * np.sqrt(np.mean(x**2) / power * 10 ** (-q / 10)), {"q_db": q}
+    return x + noise * np.sqrt(np.mean(speech**2) / power * 10 ** (-q / 10)), {"q_db": q}
 
 
 KINDS = {
     "lowpass": Kind(Family.BAND, _filter(4, "lowpass", 0.9375, 800)),
     "highpass": Kind(Family.BAND, _filter(3, "highpass", 80, 2000)),
     "low-rate": Kind(Family.BAND, _low_rate),
-    "telephone": Kind(Family.BAND, _telephone),
+    "telephone": Kind(Family.BAND, _telephone, mildest=NARROW),
     "mnru": Kind(Family.BAND, _mnru),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import soundfile as sf
 
-from sqa_data.degrade.kind import Act, Family, Kind, Settings, World
+from sqa_data.degrade.kind import NARROW, Act, Family, Kind, Settings, World
 from sqa_data.degrade.kinds.codec.ways import Coded, Coder, carried, coding_rate, quiet, tandem
 from sqa_data.degrade.signal import Samples, align
 from sqa_data.errors import DataError
@@ -80,7 +80,7 @@ KINDS = {
     "opus": Kind(Family.CODEC, _compressed("OGG", "OPUS", 0.8, 0.2, OPUS)),
     "mp3": Kind(Family.CODEC, _compressed("MP3", "MPEG_LAYER_III", 0.6, 0.37, MP3)),
     "vorbis": Kind(Family.CODEC, _compressed("OGG", "VORBIS", 0.5, 0.5, MP3)),
-    "gsm": Kind(Family.CODEC, tandem(_wav("GSM610"), (8000,))),
-    "mu-law": Kind(Family.CODEC, quiet(_wav("ULAW"), 8000)),
-    "a-law": Kind(Family.CODEC, quiet(_wav("ALAW"), 8000)),
+    "gsm": Kind(Family.CODEC, tandem(_wav("GSM610"), (8000,)), mildest=NARROW),
+    "mu-law": Kind(Family.CODEC, quiet(_wav("ULAW"), 8000), mildest=NARROW),
+    "a-law": Kind(Family.CODEC, quiet(_wav("ALAW"), 8000), mildest=NARROW),
 }

@@ -41,10 +41,10 @@ def tandem(coder: Coder, rates: tuple[int, ...], most: int = 3) -> Act:
 
 
 def quiet(coder: Coder, at: int) -> Act:
-    """Through a codec of one bit rate at -20 to -55 dB full scale, and as loud as before afterwards."""
+    """Through a codec of one bit rate at -26 to -55 dB full scale, and as loud as before afterwards."""
 
     def act(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
-        level = -20 - 35 * severity
+        level = -26 - 29 * severity
         y, kbps = carried(set_level(x, world.rate, level), world.rate, at, coder)
         return same_power(y, x), {"kbps": kbps, "level_dbfs": level}
 

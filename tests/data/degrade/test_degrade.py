@@ -348,3 +348,21 @@ def test_shared_speech_table(shared: Path) -> None:
     assert len({s.talker for s in sources}) == 302
     assert 0 < sum(not s.is_reference for s in sources) < 200
     assert len(read_noises(shared / "speech" / "noise")) == 125
+
+
+def test_rows_keep_the_kind_of_the_source_and_the_reference_follows_the_edges(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("path,speaker,kind\na.wav,anna,synthetic\nb.wav,ben,\n")
+    for name in ("a", "b"):
+        sf.write(tmp_path / f"{name}.wav", speech_like(1.0), RATE)
+    anna, ben = read_speech(tmp_path)
+    assert (anna.kind, ben.kind) == ("synthetic", "")
+    chain = (Step("pad-silence", 0.3), Step("crop", 0.1))
+    clips = [PlannedClip(s.talker, "train", s, 0.0, 1.0, chain) for s in (anna, ben)]
+    (manifest,) = render(clips, tmp_path / "out", seed=1).values()
+    rows = list(read_manifest(manifest))
+    assert [row.extra.get("source_kind") for row in rows] == ["synthetic", None]
+    for row in rows:
+        reference, _ = sf.read(tmp_path / "out" / row.extra["reference_path"])
+        made, _ = sf.read(row.audio_path)
+        assert row.duration == len(reference) / RATE != 1.0
+        np.testing.assert_array_equal(made, reference)

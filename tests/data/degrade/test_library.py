@@ -2,7 +2,9 @@
 
 import ctypes
 from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
 from sqa_data.degrade.library import Library, held
 from sqa_data.errors import DataError
@@ -26,6 +28,21 @@ def test_what_is_absent_is_said_with_what_to_install() -> None:
     for library in (nowhere, older):
         with pytest.raises(DataError, match=library.package):
             library.open()
+
+
+def test_a_library_of_a_python_package_is_a_file_in_it() -> None:
+    carried = Library("np", ("libnowhere.so",), {}, module="numpy")
+    assert carried.path("libnowhere.so") == str(Path(np.__file__).parent / "libnowhere.so")
+    absent = Library("not-there", ("libnowhere.so",), {}, module="not_there")
+    for library, reason in (
+        (carried, "needs numpy: pip install np"),
+        (absent, "needs not_there: pip install not-there"),
+    ):
+        assert library.missing() == reason
+        with pytest.raises(DataError, match=reason):
+            library.open()
+    with pytest.raises(DataError, match="not-there"):
+        absent.path("weights")
 
 
 def test_a_state_is_freed_whatever_happens() -> None:

@@ -55,3 +55,29 @@ def test_each_call_for_a_network_gives_one_that_has_heard_nothing(
     np.testing.assert_array_equal(LYRA.tflite_run(around, "lyragan.tflite")(features), first)
     os.write(2, b"heard")  # the stream is back, without LiteRT's greeting
     assert capfd.readouterr().err == "heard"
+
+
+GTCRN = Network("gtcrn", ("gtcrn_simple.onnx",), "Xiaobin-Rong/gtcrn", "onnxruntime")
+
+
+def test_states_of_onnx_begin_at_zero_and_are_kept(shared: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+    around, frame = Surroundings(models=shared / "models"), np.ones((1, 257, 1, 2))
+    run = GTCRN.onnx_run(around, GTCRN.files[0])
+    first, second = run(frame), run(frame)
+    assert first.shape == frame.shape
+    assert np.abs(first - second).max() > 1e-3
+    np.testing.assert_array_equal(GTCRN.onnx_run(around, GTCRN.files[0])(frame), first)
+    with pytest.raises(
+        DataError, match=r"takes \(1, 257, 1, 2\); expected \(1, 1, 257\), as the network of Xi"
+    ):
+        run(np.ones((1, 1, 257)))
+
+
+def test_an_onnx_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install onnxruntime")
+    (tmp_path / "gtcrn").mkdir()
+    for content in (b"", b"not a network" * 100):
+        (tmp_path / "gtcrn" / GTCRN.files[0]).write_bytes(content)
+        with pytest.raises(DataError, match=r"simple\.onnx: no network that onnxruntime can read; expected"):
+            GTCRN.onnx_run(Surroundings(models=tmp_path), GTCRN.files[0])

@@ -3,6 +3,7 @@
 One network runs on one thread, and each clip has its own, for these networks carry what they heard from call to call.
 """
 
+import functools
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -69,17 +70,56 @@ class Network:
         shape = tuple(given["shape"].tolist())
 
         def run(samples: np.ndarray) -> np.ndarray:
-            if samples.shape != shape:
-                raise DataError(
-                    f"{self.path(around, file)}: takes {shape}; "
-                    f"expected {samples.shape}, as the network of {self.source}"
-                )
+            self._expect(self.path(around, file), shape, samples)
             interpreter.set_tensor(given["index"], samples.astype(np.float32))
             interpreter.invoke()
             out: np.ndarray = interpreter.get_tensor(made)
             return out
 
         return run
+
+    def onnx_run(self, around: Surroundings, file: str) -> Run:
+        """The call of a network by its first input and output; the others are its states, kept between calls.
+
+        The weights are read once a process, the states are zeros at first. Raises `DataError` for a file that the
+        runtime cannot read.
+        """
+        path = self.path(around, file)
+        try:
+            session = _onnx_session(path)
+            frame, *states = session.get_inputs()
+            shape = tuple(frame.shape)
+            memory = {state.name: np.zeros(state.shape, np.float32) for state in states}
+        except Exception as error:  # the errors of the runtime share no class
+            raise DataError(
+                f"{path}: no network that onnxruntime can read; expected that of {self.source}"
+            ) from error
+
+        def run(samples: np.ndarray) -> np.ndarray:
+            self._expect(path, shape, samples)
+            out, *after = session.run(None, {frame.name: samples.astype(np.float32), **memory})
+            memory.update(zip(memory, after, strict=True))
+            return np.asarray(out)
+
+        return run
+
+    def _expect(self, path: Path, takes: tuple[int, ...], samples: np.ndarray) -> None:
+        """`DataError` unless a network takes what it is to be given."""
+        if takes != samples.shape:
+            raise DataError(
+                f"{path}: takes {takes}; expected {samples.shape}, as the network of {self.source}"
+            )
+
+
+@functools.lru_cache(maxsize=8)
+def _onnx_session(path: Path) -> Any:
+    """A network in memory, without any state; one thread, so that sums have one order."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors alone
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from degrading import RATE, apply, noise, speech_like, syllables
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Surroundings, World
 from sqa_data.degrade.kinds import KINDS
-from sqa_data.degrade.kinds.enhancer import suppress
+from sqa_data.degrade.kinds.enhancer.textbook import suppress
 
 
 @pytest.mark.parametrize("method", ["subtraction", "wiener", "logmmse", "gate"])

@@ -65,14 +65,16 @@ def test_a_run_goes_on(left: Path) -> None:
 
 
 def test_a_label_log_goes_on(left: Path) -> None:
-    """Of eight clips four are in the log: these are not computed again."""
+    """Of eight clips four are in the log, by another rule for channels: they stay there, and are computed again."""
     expected = {row["sample_id"]: row["metrics"] for row in rows("labelled.jsonl")}
     (left / "labelled.jsonl").unlink()
     before = (left / "labelled.jsonl.log").read_text()
     options = ["--reference", "clean", "--relative", "-o", "labelled.jsonl"]
     run("data", "annotate", "data.jsonl", "-m", "lsd", *options)
     assert (left / "labelled.jsonl.log").read_text().startswith(before)
-    assert len(rows("labelled.jsonl.log")) == 8
+    assert len(rows("labelled.jsonl.log")) == 4 + 8
+    run("data", "annotate", "data.jsonl", "-m", "lsd", "--overwrite", *options)
+    assert len(rows("labelled.jsonl.log")) == 4 + 8
     for row in rows("labelled.jsonl"):
         assert row["metrics"] == pytest.approx(expected[str(row["sample_id"])], rel=1e-6)
         assert (row["note"], row["votes"]) == ("kept", 4)

@@ -10,7 +10,7 @@ READS = re.compile(
 
 ALLOWED = {
     "packages/sqa-data/src/sqa_data/audio/decoder.py": "the door itself",
-    "packages/sqa-data/src/sqa_data/degrade/signal.py": "decodes what it has just encoded, in double precision",
+    "packages/sqa-data/src/sqa_data/degrade/kinds/codec/soundfile.py": "decodes what it encoded, in doubles",
 }
 
 

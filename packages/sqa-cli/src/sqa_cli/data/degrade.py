@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from sqa_metrics.cli.options import FloatRange
 
 from sqa_cli import options as o
 from sqa_cli.terminal import bars, goes_on, say, show_log, table
@@ -58,9 +59,7 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     metavar="HZ|source",
     help="Of the clips.",
 )
-@click.option(
-    "--max-seconds", type=click.FloatRange(0.5), default=5.0, show_default=True, help="Longest clip."
-)
+@click.option("--max-seconds", type=FloatRange(0.5), default=5.0, show_default=True, help="Longest clip.")
 @click.option("--max-steps", type=click.IntRange(1), default=4, show_default=True, help="Longest chain.")
 @click.option("--held-out", help="Kinds for the test split alone. [default: babble,gate,gsm,loss-pitch]")
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True)

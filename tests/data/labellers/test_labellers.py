@@ -397,6 +397,7 @@ def test_too_short_for_stoi(write: Callable[..., Path]) -> None:
         value("estoi", path, path)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of librosa's other reader
 @pytest.mark.parametrize("rate", [16000, 48000])
 def test_what_is_beyond_full_scale_keeps_its_labels(

@@ -38,6 +38,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_kind_of_an_installed_package_is_one_of_the_kinds(site: Path) -> None:
     assert installed(()) == {}
     install(site, HALF)

@@ -94,6 +94,7 @@ def test_states_end_with_the_clip_though_it_fails() -> None:
     assert ended == [5.0]
 
 
+@pytest.mark.slow
 @every_coder
 def test_a_codec_is_in_time(coder: Coder) -> None:
     x = speech_like(2.0, seed=4)

@@ -17,7 +17,7 @@ def models(shared: Path) -> Path:
     return shared / "models"
 
 
-@pytest.mark.parametrize("rate", [8000, 22_050, 48_000])
+@pytest.mark.parametrize("rate", [8000, *(pytest.param(r, marks=pytest.mark.slow) for r in (22_050, 48_000))])
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_hiss_goes_and_speech_stays(kind: str, rate: int, models: Path) -> None:
     mild, hard = (enhance(kind, severity, rate, models=models) for severity in (0.0, 1.0))

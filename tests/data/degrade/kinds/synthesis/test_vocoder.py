@@ -16,7 +16,7 @@ def voice(hz: float) -> np.ndarray:
     return 0.05 * np.asarray(sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 30)))
 
 
-@pytest.mark.parametrize("hz", [100.0, 180.0, 250.0])
+@pytest.mark.parametrize("hz", [180.0, *(pytest.param(hz, marks=pytest.mark.slow) for hz in (100.0, 250.0))])
 def test_it_speaks_with_the_pitch_of_the_talker(hz: float) -> None:
     x = voice(hz)
     y, step = apply("world", x, 0.0)

@@ -51,6 +51,8 @@ def test_a_quoted_signature_is_verified(command: str, files: dict[str, str]) -> 
     own = run(*arguments).stdout.splitlines()[-1]
     assert run(*arguments, "--verify-signature", own).exit_code == 0
     assert run(*arguments, "--verify-signature", own, "--json").exit_code == 0
+    for unset in ("--verify-signature", "--utt2sys"):  # as of a variable that holds nothing
+        assert run(*arguments, unset, "").exit_code == 1
     result = run(*arguments, "--verify-signature", own.replace("sys:12", "sys:11"))
     assert result.exit_code == 1
     told = "Error: the signature differs: sys 12 here, 11 quoted (other systems)"

@@ -1,10 +1,14 @@
 """Areas and quantiles against SciPy, which the package itself does not import."""
 
 import math
+import re
+from typing import Any
 
+import numpy as np
 import pytest
 import scipy.stats
-from sqa_metrics import MetricsError, distributions
+from sqa_metrics import MetricsError, compare, distributions, intervals, pair, rank
+from sqa_metrics.distributions import upper_share
 
 FREEDOM = (1, 2, 3, 4.5, 7, 11, 22, 94, 639, 1e4, 1e6)
 AREAS = (1e-6, 0.001, 0.025, 0.05, 0.3, 0.7, 0.9, 0.95, 0.975, 0.995, 0.9999)
@@ -79,3 +83,15 @@ def test_a_share_that_is_none_is_an_error_and_no_endless_search(p: float) -> Non
     for quantile in quantiles:
         with pytest.raises(MetricsError, match=r"expected levels and shares from 0 to 1"):
             quantile()
+
+
+@pytest.mark.parametrize("level", [-0.5, 0, 1, 1.5, 95, math.nan, math.inf, "0.95", None])
+def test_no_interval_has_a_level_outside_of_0_to_1(level: Any) -> None:
+    x, y = [1, 2, 3, 4, 5, 5.5], {"p": [1, 2, 3, 4, 5, 5], "q": [2, 1, 3, 4, 5, 6]}
+    for judge in (intervals, compare, rank):
+        with pytest.raises(MetricsError, match=rf"level is {re.escape(repr(level))}; expected a confidence"):
+            judge(pair(x, y), level=level)
+
+
+def test_a_level_of_any_kind_of_float() -> None:
+    assert upper_share(np.float32(0.5)) == 0.75

@@ -1,11 +1,12 @@
 """Tests between predictors of pairs: the jackknife written out, what they share, and how often they err."""
 
+import io
 import math
 
 import numpy as np
 import pytest
 from scipy import stats
-from sqa_metrics import MetricsError, PairedPairs
+from sqa_metrics import MetricsError, PairedPairs, join_pairs, read_pairs
 from sqa_metrics.pairs.compare import measure_pairs
 from sqa_metrics.pairs.join import Ballots
 from sqa_metrics.rows.records import Coverage
@@ -120,3 +121,16 @@ def test_equal_predictors_are_seldom_told_apart(systems: int, utterances: int) -
     print(shares)
     # 7 % and two simulation errors of 400 tests
     assert max(shares.values()) <= 0.07 + 2 * math.sqrt(0.07 * 0.93 / tests)
+
+
+def test_other_pairs_with_the_same_scores_are_not_compared() -> None:
+    ref = read_pairs(io.BytesIO(b"a,b,cmos\nu1,u2,1\nu3,u4,1\nu5,u6,1\n"))
+    clips = {"one": b"u1 2\nu2 1\nu3 3\nu4 1\n", "two": b"u3 3\nu4 1\nu5 2\nu6 1\n"}
+    found = [
+        join_pairs(ref, read_pairs(io.BytesIO(text)), name, allow_missing=True)
+        for name, text in clips.items()
+    ]
+    with pytest.raises(MetricsError, match="one is judged on 2 pairs and two on 2, or on others"):
+        measure_pairs(found)
+    again = join_pairs(ref, read_pairs(io.BytesIO(clips["one"])), "again", allow_missing=True)
+    assert measure_pairs([found[0], again])["pair"].found.whole["accuracy"].tolist() == [1.0, 1.0]

@@ -144,3 +144,27 @@ def test_listeners_of_two_corpora_are_two_people_whatever_their_ids() -> None:
     found = joined(rows, "corpus,a,b,cmos\nc,u1,u2,1\nd,u1,u2,1\n").ballots
     assert (found.a, found.b, found.value) == (["c/A", "d/A"], ["c/B", "d/B"], [1, -1])
     assert found.listener == [("c", "7"), ("d", "7")]
+
+
+def test_differences_of_scores_tie_as_decimals_do() -> None:
+    ref = "a,b,cmos\nu1,u2,1\nu3,u4,2\nu5,u6,-1\n"
+    found = joined(ref, "u1 3.3\nu2 3.1\nu3 2.2\nu4 2.0\nu5 3.0\nu6 3.1\n")
+    assert found.pred.tolist() == [0.2, 0.2, -0.1]
+    scaled = joined(ref, "u1 3.3e-9\nu2 3.1e-9\nu3 2.2e-9\nu4 2.0e-9\nu5 3.0e-9\nu6 3.1e-9\n")
+    assert scaled.pred.tolist() == [2e-10, 2e-10, -1e-10]
+    assert joined("a,b,cmos\nu1,u2,1\n", "u1 0\nu2 0\n").pred.tolist() == [0.0]
+    fine = joined("a,b,cmos\nu1,u2,1\n", "u1 4.000000000001\nu2 4\n")
+    assert fine.pred.tolist() == [1e-12]  # a digit of the scores, and no noise
+
+
+@pytest.mark.parametrize(
+    ("pred", "hint"),
+    [
+        ("a,b,cmos\nu2,caf\u00e9,1\n", r"Unicode form .*: 'cafe\\u0301' and 'caf\\xe9'"),
+        ("caf\u00e9 1\nu2 2\n", r"Unicode form .*: 'cafe\\u0301' and 'caf\\xe9'"),
+        ("a,b,cmos\nU2,cafe\u0301,1\n", "upper and lower case; write both alike: 'u2' and 'U2'"),
+    ],
+)
+def test_ids_that_differ_in_their_writing_alone_are_told(pred: str, hint: str) -> None:
+    with pytest.raises(MetricsError, match=hint):
+        joined("a,b,cmos\ncafe\u0301,u2,1\n", pred)

@@ -4,6 +4,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqa_metrics import MetricsError, read_pairs
@@ -104,6 +105,7 @@ WRONG = [
     ("a,b,cmos\nu1,u2,1\nu3,u3,1\n", "pairs:3: clip 'u3' is paired with itself"),
     ("a,b,cmos\nu1,u2,1\nu2,u1,-1\n", "pairs:3: pair 'u2' and 'u1' of pairs:2 is there again; expected"),
     ("a,b,cmos\nu1,u2,1\nu2,u1,1\n", r"is there again with another answer \(1, then -1\)"),
+    ("a,b,cmos\nu1,u2,nan\nu2,u1,nan\n", "pairs:3: pair 'u2' and 'u1' of pairs:2 is there again; expected"),
     ('{"a": "u1", "b": "u2", "preference": "left"}', "pairs:1: preference is 'left'; expected a, b or tie"),
     ('{"a": "u1", "b": "u2", "preference": 1}', "pairs:1: preference is 1"),
     (
@@ -128,3 +130,9 @@ def test_wrong_rows_are_one_sentence(text: str, message: str) -> None:
 def test_a_pair_without_a_score_is_kept_for_the_join_to_tell() -> None:
     (row,) = read("a,b,cmos\nu1,u2,\n").rows
     assert math.isnan(row.value)
+
+
+def test_the_lists_of_a_frame_may_be_arrays() -> None:
+    """Lists in Parquet come as arrays of NumPy."""
+    frame = pd.DataFrame({"audio_paths": [np.array(["x", "y"]), ["z", "w"]], "mos_overall": [1.0, -2]})
+    assert seen(read_pairs(frame)) == [("x", "y", 1.0), ("z", "w", -2.0)]

@@ -1,6 +1,7 @@
 """Strengths of systems: against choix and statsmodels, worked numbers, and what has no answer."""
 
 import math
+from typing import Any
 
 import choix
 import numpy as np
@@ -152,6 +153,25 @@ def test_what_is_no_comparison_is_refused() -> None:
         strengths(["A", "A"], ["B", "B"], [1, math.nan])
     with pytest.raises(MetricsError, match="no comparisons"):
         strengths([], [], [])
+    with pytest.raises(MetricsError, match=r"preference\[0\] is not finite"):
+        strengths(["A", "A"], ["B", "B"], [math.inf, 1])
+    with pytest.raises(MetricsError, match=r"level is -0\.5"):
+        strengths(["A", "A"], ["B", "B"], [1, -1], level=-0.5)
+
+
+@pytest.mark.parametrize(
+    ("column", "columns"),
+    [
+        ("b", {"b": ["B"]}),
+        ("preference", {"preference": [1]}),
+        ("listener", {"listener": ["x"]}),
+        ("clips", {"clips": [("u", "v")] * 3}),
+    ],
+)
+def test_columns_of_unequal_length_are_refused(column: str, columns: dict[str, list[object]]) -> None:
+    given: dict[str, Any] = {"b": ["B", "B"], "preference": [1, -1]} | columns
+    with pytest.raises(MetricsError, match=rf"{column} has {len(columns[column])} rows and a 2"):
+        strengths(["A", "A"], **given)
 
 
 def test_the_table_has_all_systems() -> None:

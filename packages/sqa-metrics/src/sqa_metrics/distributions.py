@@ -12,6 +12,7 @@ freedom, quantiles of t for any number (tests/metrics/test_distributions.py).
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from numbers import Real
 
 from sqa_metrics.errors import MetricsError
 
@@ -218,6 +219,17 @@ def _deviance(x: float, mean: float) -> float:
 
 
 # --- quantiles ---------------------------------------------------------------------------------------------------
+
+
+def upper_share(level: float) -> float:
+    """The share below the upper end of a two-sided interval; MetricsError unless 0 < level < 1.
+
+    >>> upper_share(0.5)
+    0.75
+    """
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise MetricsError(f"level is {level!r}; expected a confidence between 0 and 1, such as 0.95")
+    return (1 + level) / 2
 
 
 def _both_tails(p: float) -> float:

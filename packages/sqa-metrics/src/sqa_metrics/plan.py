@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqa_metrics.distributions import normal_quantile, t_quantile
+from sqa_metrics.distributions import normal_quantile, t_quantile, upper_share
 from sqa_metrics.errors import MetricsError
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def votes_for_interval(
     def enough(votes: int) -> bool:
         df = _freedom(clips, votes, fresh_raters)
         variance = _variance(spread, clips, votes, fresh_raters)
-        return df > 0 and t_quantile((1 + level) / 2, df) * math.sqrt(variance) <= half_width
+        return df > 0 and t_quantile(upper_share(level), df) * math.sqrt(variance) <= half_width
 
     return _fewest(enough)
 
@@ -154,7 +154,9 @@ def votes_for_difference(
         variance = 2 * _variance(own, clips, votes, fresh_raters)
         if df <= 0:
             return False
-        return (t_quantile((1 + level) / 2, df) + t_quantile(power, df)) * math.sqrt(variance) <= difference
+        return (t_quantile(upper_share(level), df) + t_quantile(power, df)) * math.sqrt(
+            variance
+        ) <= difference
 
     return _fewest(enough)
 
@@ -181,7 +183,7 @@ def systems_for_predictors(
     square = (r1 * r1 + r2 * r2) / 2
     f = min(1.0, (1 - between) / (2 * (1 - square)))
     h = (1 - f * square) / (1 - square)
-    reach = (normal_quantile((1 + level) / 2) + normal_quantile(power)) / (math.atanh(r1) - math.atanh(r2))
+    reach = (normal_quantile(upper_share(level)) + normal_quantile(power)) / (math.atanh(r1) - math.atanh(r2))
     return math.ceil(3 + 2 * (1 - between) * h * reach**2)
 
 

@@ -23,7 +23,7 @@ def read(preds: dict[str, Any], options: dict[str, Any]) -> "Paired":
 
     if [options["ref"], options["utt2sys"], *preds.values()].count("-") > 1:
         raise click.UsageError(ONE_STDIN)
-    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] is not None else None
     paired = pair(
         options["ref"],
         dict(preds),
@@ -70,7 +70,7 @@ def with_pairs(
             "they are; write the predictions on the reference's scale"
         )
     columns, metric = checked(columns_of(options["columns"])), options["pred_metric"]
-    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    utt2sys = read_utt2sys(options["utt2sys"]) if options["utt2sys"] is not None else None
     ref, opened = require_pairs(read_pairs(pairs_ref)), {name: once(path) for name, path in preds.items()}
     compared = []
     for name, open_again in opened.items():
@@ -159,7 +159,7 @@ def finish(
         lines = [line(text if one else f"{name} {text}", options["style"]) for name, text in found.items()]
         say("", *lines[: 1 if one else None], keep="\n")
     print_notes(notes)
-    if options["quoted"]:
+    if options["quoted"] is not None:
         for own in dict.fromkeys(found.values()):
             verify_signature(own, options["quoted"])
 

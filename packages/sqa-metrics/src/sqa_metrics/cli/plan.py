@@ -123,7 +123,7 @@ def _of_pilot(pilot: str, options: dict[str, Any]) -> "Spread":
     from sqa_metrics.rows.systems import systems_of
 
     metric, columns = options["metric"], columns_of(options["columns"])
-    systems = read_utt2sys(options["utt2sys"]) if options["utt2sys"] else None
+    systems = read_utt2sys(options["utt2sys"]) if options["utt2sys"] is not None else None
     source = once(pilot)
     if pick(table_of(source(), "pilot"), metric, "ref", one_side(columns, "ref")).listener is not None:
         found = read_ratings(source(), metric, scale=options["scale"], utt2sys=systems, columns=columns)

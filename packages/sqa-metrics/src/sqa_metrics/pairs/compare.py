@@ -51,10 +51,17 @@ def _measured(levels: Sequence[measure.Level], wanted: dict[str, Figure]) -> Mea
     return Measured(measure.without_each(levels), [], wanted)
 
 
+def _same_pairs(one: PairedPairs, other: PairedPairs) -> bool:
+    if one.fingerprint != other.fingerprint or not np.array_equal(one.ref, other.ref):
+        return False
+    pairs = [[(row.corpus, row.a, row.b, row.pair_id) for row in each.rows] for each in (one, other)]
+    return pairs[0] == pairs[1]
+
+
 def _require_same(predictors: Sequence[PairedPairs]) -> None:
     first = predictors[0]
     for other in predictors[1:]:
-        if other.fingerprint != first.fingerprint or not np.array_equal(other.ref, first.ref):
+        if not _same_pairs(first, other):
             raise MetricsError(
                 f"{first.name} is judged on {len(first)} pairs and {other.name} on {len(other)}, or on others; "
                 "expected the same pairs of one reference"

@@ -16,11 +16,13 @@ import numpy as np
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.pairs.rows import Clip, Key, PairRow, Pairs
 from sqa_metrics.rows.fingerprint import fingerprint, shown
+from sqa_metrics.rows.join import likeness
 from sqa_metrics.rows.records import Coverage, Scores
 from sqa_metrics.rows.scales import CCR_HIGH, kinds_of
 from sqa_metrics.rows.systems import systems_of
 
 NOWHERE = Clip("", "")
+DIGITS = 13  # of a difference; the other three that a float has are noise of its own
 
 
 class Ballots(NamedTuple):
@@ -52,6 +54,7 @@ class PairedPairs:
     ballots: Ballots
     notes: tuple[str, ...] = ()
     fingerprint: str = ""  # of the whole reference
+    rows: Sequence[PairRow] = ()  # those of the reference that these are
 
     def __len__(self) -> int:
         return len(self.ref)
@@ -156,6 +159,7 @@ def join_pairs(
         ballots=clips.ballots(ref.ballots),
         notes=(*ref.notes, *pred.notes, *found.notes, *_beyond(ref)),
         fingerprint=_fingerprint(ref.rows),
+        rows=[row for row, _ in kept],
     )
 
 
@@ -255,12 +259,22 @@ def _from_clips(ref: Pairs, scores: Scores) -> _Found:
         (key(corpus, clip), scores.place(k), value) for k, (corpus, clip, value) in enumerate(rows)
     )
     wanted = [[key(row.corpus, clip) for clip in (row.a, row.b)] for row in ref.rows]
-    values = [value_of[a] - value_of[b] if a in value_of and b in value_of else None for a, b in wanted]
+    digits = _digits(scores.value)
+    values = [
+        round(value_of[a] - value_of[b], digits) if a in value_of and b in value_of else None
+        for a, b in wanted
+    ]
     used = {clip for pair in wanted for clip in pair}
     unused, absent = len(value_of.keys() - used), [str(clip[-1]) for clip in used - value_of.keys()]
     note = (f"{scores.path}: {unused} of {n} clips are in no pair",) if unused else ()
     systems = {(corpus, clip.sample_id): clip.system_id for corpus, clip, _ in rows}
     return _Found(values, systems, absent=sorted(absent), notes=note)
+
+
+def _digits(values: Iterable[float]) -> int:
+    """The decimals that differences are rounded to, so that 3.3 - 3.1 and 2.2 - 2.0 tie: 13 digits of the largest."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return DIGITS - math.ceil(math.log10(largest)) if largest else DIGITS
 
 
 def _table(rows: Iterable[tuple[Key, str, Any]]) -> dict[Key, Any]:
@@ -297,11 +311,23 @@ def _require_all(
     if found.absent:
         problems.append(f"{len(found.absent)} of their clips have no row, first {found.absent[0]!r}")
     if problems:
+        problems += _alike(pred, kinds[0][0], found)
+    if problems:
         raise MetricsError(
             f"{pred.path} does not cover {ref.path}:\n  "
             + "\n  ".join(problems)
             + "\nComplete the predictions, or judge what both have with --allow-missing (allow_missing=True)."
         )
+
+
+def _alike(pred: Pairs | Scores, missing: list[PairRow], found: _Found) -> list[str]:
+    if isinstance(pred, Scores) and found.absent:
+        return likeness(found.absent, set(pred.sample_id))
+    lost, extra = (
+        {name for row in rows for name in (row.pair_id, row.a.sample_id, row.b.sample_id) if name}
+        for rows in (missing, found.extra)
+    )
+    return likeness(sorted(lost - extra), extra - lost)
 
 
 class _Clips(NamedTuple):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sqa_metrics.distributions import upper_share
 from sqa_metrics.figures import FIGURES, all_figures
 from sqa_metrics.interval import UNKNOWN, Interval
 from sqa_metrics.pairs import figures
@@ -105,7 +106,7 @@ def _of_share(value: float, without: np.ndarray, items: np.ndarray, freedom: flo
         return UNKNOWN
     if value in (0.0, 1.0):
         # So high a share in each of as many independent clusters would show no other with a chance of (1 - level) / 2.
-        least = ((1 - level) / 2) ** (1 / (freedom + 1))
+        least = (1 - upper_share(level)) ** (1 / (freedom + 1))
         return Interval(least, 1.0) if value else Interval(0.0, 1 - least)
     # atanh(2 p - 1) is half the log odds of p
     most = 1 - 1 / items

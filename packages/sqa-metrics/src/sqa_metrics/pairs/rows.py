@@ -140,7 +140,9 @@ def _amounts(table: Table, what: str, tiers: tuple[tuple[str, ...], ...]) -> lis
 def _clips(table: Table) -> tuple[list[Clip], list[Clip]]:
     """The two clips of each row."""
     if "audio_paths" in table.names:
-        both = table.column("audio_paths")
+        both = [
+            paths.tolist() if hasattr(paths, "tolist") else paths for paths in table.column("audio_paths")
+        ]
         for row, paths in enumerate(both):
             if (
                 not isinstance(paths, list | tuple)
@@ -263,7 +265,8 @@ def _require_once(rows: list[PairRow]) -> None:
         first = seen.setdefault(row.key(), row)
         if first is not row:
             value = row.value if row.a == first.a else -row.value
-            other = "" if value == first.value else f" with another answer ({first.value:g}, then {value:g})"
+            same = value == first.value or (math.isnan(value) and math.isnan(first.value))
+            other = "" if same else f" with another answer ({first.value:g}, then {value:g})"
             raise MetricsError(
                 f"{row.place}: pair {row} of {first.place} is there again{other}; expected each pair once. Single "
                 f"votes need a column that names the listener: one of {', '.join(NAMES['listener_id'][1])}"

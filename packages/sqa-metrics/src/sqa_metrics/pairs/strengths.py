@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sqa_metrics.distributions import normal_quantile, t_quantile
+from sqa_metrics.distributions import normal_quantile, t_quantile, upper_share
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.tables import Style, figure, render
 
@@ -56,13 +56,12 @@ class Strengths:
         """The strength of `a` less that of `b`, and its standard error."""
         i, j = self.systems.index(a), self.systems.index(b)
         c = self.covariance
-        return float(self.strength[i] - self.strength[j]), math.sqrt(
-            max(c[i, i] + c[j, j] - 2 * c[i, j], 0.0)
-        )
+        se = math.sqrt(max(c[i, i] + c[j, j] - 2 * c[i, j], 0.0))
+        return float(self.strength[i] - self.strength[j]), se
 
     def intervals(self) -> np.ndarray:
         """(S, 2): the interval of each strength."""
-        half = self._quantile((1 + self.level) / 2) * self.se
+        half = self._quantile(upper_share(self.level)) * self.se
         return np.stack([self.strength - half, self.strength + half], axis=1)
 
     def places(self) -> np.ndarray:
@@ -75,7 +74,7 @@ class Strengths:
         variance = np.diag(self.covariance)
         se = np.sqrt(np.maximum(variance[:, None] + variance - 2 * self.covariance, 0))
         tests = max(n * (n - 1) // 2, 1)
-        bound = self._quantile(1 - (1 - self.level) / (2 * tests)) * se
+        bound = self._quantile(1 - (1 - upper_share(self.level)) / tests) * se
         better = self.strength[None, :] - self.strength[:, None] > np.maximum(bound, CONVERGED)
         return np.stack([1 + better.sum(axis=1), n - better.sum(axis=0)], axis=1)
 
@@ -159,19 +158,20 @@ def strengths(
     clips: the clips of `a` and `b`; from 4 clips of every system on, votes on one clip count as dependent. Student's
         quantile has one degree of freedom fewer than listeners, or than the fewest clips of a system.
 
-    Raises MetricsError for a system compared with itself, a preference that is not finite, and groups of systems that
-    were never compared with each other.
+    Raises MetricsError for columns of unequal length, a system compared with itself, a preference that is not finite,
+    and groups of systems that were never compared with each other.
 
     >>> found = strengths(["A"] * 10 + ["A"] * 10 + ["B"] * 10, ["B"] * 10 + ["C"] * 10 + ["C"] * 10,
     ...                   [1] * 7 + [-1] * 3 + [1] * 8 + [-1] * 2 + [1] * 6 + [-1] * 4)
     >>> found.systems, [round(v, 6) for v in found.difference("A", "C")]
     (['A', 'B', 'C'], [1.332038, 0.602163])
     """
-    outcome = np.sign(np.asarray(preference, float))
+    upper_share(level)  # refuses what is no level
+    _require_rows(len(a), b=b, preference=preference, listener=listener, clips=clips)
     names = sorted({*a, *b})
     number = {name: k for k, name in enumerate(names)}
     i, j = (np.array([number[name] for name in side], dtype=np.int64) for side in (a, b))
-    _require_comparisons(i, j, outcome, names)
+    outcome = _outcome(i, j, np.asarray(preference, float), names)
     n = len(names)
     wins, ties = np.zeros((n, n)), np.zeros((n, n))
     np.add.at(wins, (np.where(outcome > 0, i, j), np.where(outcome > 0, j, i)), outcome != 0)
@@ -185,8 +185,7 @@ def strengths(
     rows = _Rows(i, j, *_pulls(theta, log_tie, i, j, outcome), n, not math.isnan(log_tie))
     covariance, listeners, fewest = _covariance(inverse, rows, listener or (), clips)
     centre = np.eye(n) - 1 / n
-    spread = np.zeros((n, n))
-    spread[:-1, :-1] = covariance[: n - 1, : n - 1]
+    spread = np.pad(covariance[: n - 1, : n - 1], (0, 1))
     order = np.argsort(-theta, kind="stable")
     return Strengths(
         systems=[names[k] for k in order],
@@ -204,15 +203,21 @@ def strengths(
     )
 
 
-def _require_comparisons(i: np.ndarray, j: np.ndarray, outcome: np.ndarray, names: list[str]) -> None:
+def _require_rows(n: int, **columns: Sequence[object] | None) -> None:
+    for what, column in columns.items():
+        if column is not None and len(column) != n:
+            raise MetricsError(f"{what} has {len(column)} rows and a {n}; expected one a comparison")
+
+
+def _outcome(i: np.ndarray, j: np.ndarray, preference: np.ndarray, names: list[str]) -> np.ndarray:
+    """1 where the first is better, -1, or 0 for a tie; MetricsError for what is no comparison."""
     if not i.size:
         raise MetricsError("no comparisons; expected at least one between two systems")
-    if not np.isfinite(outcome).all():
-        raise MetricsError(
-            f"preference[{int(np.argmin(np.isfinite(outcome)))}] is not finite; expected a number"
-        )
+    if (bad := np.flatnonzero(~np.isfinite(preference))).size:
+        raise MetricsError(f"preference[{bad[0]}] is not finite; expected a number")
     if (own := np.flatnonzero(i == j)).size:
         raise MetricsError(f"comparison {own[0]}: system {names[i[own[0]]]!r} is compared with itself")
+    return np.sign(preference)  # type: ignore[no-any-return]
 
 
 def _reachable(edges: np.ndarray) -> np.ndarray:
@@ -227,9 +232,9 @@ def _require_connected(compared: np.ndarray, names: list[str]) -> None:
     reach = _reachable(compared + compared.T > 0)
     groups = sorted({tuple(np.flatnonzero(row).tolist()) for row in reach})
     if len(groups) > 1:
-        told = [", ".join(repr(names[k]) for k in group[:SHOWN]) for group in groups]
-        more = [f" and {len(group) - SHOWN} more" if len(group) > SHOWN else "" for group in groups]
-        listed = "; ".join(t + m for t, m in zip(told[:SHOWN], more, strict=False))
+        more = [f" and {len(group) - SHOWN} more" * (len(group) > SHOWN) for group in groups]
+        told = [", ".join(repr(names[k]) for k in group[:SHOWN]) for group in groups[:SHOWN]]
+        listed = "; ".join(map("".join, zip(told, more, strict=False)))
         raise MetricsError(
             f"the systems fall into {len(groups)} groups that were never compared with each other: {listed}"
             f"{'; ...' if len(groups) > SHOWN else ''}. Strengths need comparisons that link the groups; "
@@ -281,9 +286,8 @@ def _maximum(wins: np.ndarray, ties: np.ndarray) -> tuple[np.ndarray, float]:
     theta, log_tie = np.zeros(len(wins)), 0.0 if ties.any() else math.nan
     value = _log_likelihood(theta, log_tie, wins, ties)
     for _ in range(STEPS):
-        step = np.linalg.solve(
-            _information(theta, log_tie, wins, ties), _gradient(theta, log_tie, wins, ties)
-        )
+        point = (theta, log_tie, wins, ties)
+        step = np.linalg.solve(_information(*point), _gradient(*point))
         while True:
             move = np.append(step[: len(wins) - 1], 0.0)
             new = theta + move, log_tie + (0.0 if math.isnan(log_tie) else float(step[-1]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sqa_metrics.distributions import t_quantile
+from sqa_metrics.distributions import t_quantile, upper_share
 from sqa_metrics.ratings.votes import Codes, Flags, Floats, Votes, counted, divide, over_systems, summed
 
 
@@ -67,7 +67,7 @@ def half_width(std: Floats, n: Floats, level: float = 0.95) -> Floats:
     """Half of Student's interval of means of `n` values with deviation `std`; NaN below two values."""
     sizes = np.flatnonzero(np.bincount(n.astype(np.int64)))
     t = np.full(sizes.max(initial=0) + 1, np.nan)
-    t[sizes] = [t_quantile((1 + level) / 2, k - 1) if k > 1 else np.nan for k in sizes.tolist()]
+    t[sizes] = [t_quantile(upper_share(level), k - 1) if k > 1 else np.nan for k in sizes.tolist()]
     half: Floats = t[n.astype(np.int64)] * std / np.sqrt(np.maximum(n, 1))
     return half
 

@@ -194,7 +194,7 @@ def not_covered(
                 f"{len(bad)} rows of {scores.path} have no finite {scores.metric}, {_first(scores, bad)}"
             )
     if missing and extra:
-        problems += _likeness([ref.sample_id[r] for r in missing], {pred.sample_id[p] for p in extra})
+        problems += likeness([ref.sample_id[r] for r in missing], {pred.sample_id[p] for p in extra})
     return MetricsError(
         f"{pred.path} does not cover {ref.path}:\n  "
         + "\n  ".join(problems)
@@ -216,7 +216,8 @@ LIKENESSES: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
-def _likeness(missing: list[str], extra: set[str]) -> list[str]:
+def likeness(missing: list[str], extra: set[str]) -> list[str]:
+    """A sentence where ids that are missing and ids that nobody asked for differ in their writing alone."""
     for what, form in LIKENESSES:
         extras = {form(name): name for name in extra}
         found = [(name, extras[form(name)]) for name in missing if form(name) in extras]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sqa_metrics.distributions import t_quantile, t_two_sided
+from sqa_metrics.distributions import t_quantile, t_two_sided, upper_share
 from sqa_metrics.errors import MetricsError
 from sqa_metrics.figures import ERRORS, FIGURES, Figure
 from sqa_metrics.interval import UNKNOWN, Interval, plain, recipe_name
@@ -62,7 +62,7 @@ class Measured:
 
     def test(self, metric: str, a: int, b: int, level: float) -> tuple[float, float, Interval]:
         """Difference, two-sided p-value and interval of a figure between two predictors."""
-        figure, found = self.figures[metric], self.found
+        figure, found, upper = self.figures[metric], self.found, upper_share(level)
         whole = found.whole[metric]
         difference = float(whole[a] - whole[b])
         if found.n_clusters < MIN_CLUSTERS or math.isnan(difference):
@@ -82,7 +82,7 @@ class Measured:
         if not math.isfinite(error):
             return difference, math.nan, UNKNOWN
         freedom = max(found.freedom, 1.0)
-        half = t_quantile((1 + level) / 2, freedom) * error
+        half = t_quantile(upper, freedom) * error
         low, high = (_back(figure, ends, shift + sign * half) for sign in (-1, 1))
         return difference, t_two_sided(shift / error, freedom), Interval(low, high)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sqa_metrics.distributions import t_quantile
+from sqa_metrics.distributions import t_quantile, upper_share
 from sqa_metrics.figures import FIGURES, Figure
 from sqa_metrics.report import MIN_CLUSTERS
 from sqa_metrics.uncertainty.left_out import LeftOut, strata
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
 
     def bounds(self, level: float) -> tuple[float, float]:
         """The interval on that scale."""
-        half = t_quantile((1 + level) / 2, max(self.freedom, 1.0)) * math.sqrt(self.variance)
+        half = t_quantile(upper_share(level), max(self.freedom, 1.0)) * math.sqrt(self.variance)
         return self.value - half, self.value + half
 
 
@@ -84,10 +84,11 @@ def estimate(name: str, found: LeftOut, predictor: int) -> Estimate:
 def bounds(name: str, found: LeftOut, predictor: int, level: float) -> tuple[float, float]:
     """The interval of a figure; NaN where the data cannot tell it."""
     figure, value = FIGURES[name], float(found.whole[name][predictor])
+    tail = round(1 - upper_share(level), 9)
     if found.n_clusters < MIN_CLUSTERS or math.isnan(value):
         return math.nan, math.nan
     if figure.of_normal and abs(value) == 1:
-        least = figure.of_normal(least_correlation(found.n_clusters, round((1 - level) / 2, 9)))
+        least = figure.of_normal(least_correlation(found.n_clusters, tail))
         return (least, 1.0) if value > 0 else (-1.0, -least)
     guess = estimate(name, found, predictor)
     if not math.isfinite(guess.value) or not math.isfinite(guess.variance):

@@ -10,8 +10,8 @@ import scipy.stats
 from sqa_metrics import MetricsError, compare, distributions, intervals, pair, rank
 from sqa_metrics.distributions import upper_share
 
-FREEDOM = (1, 2, 3, 4.5, 7, 11, 22, 94, 639, 1e4, 1e6)
-AREAS = (1e-6, 0.001, 0.025, 0.05, 0.3, 0.7, 0.9, 0.95, 0.975, 0.995, 0.9999)
+FREEDOM = (1, 2, 3, 4.5, 7, 11, 22, 31, 94, 639, 1e4, 1e6)
+AREAS = (1e-6, 0.001, 0.025, 0.05, 0.3, 0.6, 0.7, 0.9, 0.95, 0.975, 0.995, 0.9999)
 POINTS = (0.01, 0.5, 1, 2, 3, 5, 10, 40)
 
 

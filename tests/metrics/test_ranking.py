@@ -221,3 +221,13 @@ def test_pairs_of_others_are_refused() -> None:
     clips = pair(io.BytesIO(CLIPS["a"].encode()), dict(sources(**CLIPS)))
     with pytest.raises(MetricsError, match="pairs are of a, b; expected each of a, b, c once"):
         rank(clips, pairs=joined(CCR, a=CLIPS["a"], b=CLIPS["b"]))
+
+
+@pytest.mark.parametrize(("p_holm", "places"), [(0.2, (1, 2)), (0.04, (2, 2))])
+def test_places_go_by_what_the_correction_leaves(p_holm: float, places: tuple[int, int]) -> None:
+    tests = [
+        Difference("a", "b", "utterance", name, -0.1 if name == "mse" else 0.1, Interval(0, 0), 0.01, p_holm)
+        for name in ("mse", "lcc", "srcc", "ktau")
+    ]
+    low, high = ranking._open_places(tests, ["a", "b"], 0.95)
+    assert (low[1], high[1]) == places

@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from sqa_metrics import MetricsError, PairedPairs, join_pairs, read_pairs
 from sqa_metrics.pairs.compare import measure_pairs
-from sqa_metrics.pairs.join import Ballots
+from sqa_metrics.pairs.join import Ballots, as_pairs
+from sqa_metrics.pairs.rows import Pairs
 from sqa_metrics.rows.records import Coverage
 
 
@@ -134,3 +135,26 @@ def test_other_pairs_with_the_same_scores_are_not_compared() -> None:
         measure_pairs(found)
     again = join_pairs(ref, read_pairs(io.BytesIO(clips["one"])), "again", allow_missing=True)
     assert measure_pairs([found[0], again])["pair"].found.whole["accuracy"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("ref", "rows"),
+    [
+        ("corpus,a,b,cmos", ["x,u1,u2,1", "y,u1,u2,1"]),
+        ("a,b,cmos", ["u1,u2,1", "u1,u3,1"]),
+        ("sample_id,cmos", ["p1,1", "p2,1"]),
+    ],
+)
+def test_pairs_are_told_apart_by_all_that_names_them(ref: str, rows: list[str]) -> None:
+    def read(*lines: str) -> Pairs:
+        return as_pairs(read_pairs(io.BytesIO("\n".join([ref, *lines]).encode())))
+
+    found = [join_pairs(read(*rows), read(row), row, allow_missing=True) for row in rows]
+    with pytest.raises(MetricsError, match="or on others"):
+        measure_pairs(found)
+
+
+def test_systems_of_other_names_are_other_systems() -> None:
+    one, two = predictors(np.random.default_rng(2), 5, 2)
+    with pytest.raises(MetricsError, match="name other systems"):
+        measure_pairs([one, other(two, systems=[f"t{k}" for k in range(5)])])

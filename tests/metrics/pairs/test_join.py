@@ -155,6 +155,9 @@ def test_differences_of_scores_tie_as_decimals_do() -> None:
     assert joined("a,b,cmos\nu1,u2,1\n", "u1 0\nu2 0\n").pred.tolist() == [0.0]
     fine = joined("a,b,cmos\nu1,u2,1\n", "u1 4.000000000001\nu2 4\n")
     assert fine.pred.tolist() == [1e-12]  # a digit of the scores, and no noise
+    assert joined("a,b,cmos\nu1,u2,1\n", "u1 4.0000000000004\nu2 4\n").pred.tolist() == [0.0]
+    endless = joined(ref, "u1 3.3\nu2 3.1\nu3 inf\nu4 2\nu5 3\nu6 3.1\n", allow_missing=True)
+    assert endless.pred.tolist() == [0.2, -0.1]
 
 
 @pytest.mark.parametrize(

@@ -281,3 +281,10 @@ def test_intervals_cover_the_strengths_of_all_clips_and_listeners(clip_sd: float
     print(np.mean(inside))
     # by listener alone: 95 and 75 %
     assert np.mean(inside) >= 0.92
+
+
+@pytest.mark.parametrize(("listeners", "counted"), [(9, 0), (10, 10)])
+def test_ten_listeners_are_enough(listeners: int, counted: int) -> None:
+    who = [k % listeners for k in range(40)]
+    found = strengths(["A"] * 40, ["B"] * 40, [1, -1, 1] * 13 + [1], listener=who)
+    assert found.listeners == counted

@@ -368,7 +368,7 @@ class _Clips(NamedTuple):
     def ballots(self, votes: Sequence[PairRow]) -> Ballots:
         """Those that are between two systems and have a score."""
         rows = [
-            (a, b, row.value, (row.corpus, row.listener) if row.listener else ("", ""), (i, j))
+            (a, b, row.value, (row.corpus, row.listener), (i, j))
             for row, (i, j) in zip(votes, self.codes(votes).tolist(), strict=True)
             if (a := self.system[i]) and (b := self.system[j]) and a != b and math.isfinite(row.value)
         ]

@@ -9,7 +9,7 @@ import soundfile as sf
 from degrading import RATE, apply, noise, speech_like, syllables
 from sqa_data.degrade.acoustics import Box
 from sqa_data.degrade.chain import degrade
-from sqa_data.degrade.kind import Family, Step, Surroundings
+from sqa_data.degrade.kind import NARROW, Family, Step, Surroundings
 from sqa_data.degrade.kinds import FAMILIES, HELD_OUT_KINDS, KINDS
 from sqa_data.degrade.kinds.edges import edged
 from sqa_data.degrade.plan import read_noises, read_speech
@@ -58,8 +58,19 @@ def test_a_kind_is_in_the_module_of_its_family() -> None:
     assert [module.__name__.rpartition(".")[2] for module in FAMILIES] == [str(family) for family in Family]
     for family, module in zip(Family, FAMILIES, strict=True):
         assert {kind.family for kind in module.KINDS.values()} == {family}
-    assert len(KINDS) == sum(len(module.KINDS) for module in FAMILIES)  # no name twice
+    ours = [name for module in FAMILIES for name in module.KINDS]
+    assert list(KINDS)[: len(ours)] == ours  # no name twice; then those of packages installed here
     assert set(HELD_OUT_KINDS) <= set(KINDS)
+
+
+def test_what_is_narrow_band_at_its_mildest_says_so(around: Surroundings) -> None:
+    """Of white noise, what a kind leaves above 4.5 kHz: nothing, exactly if it says that it is narrow band at once."""
+    for kind in HERE:
+        if KINDS[kind].family in (Family.BAND, Family.CODEC, Family.NETWORK):
+            y, _ = apply(kind, noise(), 0.0, **vars(around))
+            power = np.abs(np.fft.rfft(y)) ** 2
+            above = power[len(power) * 9 // 16 :].sum() / power.sum()
+            assert (above < 0.01) == (KINDS[kind].mildest == NARROW), (kind, above)
 
 
 def _rooms(folder: Path) -> tuple[Path, ...]:

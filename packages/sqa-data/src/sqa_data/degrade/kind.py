@@ -63,7 +63,7 @@ class World:
         return max(1, round(seconds * self.rate))
 
 
-NARROW = "narrow band at once"  # see `Kind.mildest`
+NARROW, REMADE = "narrow band at once", "another waveform at once"  # see `Kind.mildest`
 
 Act = Callable[[Samples, float, World], tuple[Samples, Settings]]
 

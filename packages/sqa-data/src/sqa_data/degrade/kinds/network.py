@@ -158,6 +158,9 @@ KINDS = {
     "loss-zero": Kind(Family.NETWORK, _loss("zero")),
     "loss-repeat": Kind(Family.NETWORK, _loss("repeat")),
     "loss-pitch": Kind(Family.NETWORK, _loss("pitch")),
-    **{name: Kind(Family.NETWORK, coded(coder), coder.missing) for name, coder in CODED.items()},
+    **{
+        name: Kind(Family.NETWORK, coded(coder), coder.missing, coder.mildest)
+        for name, coder in CODED.items()
+    },
     "tplcnet": Kind(Family.NETWORK, _tplcnet, TPLCNET.missing),
 }

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sqa_data.degrade.kind import NARROW
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, repeating, taken, walked
 from sqa_data.degrade.library import Library, held
 
@@ -94,7 +95,7 @@ def _wideband(kbps: float, rate: int) -> Iterator[Codec]:
 
 
 CODERS = {
-    "amr-nb": Coder((NB,), NB_KBPS, _narrowband),
+    "amr-nb": Coder((NB,), NB_KBPS, _narrowband, NARROW),
     "amr-wb": Coder((WB_ENCODER, WB_DECODER), WB_KBPS, _wideband),
 }
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from sqa_data.audio.resampling import resampled
-from sqa_data.degrade.kind import Family, Kind, Settings, World
+from sqa_data.degrade.kind import NARROW, Family, Kind, Settings, World
 from sqa_data.degrade.kinds.codec.fill import filled
 from sqa_data.degrade.kinds.codec.frames import FULL_SCALE, Codec, Coder, Frame, expect
 from sqa_data.degrade.kinds.codec.ways import Coded, carried
@@ -117,4 +117,4 @@ def _cvsd(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]
 
 # without losses it is near transparent, so that it is no kind of its own
 MSBC = Coder((SBC,), (60.8,), _msbc)
-KINDS = {"cvsd": Kind(Family.CODEC, _cvsd)}
+KINDS = {"cvsd": Kind(Family.CODEC, _cvsd, mildest=NARROW)}

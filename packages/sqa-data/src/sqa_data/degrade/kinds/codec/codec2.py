@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 
-from sqa_data.degrade.kind import Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kind import NARROW, Family, Kind, Settings, Surroundings, World
 from sqa_data.degrade.kinds.codec.ways import Coded, carried, step
 from sqa_data.degrade.signal import Samples, fit
 from sqa_data.errors import DataError
@@ -65,4 +65,4 @@ def _codec2(x: Samples, severity: float, world: World) -> tuple[Samples, Setting
     return y, {"kbps": kbps, "mode": mode}
 
 
-KINDS = {"codec2": Kind(Family.CODEC, _codec2, missing)}
+KINDS = {"codec2": Kind(Family.CODEC, _codec2, missing, NARROW)}

@@ -5,13 +5,16 @@ from functools import partial
 from typing import Any
 
 from sqa_data.degrade.ffmpeg import Codec, code, missing
-from sqa_data.degrade.kind import Act, Family, Kind
+from sqa_data.degrade.kind import NARROW, Act, Family, Kind
 from sqa_data.degrade.kinds.codec.ways import Coded, by_bits, by_rate, tandem
 from sqa_data.degrade.signal import Samples
 
 
 def _kind(codec: Codec, way: Callable[..., Act], *how: Any) -> Kind:
-    return Kind(Family.CODEC, way(partial(code, codec), *how), lambda _: missing(encoder=codec.encoder))
+    mildest = NARROW if how[0] == (8000,) else ""
+    return Kind(
+        Family.CODEC, way(partial(code, codec), *how), lambda _: missing(encoder=codec.encoder), mildest
+    )
 
 
 def _sbc(samples: Samples, rate: int, kbps: float) -> Coded:

@@ -41,6 +41,7 @@ class Coder:
     libraries: Sequence[Library]
     kbps: Sequence[float]  # nominal, best first
     open: Callable[[float, int], AbstractContextManager[Codec]]  # by bit rate and rate of the speech in Hz
+    mildest: str = ""  # see `Kind.mildest`
 
     def missing(self, around: Surroundings) -> str | None:
         """What it lacks here, if anything."""
@@ -107,4 +108,6 @@ def _walk(coder: Coder) -> Act:
 
 def walked(coders: dict[str, Coder]) -> dict[str, Kind]:
     """Kinds without losses: the harder, the lower the bit rate."""
-    return {name: Kind(Family.CODEC, _walk(coder), coder.missing) for name, coder in coders.items()}
+    return {
+        name: Kind(Family.CODEC, _walk(coder), coder.missing, coder.mildest) for name, coder in coders.items()
+    }

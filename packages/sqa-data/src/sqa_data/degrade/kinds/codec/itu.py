@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from sqa_data.degrade.kind import Family, Kind
+from sqa_data.degrade.kind import NARROW, Family, Kind
 from sqa_data.degrade.kinds.codec.fill import filled
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, through, walked
 from sqa_data.degrade.kinds.codec.ways import Coded, tandem
@@ -128,10 +128,10 @@ def _g729(kbps: float, rate: int) -> Iterator[Codec]:
         yield Codec(8000, 2 * half, 40, encode, decode)
 
 
-G711 = Coder((SPANDSP,), (64.0,), _g711)
+G711 = Coder((SPANDSP,), (64.0,), _g711, NARROW)
 CODERS = {
     "g722": Coder((SPANDSP,), (64.0, 56.0, 48.0), _g722),
-    "g729": Coder((BCG729,), (8.0,), _g729),
+    "g729": Coder((BCG729,), (8.0,), _g729, NARROW),
 }
 
 
@@ -141,5 +141,5 @@ def _g729_once(speech: Samples, rate: int) -> Coded:
 
 
 KINDS = walked({"g722": CODERS["g722"]}) | {
-    "g729": Kind(Family.CODEC, tandem(_g729_once, (8000,)), CODERS["g729"].missing)
+    "g729": Kind(Family.CODEC, tandem(_g729_once, (8000,)), CODERS["g729"].missing, NARROW)
 }

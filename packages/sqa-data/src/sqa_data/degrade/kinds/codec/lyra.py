@@ -5,7 +5,7 @@ Its concealment of lost packets is a program around them and not in the weights,
 
 import numpy as np
 
-from sqa_data.degrade.kind import Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kind import REMADE, Family, Kind, Settings, Surroundings, World
 from sqa_data.degrade.kinds.codec.frames import FULL_SCALE, Codec, Frame, through
 from sqa_data.degrade.networks import Network
 from sqa_data.degrade.signal import Samples
@@ -53,4 +53,4 @@ def _lyra(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]
     return y, {"kbps": kbps, "rate_hz": RATE, "tandem": passes}
 
 
-KINDS = {"lyra": Kind(Family.CODEC, _lyra, LYRA.missing)}
+KINDS = {"lyra": Kind(Family.CODEC, _lyra, LYRA.missing, REMADE)}

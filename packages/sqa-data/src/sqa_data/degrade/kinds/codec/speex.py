@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sqa_data.degrade.kind import NARROW
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, Frame, expect, taken, walked
 from sqa_data.degrade.library import Library, held
 
@@ -111,7 +112,7 @@ def _ask(ctl: Callable[[int, int, ctypes.c_int], int], state: int, what: int) ->
 
 
 CODERS = {
-    "speex-nb": Coder((SPEEX,), tuple(NB_QUALITY), functools.partial(_speex, 8000, 0, NB_QUALITY)),
+    "speex-nb": Coder((SPEEX,), tuple(NB_QUALITY), functools.partial(_speex, 8000, 0, NB_QUALITY), NARROW),
     "speex-wb": Coder((SPEEX,), tuple(WB_QUALITY), functools.partial(_speex, 16_000, 1, WB_QUALITY)),
 }
 

@@ -8,7 +8,7 @@ import importlib.util
 import numpy as np
 
 from sqa_data.audio.resampling import resampled
-from sqa_data.degrade.kind import Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kind import REMADE, Family, Kind, Settings, Surroundings, World
 from sqa_data.degrade.signal import Samples, fit, same_power
 
 LOWEST_HZ = 16_000  # D4C looks at 7.9 kHz
@@ -73,4 +73,4 @@ def _missing(around: Surroundings) -> str | None:
     return "needs pyworld: pip install pyworld-prebuilt" if absent else None
 
 
-KINDS = {"world": Kind(Family.SYNTHESIS, _world, _missing)}
+KINDS = {"world": Kind(Family.SYNTHESIS, _world, _missing, REMADE)}

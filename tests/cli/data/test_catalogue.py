@@ -42,6 +42,16 @@ def test_the_list_is_filtered(options: list[str], in_it: str, not_in_it: str) ->
     assert not_in_it not in names
 
 
+def test_the_list_is_of_a_set_or_of_corpora() -> None:
+    def listed(*names: str) -> set[str]:
+        return {row["corpus"] for row in json.loads(run("data", "list", *names, "--json"))}
+
+    assert listed("urgent-mos") == set(SETS["urgent-mos"][1])
+    assert listed("BVCC", "vmc2026_track1", "--licence", "accept") == {"bvcc", *SETS["vmc2026-track1"][1]}
+    assert "set " not in run("data", "list", "bvcc")
+    assert "did you mean 'urgent-mos'?" in run("data", "list", "urgent-moss", code=1)
+
+
 def test_a_filter_that_leaves_nothing_says_so() -> None:
     nothing = ("--scale", "MUSHRA", "--use", "development")
     output = run("data", "list", *nothing)

@@ -45,6 +45,7 @@ def _languages(corpus: "Corpus") -> Iterable[str]:
 
 
 @click.command("list")
+@click.argument("names", nargs=-1)
 @o.raw
 @o.out_folder
 @click.option(
@@ -61,14 +62,14 @@ def _languages(corpus: "Corpus") -> Iterable[str]:
     "--language",
     metavar="CODE",
     callback=_one_of,
-    help="Only those with speech of this language, as en.",
+    help="Only those known to have speech of this language, as en.",
 )
 @click.option(
     "--licence", type=click.Choice(["free", "accept"]), help="Only those that need no consent, or do."
 )
 @o.json
-def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None:
-    """The corpora by their use, and what is here of them.
+def list_(names: tuple[str, ...], raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None:
+    """The corpora by their use, and what is here of them; or only NAMES, of corpora or sets.
 
     \b
     samples and hours are of all usual splits; >= where those of some are not published
@@ -80,13 +81,15 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
     \b
     Examples:
       sqa-cli data list --language en --licence free
+      sqa-cli data list urgent2026 --use training
       sqa-cli data list --scale P.835 --json
     """
-    from sqa_data import list_corpora
-    from sqa_data.corpus import SETS
+    from sqa_data import get_corpus, list_corpora
+    from sqa_data.corpus import SETS, expanded
     from sqa_data.sources.records import here
 
-    corpora = [corpus for corpus in list_corpora() if _holds(corpus, **conditions)]
+    asked = [get_corpus(name) for name in expanded(names)] or list_corpora()
+    corpora = [corpus for corpus in asked if _holds(corpus, **conditions)]
     states = {corpus.name: here(corpus, raw, out) for corpus in corpora}
     if as_json:
         say_json([_record(c, split, state) for c in corpora for split, state in states[c.name].items()])
@@ -95,7 +98,9 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
         say(f"no such corpus; `sqa-cli data list` shows all {len(list_corpora())}")
         return
     groups: dict[str, list[list[str]]] = {}
-    for corpus in sorted(corpora, key=lambda c: (c.use[0] != "training", c.use, c.method != "ACR", c.method)):
+    for corpus in sorted(
+        corpora, key=lambda c: (c.use[0] != "training", c.use, c.method != "ACR", c.method, c.name)
+    ):
         rows = groups.setdefault(f"for {' and '.join(corpus.use)}, {corpus.method}", [])
         rows.append(_row(corpus, states[corpus.name].values()))
     header = ["corpus", "samples", "hours", "language", "size", "terms", "here"]
@@ -104,7 +109,7 @@ def list_(raw: Path, out: Path, as_json: bool, **conditions: str | None) -> None
     say(next(lines))
     for title, rows in groups.items():
         say("", f"{title}:", *(next(lines) for _ in rows))
-    if not any(conditions.values()):
+    if not names and not any(conditions.values()):
         say("")
         for name, (about, names) in SETS.items():
             say(*entry("set", f"{name} ({len(names)} corpora): {about}"))

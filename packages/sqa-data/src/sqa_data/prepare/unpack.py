@@ -57,10 +57,12 @@ def unpack_corpus(
             unpack(archives, unpacked, nested, progress=progress)
             root = find_corpus_folder(corpus, unpacked)
         if root is None:
+            absent = [archive.name for archive in archives if archive.name not in present]
+            labels = [name for name in corpus.label_files if name not in absent]
+            expected = " or, unpacked, ".join(", ".join(names) for names in (absent, labels) if names)
             raise DataError(
-                f"{folder}: the label files of {corpus.name} are not here; expected "
-                f"{', '.join(a.name for a in packed) or 'its files'} or, unpacked, "
-                f"{', '.join(corpus.label_files)}. Run `sqa-cli data download {corpus.name} --raw {raw}`"
+                f"{folder}: the label files of {corpus.name} are not here; expected {expected}. "
+                f"Run `sqa-cli data download {corpus.name} --raw {raw}`"
             )
         if not unpacked.exists():
             unpack_nested(root, nested, progress)

@@ -38,7 +38,7 @@ def test_degrade(tmp_path: Path) -> None:
     assert len(read_manifest(tmp_path / "out" / "train.jsonl")) == 4
     assert set(json.loads(run(*arguments, "--json").splitlines()[-1])) == {"train", "dev", "test"}
     run(*arguments, "--seed", 2, code=1)  # the folder was made from another plan
-    assert "unknown degradation ['nope']" in run(
+    assert "unknown degradation 'nope'" in run(
         *("data", "degrade", tmp_path / "speech", "-o", tmp_path / "other", "--held-out", "nope"), code=1
     )
 
@@ -49,7 +49,7 @@ def test_kinds_are_listed_with_what_they_lack_and_pictured(tmp_path: Path) -> No
     assert listed["noise"] == {
         "kind": "noise",
         "family": "noise",
-        "missing": "it needs noise recordings; give --noise FOLDER",
+        "missing": "needs noise recordings; give --noise FOLDER",
     }
     assert listed["hum"]["missing"] is None
     assert "gain-jumps" in run("data", "kinds")

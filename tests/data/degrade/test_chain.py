@@ -45,7 +45,7 @@ def test_noise_after_noise_is_measured_against_the_speech_alone() -> None:
         (
             np.ones(16000),
             [Step("noise", 0.5)],
-            "'noise' cannot run here: it needs noise recordings; give --noise",
+            "'noise' cannot run here: needs noise recordings; give --noise",
         ),
     ],
 )

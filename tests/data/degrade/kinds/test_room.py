@@ -103,7 +103,7 @@ def test_noise_in_a_made_room_sounds_as_long_as_the_room(tmp_path: Path) -> None
 
 def test_without_rooms_or_with_silent_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match="'rir' cannot run here: it needs recorded impulse responses of rooms; give --rir"
+        DataError, match="'rir' cannot run here: needs recorded impulse responses of rooms; give --rir"
     ):
         apply("rir", click())
     sf.write(tmp_path / "hush.wav", np.zeros(1000), RATE)

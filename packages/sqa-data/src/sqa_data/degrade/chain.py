@@ -71,7 +71,8 @@ def degrade(
             speech = x
         if kind.family is Family.EDGES:
             clean, speech = (edged(samples, settings, rate) for samples in (clean, speech))
-        done.append({"kind": step.kind, "severity": round(step.severity, 4), **settings})
+        told = {name: round(v, 6) if isinstance(v, float) else v for name, v in settings.items()}
+        done.append({"kind": step.kind, "severity": round(step.severity, 4), **told})
     peak = float(np.abs(x).max())
     if peak > PEAK:
         x = x * (PEAK / peak)

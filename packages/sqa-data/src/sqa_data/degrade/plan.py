@@ -135,7 +135,9 @@ def make_plan(
     """
     unknown = {*config.held_out_kinds, *config.kinds} - set(KINDS)
     if unknown:
-        raise DataError(f"unknown degradation {sorted(unknown)}; known: {', '.join(KINDS)}")
+        raise DataError(
+            f"unknown degradation {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(KINDS)}"
+        )
     if config.preset not in PRESETS:
         raise DataError(f"unknown preset {config.preset!r}; known: {', '.join(PRESETS)}")
     rng = np.random.default_rng([config.seed, 0])
@@ -168,8 +170,11 @@ def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
         if name in missing:
             raise DataError(f"degradation {name!r} cannot run here: {missing[name]}")
     if missing and not wanted:
-        told = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        _tell_once(f"{len(missing)} of {len(KINDS)} kinds are left out: {told}")
+        alike: dict[str, list[str]] = {}
+        for name, reason in missing.items():
+            alike.setdefault(reason, []).append(name)
+        told = [f"  {', '.join(names)}: {reason}" for reason, names in alike.items()]
+        _tell_once("\n".join([f"left out, {len(missing)} of {len(KINDS)} kinds:", *told]))
     return [name for name in wanted or KINDS if name not in missing and (wanted or name not in ONLY_IF_NAMED)]
 
 

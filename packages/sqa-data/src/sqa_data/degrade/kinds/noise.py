@@ -171,11 +171,13 @@ def _hum(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
 
 
 def _no_noises(around: Surroundings) -> str | None:
-    return None if around.noises else "it needs noise recordings; give --noise FOLDER"
+    return None if around.noises else "needs noise recordings; give --noise FOLDER"
 
 
 def _no_talkers(around: Surroundings) -> str | None:
-    return None if around.talkers else "it needs speech of other talkers"
+    return (
+        None if around.talkers else "needs speech of several talkers (of `data kinds`: give --talkers FOLDER)"
+    )
 
 
 KINDS = {

@@ -78,7 +78,7 @@ def _elsewhere_of(response: Response, path: Path, rooms: Sequence[Path]) -> Else
 
 
 def _no_rooms(around: Surroundings) -> str | None:
-    return None if around.rooms else "it needs recorded impulse responses of rooms; give --rir FOLDER"
+    return None if around.rooms else "needs recorded impulse responses of rooms; give --rir FOLDER"
 
 
 KINDS = {"reverb": Kind(Family.ROOM, _reverb), "rir": Kind(Family.ROOM, _recorded, _no_rooms)}

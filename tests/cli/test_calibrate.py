@@ -74,10 +74,10 @@ def test_predict_adds_the_calibrated_scores(model: str, wavs: Path, made: Path, 
             calibration.apply(score)
         )
         assert row["calibration"] == calibration.name
-    head, *lines = run(
-        "predict", next(iter(wavs.iterdir())), "--model", model, "--calibration", made
-    ).splitlines()
-    assert {"mos", "mos_cal", "mos_low", "mos_high"} <= set(" ".join([head, *lines]).split())
+    text = run("predict", next(iter(wavs.iterdir())), "--model", model, "--calibration", made)
+    head = next(line for line in text.splitlines() if "mos_cal" in line)
+    # what was asked for stands first, so that no terminal is too narrow for it
+    assert head.split()[:4] == ["mos_cal", "mos_low", "mos_high", "mos"]
 
 
 def test_resume_mixes_no_calibrations(model: str, wavs: Path, made: Path, tmp_path: Path) -> None:

@@ -159,7 +159,8 @@ def _names(predictor: Any, calibration: "Calibration | None") -> Sequence[str]:
             f"warning: the calibration was made for {made_for}, this is {predictor.fingerprint}; "
             "for another model its interval promises nothing"
         )
-    return [*names, *calibration.OUTPUTS]
+    # what was asked for comes first: a narrow terminal shows no more than the first columns
+    return [*calibration.OUTPUTS, *names]
 
 
 def _rows(

@@ -13,19 +13,29 @@ Command = Callable[..., None]
 option = functools.partial(click.option, show_default=True)
 
 
+class Number(click.types.FloatParamType):
+    """A finite number: click's own type takes NaN and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        return _finite(self, super().convert(value, param, ctx), param, ctx)
+
+
 class FloatRange(click.FloatRange):
     """A finite number in a range: click's own lets NaN through every bound, and infinity where there is none."""
 
-    name = "float range"
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return number
+        return _finite(self, super().convert(value, param, ctx), param, ctx)
 
 
-NUMBER = FloatRange()
+def _finite(
+    kind: "click.ParamType[Any]", number: float, param: click.Parameter | None, ctx: click.Context | None
+) -> float:
+    if not math.isfinite(number):
+        kind.fail(f"{number} is not a finite number.", param, ctx)
+    return number
+
+
+NUMBER = Number()
 
 COLUMNS = option(
     "--columns",

@@ -69,5 +69,5 @@ def _require_same(predictors: Sequence[PairedPairs]) -> None:
         if other.systems != first.systems or not np.array_equal(other.system, first.system):
             raise MetricsError(
                 f"{first.name} and {other.name} name other systems for the clips of pairs; expected them in the "
-                "reference (system_a, system_b), or a utt2sys"
+                "reference (system_a, system_b), or --utt2sys FILE"
             )

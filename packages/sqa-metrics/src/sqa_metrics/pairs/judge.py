@@ -108,7 +108,7 @@ def rank_systems(
 def _ranked(ballots: Ballots, path: str, ref_epsilon: float, level: float) -> Strengths:
     if not ballots.a:
         raise MetricsError(
-            f"{path}: no comparison of two systems; expected columns system_a and system_b, or a utt2sys"
+            f"{path}: no comparison of two systems; expected columns system_a and system_b, or --utt2sys FILE"
         )
     decided = [v if abs(v) > ref_epsilon else 0.0 for v in ballots.value]
     listener = ballots.listener if all(name for _, name in ballots.listener) else None

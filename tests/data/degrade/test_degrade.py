@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from degrading import RATE, speech_like
+from degrading import RATE, noise, speech_like
 from sqa_data import DataError, read_manifest
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Family, Step, Surroundings
@@ -167,6 +167,21 @@ def test_a_seed_means_the_same_plan_in_every_version(plan: list[PlannedClip]) ->
 def test_without_noises_none_are_planned(speech: Path) -> None:
     plan = make_plan(read_speech(speech), {}, replace(SMALL, kinds=()))
     assert not [clip for clip in plan if "noise" in [step.kind for step in clip.chain]]
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_noises_of_one_label_are_kept_apart_by_recording(speech: Path, tmp_path: Path, count: int) -> None:
+    for number in range(count):
+        sf.write(tmp_path / f"{number}.wav", noise(0.2, number), RATE)
+    plan = make_plan(read_speech(speech), read_noises(tmp_path), replace(SMALL, kinds=("hum",)))
+    of = {clip.split: set(clip.around.noises) for clip in plan}
+    assert of["train"] == of["dev"]
+    assert of["train"] | of["test"] == set(tmp_path.iterdir())
+    assert not of["train"] & of["test"]
+    assert len(of["test"]) == {1: 0, 2: 1, 20: 2}[count]
+    if count == 1:
+        with pytest.raises(DataError, match=r"'noise' cannot run here: .*in the test split"):
+            make_plan(read_speech(speech), read_noises(tmp_path), replace(SMALL, kinds=("noise",)))
 
 
 def test_a_wanted_kind_that_cannot_run_is_an_error_and_another_is_left_out_with_a_line(

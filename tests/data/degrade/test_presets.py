@@ -83,6 +83,17 @@ def test_urgent_counts() -> None:
         assert kinds[kind] == pytest.approx(kinds["mp3"] + kinds["vorbis"], rel=0.1)
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_urgent_keeps_to_the_most_steps(most: int) -> None:
+    assert {len(chain) for chain in chains("urgent", 500, most)} == set(range(1, most + 1))
+
+
+def test_urgent_draws_from_the_kinds_at_hand_alone() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [urgent(["noise", "mp3"], 4, rng, ()) for _ in range(500)]
+    assert {step.kind for chain in drawn for step in chain} == {"noise", "mp3"}
+
+
 def test_urgent_settings_are_in_its_ranges(tmp_path: Path) -> None:
     sf.write(tmp_path / "rain.wav", noise(2.0), RATE)
     around, clean = Surroundings((tmp_path / "rain.wav",)), speech_like(1.0)

@@ -40,10 +40,35 @@ def test_silent_recordings_are_passed_over_or_refused(tmp_path: Path) -> None:
     sf.write(tmp_path / "hum.wav", np.full(RATE, 0.1), RATE)
     both = [tmp_path / "hush.wav", tmp_path / "hum.wav"]
     assert {cut(both, 99, RATE, np.random.default_rng(s), "")[1] for s in range(9)} == {"hum"}
-    with pytest.raises(DataError, match=r"hush\.wav: is silent, and so are the others drawn; give --noise"):
+    crowd = [tmp_path / "hush.wav"] * 40 + both[1:]
+    assert {cut(crowd, 99, RATE, np.random.default_rng(s), "")[1] for s in range(9)} == {"hum"}
+    with pytest.raises(
+        DataError, match=r"hush\.wav: is silent or cannot be read, as are all 1; give --noise"
+    ):
         cut(both[:1], 99, RATE, np.random.default_rng(0), "--noise FOLDER")
     with pytest.raises(DataError, match="needs recordings; give --noise"):
         cut([], 99, RATE, np.random.default_rng(0), "--noise FOLDER")
+
+
+def test_recordings_that_cannot_be_read_are_passed_over_with_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sf.write(tmp_path / "hum.wav", np.full(RATE, 0.1), RATE)
+    sf.write(tmp_path / "burst.wav", np.array([0.1, np.inf]), RATE, subtype="FLOAT")
+    (tmp_path / "text.wav").write_text("not audio")
+    paths = sorted(tmp_path.glob("*.wav"))
+    assert {cut(paths, 99, RATE, np.random.default_rng(s), "")[1] for s in range(9)} == {"hum"}
+    for name in ("burst.wav", "text.wav"):
+        assert sum(name in line and line.endswith("; passed over") for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("at", [0, 700, -1])
+def test_a_click_anywhere_is_in_the_cut(tmp_path: Path, at: int) -> None:
+    click = np.zeros(RATE + 77)
+    click[at] = 0.5
+    sf.write(tmp_path / "click.wav", click, RATE)
+    for seed in range(5):
+        assert cut([tmp_path / "click.wav"], RATE, RATE, np.random.default_rng(seed), "")[0].any()
 
 
 def test_a_recording_is_heard_at_the_rate_asked_for_as_the_mean_of_its_channels(tmp_path: Path) -> None:

@@ -129,9 +129,10 @@ def make_plan(
 ) -> list[PlannedClip]:
     """Draw every clip of the corpus; of the audio only the duration is asked, so the plan is quick and repeatable.
 
-    Talkers are in one split each; test noises have labels that train and dev never meet; the held-out kinds
-    are in about half of the test clips and nowhere else. Kinds that cannot run here (no noises, no weights under
-    `models`, a library that is not installed) are left out, and the log says which.
+    Talkers are in one split each; test noises have labels that train and dev never meet (are other recordings where
+    all have one label; a single recording is for train and dev); the held-out kinds are in about half of the test clips
+    and nowhere else. Kinds that cannot run here (no noises, no weights under `models`, a library that is not installed)
+    are left out, and the log says which.
     """
     unknown = {*config.held_out_kinds, *config.kinds} - set(KINDS)
     if unknown:
@@ -143,10 +144,12 @@ def make_plan(
     rng = np.random.default_rng([config.seed, 0])
     split_of = _split_talkers(sources, config, rng)
     labels = sorted(set(noises.values()))
+    if len(labels) == 1:  # as in a folder without folders: each recording is one of its own
+        noises = {path: str(path) for path in noises}
+        labels = sorted(noises.values())
     rng.shuffle(labels)
-    test_labels = set(labels)
-    if len(labels) > 1:
-        test_labels = set(labels[: max(1, round(len(labels) * config.held_out_share))])
+    held = max(1, round(len(labels) * config.held_out_share)) if len(labels) > 1 else 0
+    test_labels = set(labels[:held])
 
     clips: list[PlannedClip] = []
     for number, split in enumerate(("train", "dev", "test")):
@@ -160,7 +163,7 @@ def make_plan(
     return clips
 
 
-def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
+def kinds_here(around: Surroundings, wanted: Sequence[str] = (), split: str = "") -> list[str]:
     """The kinds that can run with these surroundings; the log tells of the others, once.
 
     Of those that are `wanted` each must: `DataError` says what one lacks. Those that change the length must be wanted.
@@ -168,7 +171,8 @@ def kinds_here(around: Surroundings, wanted: Sequence[str] = ()) -> list[str]:
     missing = {name: reason for name, kind in KINDS.items() if (reason := kind.missing(around))}
     for name in wanted:
         if name in missing:
-            raise DataError(f"degradation {name!r} cannot run here: {missing[name]}")
+            of = f" (in the {split} split; splits share no talkers, and test no noises)" if split else ""
+            raise DataError(f"degradation {name!r} cannot run here: {missing[name]}{of}")
     if missing and not wanted:
         alike: dict[str, list[str]] = {}
         for name, reason in missing.items():
@@ -218,7 +222,7 @@ def _draw_split(
     weight = np.sqrt([sum(durations_s[i] for i in of_talker[name]) for name in talkers])
     kinds = [
         kind
-        for kind in kinds_here(around, config.kinds)
+        for kind in kinds_here(around, config.kinds, split)
         if split == "test" or kind not in config.held_out_kinds
     ]
 

@@ -60,10 +60,11 @@ def urgent(
 
     A room in half of the clips, noise in all at -5 to 20 dB (in one of twenty it is wind, -10 to 15 dB), then none to
     three of: a narrower band, clipping of up to a fifth of the samples, MP3 or Vorbis, 5 to 25 % of packets lost and
-    left silent. Kinds that are not at hand are replaced: wind by noise, a recorded room by a made one.
+    left silent. Kinds that are not at hand are left out or replaced: wind by noise, noises by made ones, a recorded
+    room by a made one.
     """
     chain = []
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and most > 1:
         chain.append(Step("rir" if "rir" in kinds else "reverb", float(rng.random())))
     wind = rng.random() < 0.05 and "wind" in kinds
     snr_db = float(rng.uniform(-10, 15) if wind else rng.uniform(-5, 20))
@@ -77,8 +78,10 @@ def urgent(
     )
     count = min(int(rng.choice(len(AUGMENTATIONS), p=AUGMENTATIONS)), max(0, most - len(chain)))
     picked = sorted(rng.choice(len(others), size=count, replace=False).tolist())
-    chain += [others[i] for i in picked if others[i].kind in kinds]
-    return tuple(Step(step.kind, round(min(max(step.severity, 0.0), 1.0), 4)) for step in chain)
+    chain += [others[i] for i in picked]
+    return tuple(
+        Step(step.kind, round(min(max(step.severity, 0.0), 1.0), 4)) for step in chain if step.kind in kinds
+    )
 
 
 PRESETS: dict[str, Draw] = {"broad": broad, "urgent": urgent}

@@ -1,7 +1,8 @@
 """Cuts of recordings that lie around the speech: noises, other talkers, rooms."""
 
 import functools
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from sqa_data.audio import hear, mixed
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.signal import Samples, fit
-from sqa_data.errors import DataError
+from sqa_data.errors import AudioError, DataError
 
-TRIES = 8  # recordings to draw until one is not silent
+logger = logging.getLogger(__name__)
+
 SILENT_DB = -40.0  # under the whole recording: a cut so quiet is a pause of it
 GRID_S = 0.01  # between the starts of cuts that are compared
 SEAM_S = 0.02  # of cross-fade where a short recording starts again
@@ -29,27 +31,44 @@ def cut(
 ) -> tuple[Samples, str]:
     """`length` samples of one of the recordings, from a random start and not of its pauses; and its name.
 
-    A short recording goes round, faded into itself. `DataError` where there is no recording (which `needs` names, such
-    as "--noise FOLDER") or nothing but silence in those drawn.
+    A short recording goes round, faded into itself. What is silent or cannot be read is passed over (the log names what
+    cannot). `DataError` where there is no recording (which `needs` names, such as "--noise FOLDER") or none is of use.
     """
     if not paths:
         raise DataError(f"this kind of degradation needs recordings; give {needs}")
-    for _ in range(TRIES):
-        path = paths[int(rng.integers(len(paths)))]
-        whole = read_mono(path, rate)
+    for path in (paths[index] for index in _drawn(len(paths), rng)):
+        try:
+            whole = read_mono(path, rate)
+        except AudioError as error:
+            _tell_once(f"{error}; passed over")
+            continue
         if whole.any():
             return _piece(whole, length, rate, rng), path.stem
-    raise DataError(f"{path}: is silent, and so are the others drawn; give {needs} with sound")
+    raise DataError(f"{path}: is silent or cannot be read, as are all {len(paths)}; give {needs} with sound")
+
+
+def _drawn(count: int, rng: np.random.Generator) -> Iterator[int]:
+    """A random one, then, if that is of no use, all in random order."""
+    yield int(rng.integers(count))
+    yield from rng.permutation(count).tolist()
+
+
+@functools.cache
+def _tell_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 def _piece(whole: np.ndarray, length: int, rate: int, rng: np.random.Generator) -> Samples:
     """`length` samples from a random start; what is shorter goes round with cross-faded seams."""
     if len(whole) >= length:
-        grid = max(1, round(GRID_S * rate))
+        last = len(whole) - length
+        starts = np.append(
+            np.arange(0, last, max(1, round(GRID_S * rate))), last
+        )  # all of it is in one of the cuts
         energy = np.concatenate([[0.0], np.cumsum(whole.astype(np.float64) ** 2)])
-        power = (energy[length:] - energy[:-length])[::grid] / length
+        power = (energy[starts + length] - energy[starts]) / length
         loud = np.flatnonzero(power >= np.mean(whole**2) * 10 ** (SILENT_DB / 10))
-        start = grid * int(rng.choice(loud))
+        start = int(starts[rng.choice(loud)])
         return whole[start : start + length].astype(np.float64)
     seam = min(round(SEAM_S * rate), len(whole) // 4)
     if seam:

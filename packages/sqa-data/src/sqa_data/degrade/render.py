@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -74,14 +74,20 @@ def _claim(out: Path, digest: str) -> None:
 def _digest(clips: Sequence[PlannedClip], seed: int) -> str:
     """SHA-256 of all that the audio depends on; file names count, folders do not."""
     described = [
-        asdict(clip) | {"source": clip.source.path.name, "around": _sha256(_names(clip.around))}
+        asdict(replace(clip, around=Surroundings()))
+        | {"source": clip.source.path.name, "around": _names(clip.around)}
         for clip in clips
     ]
     return _sha256([*described, seed])
 
 
-def _names(around: Surroundings) -> list[list[str]]:
-    return [[path.name for path in paths] for paths in (around.noises, around.talkers, around.rooms)]
+def _names(around: Surroundings) -> list[str]:
+    return [_hash_of_names(tuple(paths)) for paths in (around.noises, around.talkers, around.rooms)]
+
+
+@functools.lru_cache(maxsize=64)  # most clips share their noises and rooms
+def _hash_of_names(paths: tuple[Path, ...]) -> str:
+    return _sha256([path.name for path in paths])
 
 
 def _sha256(value: object) -> str:

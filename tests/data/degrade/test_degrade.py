@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -199,6 +200,17 @@ def test_a_wanted_kind_that_cannot_run_is_an_error_and_another_is_left_out_with_
     assert "  noise, room-noise: needs noise recordings; give --noise FOLDER\n" in caplog.text
     with pytest.raises(DataError, match="unknown preset 'loud'; known: broad, urgent"):
         make_plan(sources, {}, replace(SMALL, preset="loud"))
+
+
+def test_a_full_disk_is_said_as_the_system_says_it(plan: list[PlannedClip], tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            render(plan[:2], tmp_path / "out", seed=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(render(plan[:2], tmp_path / "out", seed=1)) == 1
 
 
 def test_clips_may_keep_the_rate_of_their_source(tmp_path: Path, speech: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Callable, Sequence
@@ -137,5 +138,7 @@ def clean_excerpt(path: str, start_s: float, seconds: float, rate: int) -> Sampl
 
 
 def _write_audio(path: Path, samples: Samples, rate: int) -> None:
+    encoded = io.BytesIO()  # libsndfile says "System error" of a full disk
+    sf.write(encoded, samples.clip(-1, 1 - 2**-15), rate, format="FLAC", subtype="PCM_16")
     with atomic_path(path, sync=False) as temporary:
-        sf.write(temporary, samples.clip(-1, 1 - 2**-15), rate, format="FLAC", subtype="PCM_16")
+        temporary.write_bytes(encoded.getbuffer())

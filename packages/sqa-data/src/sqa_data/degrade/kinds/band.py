@@ -1,11 +1,13 @@
 """What a channel or a device leaves of the spectrum."""
 
+import math
+
 import numpy as np
 import scipy.signal
 
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.kind import NARROW, Act, Family, Kind, Settings, World
-from sqa_data.degrade.signal import Samples, align, butterworth, fit, shaped
+from sqa_data.degrade.signal import Samples, butterworth, fit, shaped
 
 DC_HZ = 19  # corner of G.191's filter against it
 
@@ -17,8 +19,10 @@ def _filter(order: int, passes: str, mildest: float, hardest_hz: float) -> Act:
         mildest_hz = mildest if mildest >= 1 else mildest * world.rate / 2
         cutoff = mildest_hz * (min(hardest_hz, 0.4 * world.rate) / mildest_hz) ** severity
         sos = scipy.signal.butter(order, cutoff, passes, fs=world.rate, output="sos")
-        filtered = align(scipy.signal.sosfilt(sos, x), x, world.frames(0.01))
-        return filtered, {"cutoff_hz": cutoff}
+        late = 0
+        if passes == "lowpass":  # by the delay of low frequencies; a high-pass filter has none of high ones
+            late = round(1 / math.sin(math.pi / (2 * order)) / (2 * math.tan(math.pi * cutoff / world.rate)))
+        return fit(scipy.signal.sosfilt(sos, fit(x, len(x) + late))[late:], len(x)), {"cutoff_hz": cutoff}
 
     return act
 

@@ -50,7 +50,9 @@ def test_kinds_are_listed_with_what_they_lack_and_pictured(tmp_path: Path) -> No
         "kind": "noise",
         "family": "noise",
         "missing": "needs noise recordings; give --noise FOLDER",
+        "mildest": None,
     }
+    assert listed["gsm"]["mildest"] == "narrow band at once"
     assert listed["hum"]["missing"] is None
     assert "gain-jumps" in run("data", "kinds")
     sheet = tmp_path / "sheet.html"

@@ -200,6 +200,10 @@ def test_a_wanted_kind_that_cannot_run_is_an_error_and_another_is_left_out_with_
     assert "  noise, room-noise: needs noise recordings; give --noise FOLDER\n" in caplog.text
     with pytest.raises(DataError, match="unknown preset 'loud'; known: broad, urgent"):
         make_plan(sources, {}, replace(SMALL, preset="loud"))
+    with pytest.raises(
+        DataError, match="preset urgent draws none of hum, gsm; expected one of clipping, coloured"
+    ):
+        make_plan(sources, {}, replace(SMALL, preset="urgent", kinds=("hum", "gsm")))
 
 
 def test_a_full_disk_is_said_as_the_system_says_it(plan: list[PlannedClip], tmp_path: Path) -> None:

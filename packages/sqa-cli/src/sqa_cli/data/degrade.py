@@ -163,14 +163,11 @@ def kinds(
         for name, kind in KINDS.items()
     ]
     if as_json:
-        o.report(
-            True,
-            [
-                dict(zip(("kind", "family", "missing"), (*row[:2], reasons[row[0]]), strict=True))
-                for row in rows
-            ],
-            [],
-        )
+        listed = [
+            {"kind": name, "family": family, "missing": reasons[name], "mildest": KINDS[name].mildest or None}
+            for name, family, _ in rows
+        ]
+        o.report(True, listed, [])
     else:
         say(*table(["kind", "family", "runs here"], rows))
         if sheet is not None:

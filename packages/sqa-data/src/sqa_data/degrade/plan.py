@@ -14,7 +14,7 @@ from sqa_data.audio import AudioInfo, look
 from sqa_data.clip_list import list_clips
 from sqa_data.degrade.kind import Step, Surroundings
 from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, ONLY_IF_NAMED
-from sqa_data.degrade.presets import PRESETS
+from sqa_data.degrade.presets import PRESETS, URGENT_KINDS
 from sqa_data.errors import DataError
 from sqa_data.tables import read_rows
 
@@ -141,6 +141,10 @@ def make_plan(
         )
     if config.preset not in PRESETS:
         raise DataError(f"unknown preset {config.preset!r}; known: {', '.join(PRESETS)}")
+    if config.preset == "urgent" and config.kinds and not URGENT_KINDS & {*config.kinds}:
+        raise DataError(
+            f"preset urgent draws none of {', '.join(config.kinds)}; expected one of {', '.join(sorted(URGENT_KINDS))}"
+        )
     rng = np.random.default_rng([config.seed, 0])
     split_of = _split_talkers(sources, config, rng)
     labels = sorted(set(noises.values()))

@@ -21,6 +21,11 @@ HARDEST_SNR_DB = {"noise": -5, "coloured-noise": -5, "wind": -10}
 AUGMENTATIONS = (0.25, 0.40, 0.20, 0.15)  # of URGENT: how often 0, 1, 2, 3 of the four below
 
 
+URGENT_KINDS = frozenset(
+    ("rir", "reverb", "wind", "noise", "coloured-noise", "clipping", "low-rate", "mp3", "vorbis", "loss-zero")
+)
+
+
 def broad(
     kinds: Sequence[str], most: int, rng: np.random.Generator, unseen: Sequence[str]
 ) -> tuple[Step, ...]:

@@ -69,8 +69,12 @@ def _stoi(label: str, extended: bool) -> Score:
             warnings.simplefilter("error", RuntimeWarning)
             try:
                 return {label: float(pystoi.stoi(reference, degraded, rate, extended=extended))}
-            except RuntimeWarning as error:
-                found = str(error).partition(". ")[0]  # it goes on: "Returning 1e-5", which we do not
+            except (RuntimeWarning, np.exceptions.AxisError) as error:
+                # it goes on: "Returning 1e-5", which we do not; of less than a frame it makes an empty array
+                told = isinstance(error, RuntimeWarning)
+                found = (
+                    str(error).partition(". ")[0] if told else "Not enough STFT frames: the clip is too short"
+                )
                 raise ClipError(f"{clip.path}: {label}: {found}") from error
 
     return score

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 from commands import run
+from sqa_cli.data.degrade import degrade
 from sqa_data import read_manifest
+from sqa_data.degrade.presets import PRESETS
 
 RATE = 16_000
 
@@ -71,6 +73,11 @@ def test_rates_and_presets(tmp_path: Path) -> None:
     assert {row.sample_rate for row in rows} == {22_050}
     for row in rows:
         assert {"coloured-noise", "wind"} & {step["kind"] for step in row.extra["degradation"]}
+    assert "unknown degradation 'none'" in run(
+        *("data", "degrade", tmp_path, "-o", tmp_path / "no", "--kinds", "none"), code=1
+    )
+    options = {option.name: option for option in degrade.params}
+    assert tuple(options["preset"].type.choices) == tuple(PRESETS)
     for rate in ("4000", "loud", "-1"):
         told = run("data", "degrade", tmp_path, "-o", tmp_path / "no", "--sample-rate", rate, code=2)
         assert "expected 8000 to 48000 (Hz), or 'source'" in told

@@ -52,3 +52,11 @@ def test_noise_after_noise_is_measured_against_the_speech_alone() -> None:
 def test_bad_input_is_named(samples: np.ndarray, chain: list[Step], message: str) -> None:
     with pytest.raises(DataError, match=message):
         degrade(samples, chain, rate=RATE)
+
+
+@pytest.mark.parametrize(
+    ("rate", "severity"), [(4000, 0.5), (96_000, 0.5), (RATE, 1.5), (RATE, -0.1), (RATE, np.nan)]
+)
+def test_rates_and_severities_have_their_range(rate: int, severity: float) -> None:
+    with pytest.raises(DataError, match=r"expected (8000 to 48000 Hz|0 to 1)"):
+        degrade(syllables(), [Step("hum", severity)], rate=rate)

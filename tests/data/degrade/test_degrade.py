@@ -22,11 +22,11 @@ from sqa_data.degrade.plan import (
     CleanSpeech,
     DegradeConfig,
     PlannedClip,
-    _tell_once,
     make_plan,
     read_noises,
     read_speech,
 )
+from sqa_data.degrade.recordings import tell_once
 from sqa_data.degrade.render import clean_excerpt, render
 
 
@@ -83,6 +83,7 @@ PLAIN = (
     *("mu-law", "loss-zero", "loss-repeat", "loss-pitch", "level"),
 )
 SMALL = DegradeConfig(train=40, dev=6, test=30, max_seconds=1.0, kinds=PLAIN)
+SMALL_HUM = replace(SMALL, kinds=("hum",))
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +195,7 @@ def test_a_wanted_kind_that_cannot_run_is_an_error_and_another_is_left_out_with_
     plan = make_plan(sources, {}, replace(SMALL, kinds=("hum", "mp3"), held_out_kinds=("mp3",)))
     assert {step.kind for clip in plan if clip.split == "train" for step in clip.chain} == {"hum"}
     assert {step.kind for clip in plan if clip.split == "test" for step in clip.chain} == {"hum", "mp3"}
-    _tell_once.cache_clear()
+    tell_once.cache_clear()
     make_plan(sources, {}, replace(SMALL, seed=77, kinds=()))
     assert re.search(r"left out, [0-9]+ of [0-9]+ kinds:\n", caplog.text)
     assert "  noise, room-noise: needs noise recordings; give --noise FOLDER\n" in caplog.text
@@ -215,6 +216,21 @@ def test_a_full_disk_is_said_as_the_system_says_it(plan: list[PlannedClip], tmp_
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(render(plan[:2], tmp_path / "out", seed=1)) == 1
+
+
+def test_sources_too_short_to_hear_are_left_out_with_a_count(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for talker in range(4):
+        for take, seconds in enumerate((1.0, 0.05)):
+            path = tmp_path / f"talker{talker}" / f"{take}.wav"
+            path.parent.mkdir(exist_ok=True)
+            sf.write(path, speech_like(seconds, seed=talker), RATE)
+    plan = make_plan(read_speech(tmp_path), {}, SMALL_HUM)
+    assert {clip.source.path.name for clip in plan} == {"0.wav"}
+    assert "sources shorter than 0.2 s are left out: 4 of 8" in caplog.text
+    with pytest.raises(DataError, match="sample_rate is 100; expected 8000 to 48000 Hz, or None"):
+        make_plan(read_speech(tmp_path), {}, replace(SMALL_HUM, sample_rate=100))
 
 
 def test_clips_may_keep_the_rate_of_their_source(tmp_path: Path, speech: Path) -> None:
@@ -359,6 +375,7 @@ def test_sources_that_cannot_work(tmp_path: Path) -> None:
         read_speech(tmp_path)
     with pytest.raises(DataError, match="has no noise in this folder; expected rows without a speaker"):
         read_noises(tmp_path)
+    sf.write(tmp_path / "a.wav", speech_like(0.5), RATE)
     with pytest.raises(DataError, match="at least 3"):
         make_plan([CleanSpeech(tmp_path / "a.wav", "only")], {}, SMALL)
     with pytest.raises(DataError, match=r"unknown degradation 'nope'; known: reverb"):

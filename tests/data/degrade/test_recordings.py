@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 from degrading import RATE
 from sqa_data import DataError
+from sqa_data.degrade import recordings
 from sqa_data.degrade.recordings import cut, read_mono
 
 
@@ -78,3 +79,29 @@ def test_a_recording_is_heard_at_the_rate_asked_for_as_the_mean_of_its_channels(
     heard = read_mono(tmp_path / "two.wav", RATE)
     assert len(heard) == RATE
     np.testing.assert_allclose(heard[200:-200], 0.5 * tone[::3][200:-200], atol=1e-4)
+
+
+def test_of_a_long_recording_a_part_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty minutes at 48 kHz would take half a gigabyte; some parts of it may be silent."""
+    monkeypatch.setattr(recordings, "PART_S", 1.0)
+    heard: list[tuple[float, float]] = []
+    read = recordings.read_mono
+
+    def seen(path: Path, rate: int, start_s: float = 0.0, most_s: float = np.inf) -> np.ndarray:
+        heard.append((start_s, most_s))
+        return read(path, rate, start_s, most_s)
+
+    monkeypatch.setattr(recordings, "_of_late", seen)
+    sound = np.zeros(10 * RATE)
+    sound[5 * RATE :] = 0.1 * np.random.default_rng(0).standard_normal(5 * RATE)
+    sf.write(tmp_path / "long.wav", sound, RATE)
+    for seed in range(12):
+        piece, _ = cut(
+            [tmp_path / "long.wav"], RATE // 4, RATE, np.random.default_rng(seed), "--noise FOLDER"
+        )
+        assert piece.std() > 0.05
+    assert {most for _, most in heard} == {1.0}
+    assert all(0 <= start <= 9 for start, _ in heard)
+    assert len({start for start, _ in heard}) > 5
+    piece, _ = cut([tmp_path / "long.wav"], 3 * RATE, RATE, np.random.default_rng(0), "")
+    assert (len(piece), heard[-1][1]) == (3 * RATE, 6.0)  # a part is twice what is asked for

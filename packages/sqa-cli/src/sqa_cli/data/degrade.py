@@ -61,7 +61,9 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
 )
 @click.option("--max-seconds", type=FloatRange(0.5), default=5.0, show_default=True, help="Longest clip.")
 @click.option("--max-steps", type=click.IntRange(1), default=4, show_default=True, help="Longest chain.")
-@click.option("--held-out", help="Kinds for the test split alone. [default: babble,gate,gsm,loss-pitch]")
+@click.option(
+    "--held-out", help="Kinds for the test split alone, or none. [default: babble,gate,gsm,loss-pitch]"
+)
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifests' paths as JSON.")
 def degrade(
@@ -92,7 +94,7 @@ def degrade(
 
     show_log("sqa_data", logging.WARNING)
     if held_out is not None:
-        draw["held_out_kinds"] = _names(held_out)
+        draw["held_out_kinds"] = () if held_out == "none" else _names(held_out)
     config = DegradeConfig(kinds=_names(kinds or ""), **draw)
     noises = read_noises(noise) if noise else {}
     rooms = read_rooms(rir) if rir else ()
@@ -106,7 +108,7 @@ def degrade(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name for name in text.replace(",", " ").split() if name != "none")
+    return tuple(text.replace(",", " ").split())
 
 
 def _render(clips: "Sequence[PlannedClip]", out: Path, seed: int, jobs: int) -> dict[str, Path]:

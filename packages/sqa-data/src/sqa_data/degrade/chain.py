@@ -9,6 +9,7 @@ import numpy as np
 from sqa_data.degrade.kind import Family, Step, Surroundings, World
 from sqa_data.degrade.kinds import KINDS
 from sqa_data.degrade.kinds.edges import edged
+from sqa_data.degrade.recordings import HIGHEST_HZ, LOWEST_HZ
 from sqa_data.degrade.signal import Samples
 from sqa_data.errors import DataError
 
@@ -40,8 +41,8 @@ def degrade(
     step after the room began. What ends beyond full scale is made smaller as a whole, which is told as a last
     step called "full-scale".
 
-    Raises `DataError` for samples that are not finite and mono or shorter than 0.1 s, an unknown kind, and a kind that
-    lacks what it needs.
+    Raises `DataError` for samples that are not finite and mono or shorter than 0.1 s, a rate beyond 8 to 48 kHz, a
+    severity beyond 0 to 1, an unknown kind, and a kind that lacks what it needs.
 
     >>> tone = 0.1 * np.sin(np.arange(16000) * 0.2)
     >>> degraded = degrade(tone, [Step("lowpass", 0.0), Step("level", 0.0)])
@@ -54,6 +55,8 @@ def degrade(
             f"degrade: expected finite mono samples, at least {SHORTEST_S} s at {rate} Hz; "
             f"found shape {clean.shape}"
         )
+    if not LOWEST_HZ <= rate <= HIGHEST_HZ:
+        raise DataError(f"degrade: rate is {rate}; expected {LOWEST_HZ} to {HIGHEST_HZ} Hz")
     around = around or Surroundings()
     x = speech = clean
     done: list[dict[str, Any]] = []
@@ -62,6 +65,8 @@ def degrade(
     for number, step in enumerate(chain):
         if step.kind not in KINDS:
             raise DataError(f"unknown degradation {step.kind!r}; known: {', '.join(KINDS)}")
+        if not 0 <= step.severity <= 1:
+            raise DataError(f"degrade: severity of {step.kind} is {step.severity}; expected 0 to 1")
         kind = KINDS[step.kind]
         if reason := kind.missing(around):
             raise DataError(f"degradation {step.kind!r} cannot run here: {reason}")

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import AudioInfo, look
 from sqa_data.clip_list import list_clips
 from sqa_data.degrade.kind import Step, Surroundings
 from sqa_data.degrade.kinds import HELD_OUT_KINDS, KINDS, ONLY_IF_NAMED
 from sqa_data.degrade.presets import PRESETS, URGENT_KINDS
+from sqa_data.degrade.recordings import HIGHEST_HZ, LOWEST_HZ, facts, own_rate, tell_once
 from sqa_data.errors import DataError
 from sqa_data.tables import read_rows
 
 logger = logging.getLogger(__name__)
 
-LOWEST_HZ, HIGHEST_HZ = 8000, 48_000  # of clips that keep the rate of their source
+SHORTEST_S = 0.2  # of a source: less is no speech, and metrics refuse it
 OTHERS = 8  # recordings of other talkers that a clip may draw on
 
 
@@ -134,17 +134,8 @@ def make_plan(
     and nowhere else. Kinds that cannot run here (no noises, no weights under `models`, a library that is not installed)
     are left out, and the log says which.
     """
-    unknown = {*config.held_out_kinds, *config.kinds} - set(KINDS)
-    if unknown:
-        raise DataError(
-            f"unknown degradation {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(KINDS)}"
-        )
-    if config.preset not in PRESETS:
-        raise DataError(f"unknown preset {config.preset!r}; known: {', '.join(PRESETS)}")
-    if config.preset == "urgent" and config.kinds and not URGENT_KINDS & {*config.kinds}:
-        raise DataError(
-            f"preset urgent draws none of {', '.join(config.kinds)}; expected one of {', '.join(sorted(URGENT_KINDS))}"
-        )
+    _check(config)
+    sources = _long_enough(sources)
     rng = np.random.default_rng([config.seed, 0])
     split_of = _split_talkers(sources, config, rng)
     labels = sorted(set(noises.values()))
@@ -167,6 +158,33 @@ def make_plan(
     return clips
 
 
+def _check(config: DegradeConfig) -> None:
+    """Raise `DataError` for a plan that cannot be drawn."""
+    unknown = {*config.held_out_kinds, *config.kinds} - set(KINDS)
+    if unknown:
+        raise DataError(
+            f"unknown degradation {', '.join(map(repr, sorted(unknown)))}; known: {', '.join(KINDS)}"
+        )
+    if config.preset not in PRESETS:
+        raise DataError(f"unknown preset {config.preset!r}; known: {', '.join(PRESETS)}")
+    if config.preset == "urgent" and config.kinds and not URGENT_KINDS & {*config.kinds}:
+        raise DataError(
+            f"preset urgent draws none of {', '.join(config.kinds)}; expected one of {', '.join(sorted(URGENT_KINDS))}"
+        )
+    if config.sample_rate is not None and not LOWEST_HZ <= config.sample_rate <= HIGHEST_HZ:
+        raise DataError(
+            f"sample_rate is {config.sample_rate}; expected {LOWEST_HZ} to {HIGHEST_HZ} Hz, or None"
+        )
+
+
+def _long_enough(sources: Sequence[CleanSpeech]) -> list[CleanSpeech]:
+    """The sources without those that are too short to hear anything in; the log counts these."""
+    kept = [source for source in sources if facts(source.path).duration_s >= SHORTEST_S]
+    if left := len(sources) - len(kept):
+        logger.warning("sources shorter than %g s are left out: %d of %d", SHORTEST_S, left, len(sources))
+    return kept
+
+
 def kinds_here(around: Surroundings, wanted: Sequence[str] = (), split: str = "") -> list[str]:
     """The kinds that can run with these surroundings; the log tells of the others, once.
 
@@ -182,13 +200,8 @@ def kinds_here(around: Surroundings, wanted: Sequence[str] = (), split: str = ""
         for name, reason in missing.items():
             alike.setdefault(reason, []).append(name)
         told = [f"  {', '.join(names)}: {reason}" for reason, names in alike.items()]
-        _tell_once("\n".join([f"left out, {len(missing)} of {len(KINDS)} kinds:", *told]))
+        tell_once("\n".join([f"left out, {len(missing)} of {len(KINDS)} kinds:", *told]))
     return [name for name in wanted or KINDS if name not in missing and (wanted or name not in ONLY_IF_NAMED)]
-
-
-@functools.cache
-def _tell_once(text: str) -> None:
-    logger.warning("%s", text)
 
 
 def _split_talkers(
@@ -217,7 +230,7 @@ def _draw_split(
     """The clips of one split, from its own talkers and noises; the order of the draws is part of what a seed means."""
     if not getattr(config, split):
         return
-    durations_s = [_facts(source.path).duration_s for source in sources]
+    durations_s = [facts(source.path).duration_s for source in sources]
     of_talker = defaultdict[str, list[int]](list)
     for index, source in enumerate(sources):
         of_talker[source.talker].append(index)
@@ -253,13 +266,8 @@ def _draw_split(
             round(length, 3),
             chain,
             replace(around, talkers=tuple(others[i] for i in voices)),
-            config.sample_rate or min(max(_facts(sources[picked].path).sample_rate, LOWEST_HZ), HIGHEST_HZ),
+            config.sample_rate or own_rate(sources[picked].path),
         )
-
-
-@functools.lru_cache(maxsize=100_000)
-def _facts(path: Path) -> AudioInfo:
-    return look(path)
 
 
 def _audio_files(folder: Path) -> list[Path]:

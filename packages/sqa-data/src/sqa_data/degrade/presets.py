@@ -19,8 +19,6 @@ STEPS = (0.03, 0.42, 0.32, 0.16, 0.07)  # how often a chain has 0, 1, 2 ... fami
 MILDEST_SNR_DB = 40
 HARDEST_SNR_DB = {"noise": -5, "coloured-noise": -5, "wind": -10}
 AUGMENTATIONS = (0.25, 0.40, 0.20, 0.15)  # of URGENT: how often 0, 1, 2, 3 of the four below
-
-
 URGENT_KINDS = frozenset(
     ("rir", "reverb", "wind", "noise", "coloured-noise", "clipping", "low-rate", "mp3", "vorbis", "loss-zero")
 )

@@ -2,12 +2,13 @@
 
 import functools
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import hear, mixed
+from sqa_data.audio import AudioInfo, hear, look, mixed
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.signal import Samples, fit
 from sqa_data.errors import AudioError, DataError
@@ -17,13 +18,29 @@ logger = logging.getLogger(__name__)
 SILENT_DB = -40.0  # under the whole recording: a cut so quiet is a pause of it
 GRID_S = 0.01  # between the starts of cuts that are compared
 SEAM_S = 0.02  # of cross-fade where a short recording starts again
+PART_S = 60.0  # of a long recording that is read for a cut
+PARTS = 8  # of a long recording to try until one is not silent
+LOWEST_HZ, HIGHEST_HZ = 8000, 48_000  # rates that kinds work at
 
 
-@functools.lru_cache(maxsize=64)
-def read_mono(path: str | Path, rate: int) -> np.ndarray:
-    """A whole file as mono float32 at `rate` Hz; those of late are kept."""
-    heard = hear(path)
+@functools.lru_cache(maxsize=100_000)
+def facts(path: Path) -> AudioInfo:
+    """Length and rate of a file, which is looked at once."""
+    return look(path)
+
+
+def own_rate(path: Path) -> int:
+    """The rate of a file in Hz, or the nearest that kinds work at."""
+    return min(max(facts(path).sample_rate, LOWEST_HZ), HIGHEST_HZ)
+
+
+def read_mono(path: str | Path, rate: int, start_s: float = 0.0, most_s: float = math.inf) -> np.ndarray:
+    """A file, or a part of it, as mono float32 at `rate` Hz."""
+    heard = hear(path, start_s=start_s, most_s=most_s)
     return resampled(mixed(heard.samples), heard.sample_rate, rate)
+
+
+_of_late = functools.lru_cache(maxsize=32)(read_mono)  # at most 12 MB each at 48 kHz
 
 
 def cut(
@@ -38,12 +55,11 @@ def cut(
         raise DataError(f"this kind of degradation needs recordings; give {needs}")
     for path in (paths[index] for index in _drawn(len(paths), rng)):
         try:
-            whole = read_mono(path, rate)
+            for part in _parts(path, length, rate, rng):
+                if part.any():
+                    return _piece(part, length, rate, rng), path.stem
         except AudioError as error:
-            _tell_once(f"{error}; passed over")
-            continue
-        if whole.any():
-            return _piece(whole, length, rate, rng), path.stem
+            tell_once(f"{error}; passed over")
     raise DataError(f"{path}: is silent or cannot be read, as are all {len(paths)}; give {needs} with sound")
 
 
@@ -53,8 +69,21 @@ def _drawn(count: int, rng: np.random.Generator) -> Iterator[int]:
     yield from rng.permutation(count).tolist()
 
 
+def _parts(path: Path, length: int, rate: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The whole recording, or of a long one some parts at random places: hours of it would not fit into memory."""
+    part_s = max(PART_S, 2 * length / rate)
+    rest_s = facts(path).duration_s - part_s
+    if rest_s <= 0:
+        yield _of_late(path, rate)
+        return
+    places = rng.permutation(math.ceil(rest_s / part_s) + 1)[:PARTS]
+    for place in places.tolist():
+        yield _of_late(path, rate, min(place * part_s, rest_s), part_s)
+
+
 @functools.cache
-def _tell_once(text: str) -> None:
+def tell_once(text: str) -> None:
+    """Log a warning that many clips may have the same cause for."""
     logger.warning("%s", text)
 
 

@@ -26,6 +26,8 @@ from sqa_data.degrade.signal import Samples, set_level
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, write_manifest
 
+MARGIN_S = 0.05  # beside an excerpt, for the filter of the resampler
+
 
 def render(
     clips: Sequence[PlannedClip],
@@ -128,8 +130,9 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
 
 def clean_excerpt(path: str, start_s: float, seconds: float, rate: int) -> Samples:
     """`seconds` of a recording, scaled to -26 dBFS (ITU-T P.56's usual level), faded by 5 ms at both ends."""
-    first = int(start_s * rate)
-    clean = read_mono(path, rate)[first : first + int(seconds * rate)].astype(np.float64)
+    before_s = min(start_s, MARGIN_S)
+    heard = read_mono(path, rate, start_s - before_s, before_s + seconds + MARGIN_S)
+    clean = heard[int(before_s * rate) :][: int(seconds * rate)].astype(np.float64)
     clean = set_level(clean - clean.mean(), rate, -26.0)
     fade = np.linspace(0, 1, rate // 200)
     clean[: len(fade)] *= fade

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from sqa_data.atomic import atomic_write
-from sqa_data.audio import look
 from sqa_data.degrade.chain import degrade
 from sqa_data.degrade.kind import Family, Step, Surroundings
 from sqa_data.degrade.kinds import KINDS
+from sqa_data.degrade.recordings import own_rate
 from sqa_data.degrade.render import clean_excerpt
 from sqa_data.degrade.signal import Samples, stft
 
@@ -44,7 +44,7 @@ def sheet_of(
     The clip keeps its rate, within 8 to 48 kHz. `progress(done)` is called after each kind. Raises `AudioError`
     for speech that cannot be read, `DataError` as `degrade` does, and `OSError` where the file cannot be written.
     """
-    rate = min(max(look(speech).sample_rate, 8000), 48_000)
+    rate = own_rate(Path(speech))
     clean = clean_excerpt(str(speech), 0.0, LONGEST_S, rate)
     with atomic_write(Path(path)) as file:
         file.write(PAGE.encode())

@@ -155,6 +155,10 @@ def test_what_is_no_comparison_is_refused() -> None:
         strengths([], [], [])
     with pytest.raises(MetricsError, match=r"preference\[0\] is not finite"):
         strengths(["A", "A"], ["B", "B"], [math.inf, 1])
+    with pytest.raises(ValueError, match=r"preference\[0\] is 'a'; expected a number"):
+        strengths(["A"], ["B"], ["a"])  # type: ignore[list-item]
+    with pytest.raises(MetricsError, match="a system is called None; expected a text"):
+        strengths(["A", None], ["B", "C"], [1, 1])  # type: ignore[list-item]
     with pytest.raises(MetricsError, match=r"level is -0\.5"):
         strengths(["A", "A"], ["B", "B"], [1, -1], level=-0.5)
 
@@ -237,6 +241,22 @@ def test_two_way_covariance_is_the_sum_over_all_that_share_a_listener_or_a_clip(
         np.stack([found.strength - half, found.strength + half], axis=1)
     )
     assert "clips (4 or more a system)" in found.as_dict()["clustered_by"]
+
+
+def test_columns_may_be_arrays() -> None:
+    votes = 5 * [
+        ("A", "B", 1, "a1", "b1"),
+        ("B", "A", 1, "b2", "a2"),
+        ("A", "B", 1, "a3", "b3"),
+        ("B", "A", -1, "b4", "a4"),
+    ]
+    a, b, preference, first, second = map(list, zip(*votes, strict=True))
+    listener, clips = [f"L{k % 12}" for k in range(20)], list(zip(first, second, strict=True))
+    lists = strengths(a, b, preference, listener=listener, clips=clips)
+    given: list[Any] = [np.array(column) for column in (a, b, preference, listener, clips)]
+    arrays = strengths(*given[:3], listener=given[3], clips=given[4])
+    assert (arrays.listeners, arrays.clips) == (12, 4)
+    assert arrays.as_dict() == lists.as_dict()
 
 
 def test_too_few_clips_are_told() -> None:

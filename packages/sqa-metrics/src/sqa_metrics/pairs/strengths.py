@@ -19,6 +19,7 @@ import numpy as np
 
 from sqa_metrics.distributions import normal_quantile, t_quantile, upper_share
 from sqa_metrics.errors import MetricsError
+from sqa_metrics.numbers import as_scores
 from sqa_metrics.tables import Style, figure, render
 
 HALF_WIN = 0.5
@@ -159,7 +160,7 @@ def strengths(
         quantile has one degree of freedom fewer than listeners, or than the fewest clips of a system.
 
     Raises MetricsError for columns of unequal length, a system compared with itself, a preference that is not finite,
-    and groups of systems that were never compared with each other.
+    and groups of systems that were never compared with each other; ValueError for a preference that is no number.
 
     >>> found = strengths(["A"] * 10 + ["A"] * 10 + ["B"] * 10, ["B"] * 10 + ["C"] * 10 + ["C"] * 10,
     ...                   [1] * 7 + [-1] * 3 + [1] * 8 + [-1] * 2 + [1] * 6 + [-1] * 4)
@@ -168,10 +169,10 @@ def strengths(
     """
     upper_share(level)  # refuses what is no level
     _require_rows(len(a), b=b, preference=preference, listener=listener, clips=clips)
-    names = sorted({*a, *b})
+    names = sorted({*a, *b}, key=str)
     number = {name: k for k, name in enumerate(names)}
     i, j = (np.array([number[name] for name in side], dtype=np.int64) for side in (a, b))
-    outcome = _outcome(i, j, np.asarray(preference, float), names)
+    outcome = _outcome(i, j, np.asarray(as_scores("preference", preference)), names)
     n = len(names)
     wins, ties = np.zeros((n, n)), np.zeros((n, n))
     np.add.at(wins, (np.where(outcome > 0, i, j), np.where(outcome > 0, j, i)), outcome != 0)
@@ -182,15 +183,16 @@ def strengths(
     prior = HALF_WIN * (wins + wins.T + ties > 0) if half_wins else np.zeros_like(wins)
     theta, log_tie = _maximum(wins + prior, ties)
     inverse = np.linalg.inv(_information(theta, log_tie, wins + prior, ties))
-    rows = _Rows(i, j, *_pulls(theta, log_tie, i, j, outcome), n, not math.isnan(log_tie))
-    covariance, listeners, fewest = _covariance(inverse, rows, listener or (), clips)
+    win, tie = _chances(theta, log_tie)
+    pull = (outcome - (win - win.T)[i, j]) / 2
+    rows = _Rows(i, j, pull, (outcome == 0) - tie[i, j], n, not math.isnan(log_tie))
+    covariance, listeners, fewest = _covariance(inverse, rows, listener, clips)
     centre = np.eye(n) - 1 / n
-    spread = np.pad(covariance[: n - 1, : n - 1], (0, 1))
     order = np.argsort(-theta, kind="stable")
     return Strengths(
         systems=[names[k] for k in order],
         strength=(theta - theta.mean())[order],
-        covariance=(centre @ spread @ centre)[np.ix_(order, order)],
+        covariance=(centre @ np.pad(covariance[: n - 1, : n - 1], (0, 1)) @ centre)[np.ix_(order, order)],
         wins=wins[np.ix_(order, order)],
         ties=ties[np.ix_(order, order)],
         log_tie=log_tie,
@@ -213,6 +215,8 @@ def _outcome(i: np.ndarray, j: np.ndarray, preference: np.ndarray, names: list[s
     """1 where the first is better, -1, or 0 for a tie; MetricsError for what is no comparison."""
     if not i.size:
         raise MetricsError("no comparisons; expected at least one between two systems")
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise MetricsError(f"a system is called {strange[0]!r}; expected a text")
     if (bad := np.flatnonzero(~np.isfinite(preference))).size:
         raise MetricsError(f"preference[{bad[0]}] is not finite; expected a number")
     if (own := np.flatnonzero(i == j)).size:
@@ -355,13 +359,6 @@ class _Rows(NamedTuple):
         return total
 
 
-def _pulls(
-    theta: np.ndarray, log_tie: float, i: np.ndarray, j: np.ndarray, outcome: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    win, tie = _chances(theta, log_tie)
-    return (outcome - (win[i, j] - win[j, i])) / 2, (outcome == 0) - tie[i, j]
-
-
 def _codes(names: Sequence[Hashable]) -> tuple[np.ndarray, int]:
     number = {name: k for k, name in enumerate(dict.fromkeys(names))}
     return np.array([number[name] for name in names], dtype=np.int64), len(number)
@@ -369,7 +366,8 @@ def _codes(names: Sequence[Hashable]) -> tuple[np.ndarray, int]:
 
 def _clips(clips: Sequence[tuple[Hashable, Hashable]] | None, rows: _Rows) -> tuple[np.ndarray, int]:
     """A code for the first clip of each comparison, then for the second; and how many clips a system has at least."""
-    codes, n = _codes([clip for side in (0, 1) for clip in (pair[side] for pair in clips or ())])
+    pairs = () if clips is None else clips
+    codes, n = _codes([pair[side] for side in (0, 1) for pair in pairs])
     if not n:
         return codes, 0
     each = np.sort(codes * rows.systems + np.append(rows.i, rows.j))
@@ -380,11 +378,11 @@ def _clips(clips: Sequence[tuple[Hashable, Hashable]] | None, rows: _Rows) -> tu
 def _covariance(
     inverse: np.ndarray,
     rows: _Rows,
-    listener: Sequence[Hashable],
+    listener: Sequence[Hashable] | None,
     clips: Sequence[tuple[Hashable, Hashable]] | None,
 ) -> tuple[np.ndarray, int, int]:
     """Of the parameters: inverse information, or clustered by listener, by clip or both; and by how many of each."""
-    (who, listeners), (which, fewest) = _codes(listener), _clips(clips, rows)
+    (who, listeners), (which, fewest) = _codes(() if listener is None else listener), _clips(clips, rows)
     listeners, fewest = listeners * (listeners >= MIN_LISTENERS), fewest * (fewest >= MIN_CLIPS)
     if not listeners and not fewest:
         return inverse, 0, 0

@@ -81,7 +81,7 @@ def test_wrong_orders(files: tuple[Path, Path, Path]) -> None:
     for option in (["--verify-signature", "x"], ["--epsilon", 1], ["--allow-missing"], ["--acr-ref", pred]):
         text = run("pairs", "--ref", ref, "--strengths", *option, code=2)
         assert f"{option[0]} is of predictions; strengths alone have none" in text
-    assert "go together" in run("pairs", "--ref", ref, "--pred", pred, "--acr-ref", pred, code=2)
+    assert "go together" in run("pairs", "--ref", ref, "--pred", pred, "--acr-ref", pred, code=1)
     assert "only one of the files" in run("pairs", "--ref", "-", "--pred", "-", code=2)
     assert "no comparison of two systems" in run("pairs", "--ref", ref, "--strengths", code=1)
     pred.write_text("\n".join(pred.read_text().splitlines()[1:]))

@@ -58,6 +58,12 @@ def test_the_files_of_the_challenge(shared: Path) -> None:
     assert found.pair["mse"] == pytest.approx((0.4**2 + 0.6**2) / 2)
 
 
+@pytest.mark.parametrize("given", ["acr_ref", "acr_pred"])
+def test_clips_of_one_side_alone_are_refused(given: str) -> None:
+    with pytest.raises(MetricsError, match=r"acr_ref and acr_pred .* go together; one of them is missing"):
+        judge_pairs(file("a,b,cmos\nu1,u2,-1\n"), file("u1 1\nu2 2\n"), **{given: file("u1 1\nu2 2\n")})
+
+
 def test_clips_of_other_files_stand_beside() -> None:
     clips = file("u1 1\nu2 2\nu3 4\n"), file("u1 1.5\nu2 2\nu3 3\n")
     found = judge_pairs(

@@ -65,8 +65,6 @@ def pairs(pred: str | None, quoted: str | None, as_json: bool, style: Any, **opt
         raise click.UsageError(ONE_STDIN)
     if pred is None:
         refuse("is of predictions; strengths alone have none", *OF_PREDICTIONS)
-    if (options["acr_ref"] is None) != (options["acr_pred"] is None):
-        raise click.UsageError("--acr-ref and --acr-pred go together")
     ref, ranked = options.pop("ref"), options.pop("strengths")
     options["utt2sys"] = read_utt2sys(options["utt2sys"]) if options["utt2sys"] is not None else None
     if pred is not None:

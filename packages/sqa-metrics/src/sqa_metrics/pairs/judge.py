@@ -47,6 +47,8 @@ def judge_pairs(
     >>> report.n_pairs, report.pair["mse"], report.acr.utterance["mse"]
     (2, 1.0, 0.125)
     """
+    if (acr_ref is None) != (acr_pred is None):
+        raise MetricsError("acr_ref and acr_pred (--acr-ref, --acr-pred) go together; one of them is missing")
     listeners, predicted = read_pairs(ref, ref_metric), read_pairs(pred, pred_metric)
     acr: Report | None = None
     if acr_ref is not None and acr_pred is not None:

@@ -27,6 +27,15 @@ def simulate(n_systems: int, n_utterances: int, errors: list[float], seed: int, 
     )
 
 
+def every_two(rng: np.random.Generator, systems: int, utterances: int) -> tuple[np.ndarray, np.ndarray]:
+    """Systems and clips, (n, 2) each, of every two systems on every utterance, in an order by chance."""
+    i, j = np.triu_indices(systems, 1)
+    turned = rng.random((utterances, i.size)) < 0.5
+    system = np.stack([np.where(turned, j, i), np.where(turned, i, j)], axis=-1)
+    clips = system * utterances + np.arange(utterances)[:, None, None]
+    return system.reshape(-1, 2), clips.reshape(-1, 2)
+
+
 def without_systems(paired: Paired) -> Paired:
     return replace(paired, system=np.full(len(paired), -1), systems=[])
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from simulated import every_two
 from sqa_metrics import MetricsError, PairedPairs, join_pairs, read_pairs
 from sqa_metrics.pairs.compare import measure_pairs
 from sqa_metrics.pairs.join import Ballots, as_pairs
@@ -17,15 +18,14 @@ def predictors(rng: np.random.Generator, systems: int, utterances: int) -> list[
     """Two predictors whose errors have one distribution and share a part, on five votes of -3..3 a pair."""
     quality = 0.8 * rng.normal(size=systems)[:, None] + 0.35 * rng.normal(size=(systems, utterances))
     shared = 0.2 * rng.normal(size=systems)[:, None] + 0.15 * rng.normal(size=quality.shape)
-    i, j = np.triu_indices(systems, 1)
-    turned = rng.random((utterances, i.size)) < 0.5
-    system = np.stack([np.where(turned, j, i), np.where(turned, i, j)], axis=-1)
-    clips = system * utterances + np.arange(utterances)[:, None, None]
+    system, clips = every_two(rng, systems, utterances)
+    n = len(clips)
 
     def difference(values: np.ndarray) -> np.ndarray:
-        return (values.ravel()[clips[..., 0]] - values.ravel()[clips[..., 1]]).ravel()
+        first, second = values.ravel()[clips].T
+        return first - second
 
-    heard = difference(quality)[:, None] + 0.8 * rng.normal(size=(turned.size, 5))
+    heard = difference(quality)[:, None] + 0.8 * rng.normal(size=(n, 5))
     votes = np.clip(np.round(heard), -3, 3)
     result = []
     for name in ("one", "two"):
@@ -35,13 +35,13 @@ def predictors(rng: np.random.Generator, systems: int, utterances: int) -> list[
                 name=name,
                 ref=votes.mean(axis=1),
                 pred=difference(quality + shared + own),
-                clips=clips.reshape(-1, 2),
-                system=system.reshape(-1, 2),
+                clips=clips,
+                system=system,
                 systems=[f"s{k}" for k in range(systems)],
-                votes=np.full(turned.size, 5.0),
+                votes=np.full(n, 5.0),
                 std=votes.std(axis=1, ddof=1),
                 preferences=False,
-                coverage=Coverage(turned.size, turned.size, 0, 0, 0),
+                coverage=Coverage(n, n, 0, 0, 0),
                 ballots=Ballots([], [], [], [], []),
             )
         )

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from simulated import every_two
 from sqa_metrics import PairedPairs
 from sqa_metrics.pairs import measure
 from sqa_metrics.pairs.join import Ballots
@@ -14,16 +15,11 @@ from sqa_metrics.rows.records import Coverage
 def drawn(systems: int, utterances: int, seed: int = 0) -> PairedPairs:
     """Every two systems compared on every utterance, in an order by chance."""
     rng = np.random.default_rng(seed)
-    i, j = np.triu_indices(systems, 1)
-    utterance = np.repeat(np.arange(utterances), i.size)
-    i, j = np.tile(i, utterances), np.tile(j, utterances)
-    turned = rng.random(i.size) < 0.5
-    system = np.stack([np.where(turned, j, i), np.where(turned, i, j)], axis=1)
-    clips = system * utterances + utterance[:, None]
+    system, clips = every_two(rng, systems, utterances)
     quality = rng.normal(size=systems)[:, None] + 0.5 * rng.normal(size=(systems, utterances))
     predicted = quality + 0.4 * rng.normal(size=systems)[:, None] + 0.4 * rng.normal(size=quality.shape)
     ref, pred = (v.ravel()[clips[:, 0]] - v.ravel()[clips[:, 1]] for v in (quality, predicted))
-    n = i.size
+    n = len(clips)
     return PairedPairs(
         name="p",
         ref=np.round(ref),
@@ -135,21 +131,18 @@ def sampled(rng: np.random.Generator, systems: int, utterances: int) -> PairedPa
     """Systems by chance, compared by five votes of -3..3 a pair, and a predictor that errs by system and clip."""
     quality = 0.8 * rng.normal(size=systems)[:, None] + 0.35 * rng.normal(size=(systems, utterances))
     error = 0.3 * rng.normal(size=systems)[:, None] + 0.25 * rng.normal(size=quality.shape)
-    i, j = np.triu_indices(systems, 1)
-    turned = rng.random((utterances, i.size)) < 0.5
-    system = np.stack([np.where(turned, j, i), np.where(turned, i, j)], axis=-1)
-    clips = system * utterances + np.arange(utterances)[:, None, None]
-    ref, pred = (v.ravel()[clips[..., 0]] - v.ravel()[clips[..., 1]] for v in (quality, quality + error))
-    votes = np.clip(np.round(ref[..., None] + 0.8 * rng.normal(size=(*ref.shape, 5))), -3, 3)
+    system, clips = every_two(rng, systems, utterances)
+    ref, pred = (v.ravel()[clips[:, 0]] - v.ravel()[clips[:, 1]] for v in (quality, quality + error))
+    votes = np.clip(np.round(ref[:, None] + 0.8 * rng.normal(size=(len(clips), 5))), -3, 3)
     paired = drawn(systems, utterances)
     columns = {
-        "ref": votes.mean(axis=-1).ravel(),
-        "pred": pred.ravel(),
-        "std": votes.std(axis=-1, ddof=1).ravel(),
+        "ref": votes.mean(axis=1),
+        "pred": pred,
+        "std": votes.std(axis=1, ddof=1),
+        "system": system,
+        "clips": clips,
     }
-    return PairedPairs(
-        **{**vars(paired), **columns, "system": system.reshape(-1, 2), "clips": clips.reshape(-1, 2)}
-    )
+    return PairedPairs(**{**vars(paired), **columns})
 
 
 @pytest.mark.slow

@@ -19,11 +19,9 @@ from sqa_metrics.errors import MetricsError
 TINY = 1e-300  # in place of zero in a continued fraction
 EXACT = 3e-16  # relative change of a term that no longer counts: the next floats beside 1
 CLOSE = 1e-9  # a step of Newton's method in log x after which the next would be lost in rounding
-MANY, FAR = (
-    300,
-    50,
-)  # so many degrees of freedom, and that over z squared, leave a series of t about z to 1e-12
 LONGEST = 99.0  # such step, for the range of a float
+# So many degrees of freedom, and that over z squared, leave a series of t about z to 1e-12.
+MANY, FAR = 300, 50
 
 
 def normal_cdf(z: float) -> float:

@@ -22,9 +22,9 @@ class Interval(NamedTuple):
 UNKNOWN = Interval(math.nan, math.nan)
 
 
-def recipe_name(level: float) -> str:
-    """How intervals and tests are made, in a signature: leaving one system out, at this level of confidence."""
-    return f"loso-{100 * level:g}"
+def recipe_name(level: float, noun: str = "systems") -> str:
+    """How intervals and tests are made, in a signature: leaving one system (clip, pair) out, and the confidence."""
+    return f"lo{noun[0]}o-{100 * level:g}"
 
 
 Intervals: TypeAlias = dict[str, dict[str, Interval]]  # level -> figure -> interval

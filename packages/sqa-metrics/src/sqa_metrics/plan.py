@@ -21,21 +21,8 @@ if TYPE_CHECKING:
     from sqa_metrics.ratings.votes import Codes, Floats
 
 MOST_VOTES = 100_000  # a clip; what needs more is out of reach
-CLIPS = (
-    1,
-    2,
-    3,
-    4,
-    6,
-    8,
-    12,
-    16,
-    24,
-    32,
-    48,
-    64,
-    96,
-)  # a system, of a table of designs; one stands for itself
+# a system, of a table of designs; one stands for itself
+CLIPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 
 
 @dataclass(frozen=True)

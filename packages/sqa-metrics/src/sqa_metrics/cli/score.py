@@ -174,7 +174,7 @@ def rank(
     if pairs_ref is None:
         refuse("goes with --pairs-ref", "pairs_preds")
     else:
-        sources, compared = with_pairs(named(preds), pairs_ref, own, options)
+        sources, compared = with_pairs(sources, pairs_ref, own, options)
         by_scores = [name for name in sources if name not in own]
         more = [RULE] + [f"pairs by the difference of scores: {', '.join(by_scores)}"] * bool(by_scores)
     paired = read(sources, options)

@@ -31,9 +31,8 @@ class Ballots(NamedTuple):
     a: list[str]  # system of the first clip
     b: list[str]
     value: list[float]  # above 0: the first is better
-    listener: list[
-        tuple[str, str]
-    ]  # corpus and id, as ids of two corpora may be two people's; "" where not known
+    # corpus and id, as ids of two corpora may be two people's; "" where not known
+    listener: list[tuple[str, str]]
     clips: list[tuple[int, int]]  # codes
 
 

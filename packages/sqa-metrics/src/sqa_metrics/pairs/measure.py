@@ -17,7 +17,7 @@ from sqa_metrics.interval import UNKNOWN, Interval
 from sqa_metrics.pairs import figures
 from sqa_metrics.pairs.join import PairedPairs
 from sqa_metrics.report import MIN_CLUSTERS, system_means
-from sqa_metrics.uncertainty.left_out import LeftOut
+from sqa_metrics.uncertainty.left_out import LeftOut, effective
 from sqa_metrics.uncertainty.recipe import Estimate, bounds, variance
 
 GROUPS = 100  # many clips are left out in so many groups
@@ -57,10 +57,9 @@ class Level:
             yield Level(self.ref[keep], self.pred[keep], self.groups[keep], apart, self.both_orders)
 
     def freedom(self) -> float:
-        """Degrees of freedom: those of so many clusters of equal size as are as uncertain (Kish 1965)."""
+        """Degrees of freedom: one less than the clusters of equal size that would be as uncertain."""
         sides = [self.groups[:, 0], self.groups[self.groups[:, 0] != self.groups[:, 1], 1]]
-        sizes = np.unique(np.concatenate(sides), return_counts=True)[1].astype(float)
-        return float(sizes.sum() ** 2 / (sizes**2).sum()) - 1
+        return effective(np.unique(np.concatenate(sides), return_counts=True)[1]) - 1
 
 
 def intervals(

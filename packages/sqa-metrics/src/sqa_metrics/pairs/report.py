@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sqa_metrics import __version__
-from sqa_metrics.interval import Intervals, plain, plain_intervals
+from sqa_metrics.interval import Intervals, plain, plain_intervals, recipe_name
 from sqa_metrics.pairs import measure
 from sqa_metrics.pairs.join import PairedPairs
 from sqa_metrics.pairs.strengths import Strengths
@@ -141,8 +141,7 @@ def evaluate_pairs(
         "eps": f"{epsilon:g}/{ref_epsilon:g}",
         "cov": f"{len(paired)}/{paired.coverage.n_ref}",
         "sys": str(len(paired.systems)),
-        # leaving one system out, or one clip, or one pair
-        "ci": f"lo{told.rpartition(' ')[2][0]}o-{100 * level:g}" if intervals["pair"] else "none",
+        "ci": recipe_name(level, told.rpartition(" ")[2]) if intervals["pair"] else "none",
         "ref": paired.fingerprint,
     }
     return PairReport(

@@ -25,14 +25,8 @@ from sqa_metrics.rows.table import Table, of_rows
 from sqa_metrics.rows.votes import average
 
 EXAMPLE = '{"a": "u1", "b": "u2", "metrics": {"cmos": 1.5}}'
-SIDES = (
-    "{}",
-    "audio_{}",
-    "wav_{}",
-    "path_{}",
-    "clip_{}",
-    "sample_id_{}",
-)  # what the column of a clip is called
+# what the column of a clip is called
+SIDES = ("{}", "audio_{}", "wav_{}", "path_{}", "clip_{}", "sample_id_{}")
 PATHS = ("audio_", "wav_", "path_")
 SYSTEMS = ("system_{}", "system_id_{}")
 CMOS = (("cmos",), ("mos_overall",), ("pred_score", "answer", "prediction"), ("score", "rating", "mos"))

@@ -34,12 +34,10 @@ class Scores:
     scale: Scale | None = None  # as its rows declare it
     # whose single rating each row is, until they are averaged; None: these are no single ratings
     listener: list[str] | None = None
-    made_from: list[str] | None = (
-        None  # the text of each sample_id, where that may be a path; else it stands as it is
-    )
-    by_rater: list[dict[str, float]] | None = (
-        None  # the votes behind each value, where rows were single ratings
-    )
+    # the text of each sample_id, where that may be a path; else it stands as it is
+    made_from: list[str] | None = None
+    # the votes behind each value, where rows were single ratings
+    by_rater: list[dict[str, float]] | None = None
 
     def __len__(self) -> int:
         return len(self.value)

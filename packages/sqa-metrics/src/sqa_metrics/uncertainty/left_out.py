@@ -99,7 +99,7 @@ def assembled(
         without,
         items=np.append(level.ref.size - level.sizes, level.ref.size),
         stratum=stratum,
-        freedom=sum(_effective(level.sizes[rows]) - 1 for rows in strata(stratum)),
+        freedom=sum(effective(level.sizes[rows]) - 1 for rows in strata(stratum)),
         of_systems=of_systems,
     )
 
@@ -111,7 +111,7 @@ def strata(stratum: np.ndarray) -> Iterator[np.ndarray]:
         yield np.flatnonzero(stratum == code)
 
 
-def _effective(sizes: np.ndarray) -> float:
+def effective(sizes: np.ndarray) -> float:
     """So many clusters of equal size would be as uncertain as these (Kish 1965)."""
     return float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum())
 

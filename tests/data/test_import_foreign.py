@@ -152,10 +152,23 @@ def test_the_baselines_labels(tmp_path: Path, packed: bool) -> None:
         add_labels(data, data)
 
 
-def test_labels_out_of_range(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("label", "value", "told"),
+    [("utmos", b"7", r"utmos is 7; expected a finite number in 0\.\.6"), ("sdr", b"inf", "sdr is inf; expected")],
+)
+def test_labels_out_of_range(label: str, value: bytes, told: str, tmp_path: Path) -> None:
     write_manifest(tmp_path / "out" / "x" / "train" / "data.jsonl", [Utterance("/1.wav", "a", 1.0, {})])
     (tmp_path / "src" / "x" / "train").mkdir(parents=True)
     # the first id is no UTF-8: a file's name as the system has it
-    (tmp_path / "src" / "x" / "train" / "utmos.scp").write_bytes(b"\xff 3\na 7\n")
-    with pytest.raises(DataError, match=r"x/train/utmos\.scp:2: utmos is 7; expected a number in 0\.\.6"):
+    (tmp_path / "src" / "x" / "train" / f"{label}.scp").write_bytes(b"\xff 3\na " + value + b"\n")
+    with pytest.raises(DataError, match=rf"x/train/{label}\.scp:2: {told}"):
         add_labels(tmp_path / "src", tmp_path / "out")
+
+
+def test_a_cosine_of_float32_is_as_valid_as_for_verify_and_train(tmp_path: Path) -> None:
+    manifest = tmp_path / "out" / "x" / "train" / "data.jsonl"
+    write_manifest(manifest, [Utterance("/1.wav", "a", 1.0, {})])
+    (tmp_path / "src" / "x" / "train").mkdir(parents=True)
+    (tmp_path / "src" / "x" / "train" / "spksim.scp").write_text("a 1.0000001192\n")
+    add_labels(tmp_path / "src", tmp_path / "out")
+    assert read_manifest(manifest)[0].metrics == {"spksim": 1.0000001192}

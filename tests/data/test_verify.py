@@ -72,6 +72,11 @@ def test_each_fault(kind: str, changes: dict[str, object], tmp_path: Path) -> No
     assert found.ok == (kind in ("unlabelled", "outside"))
 
 
+def test_what_float32_rounds_is_not_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.jsonl", row(clip(tmp_path / "a.wav", 1), metrics={"spksim": 1.0000001}))
+    assert not validate([path]).counts
+
+
 @pytest.mark.parametrize("kind", ["cut", "text", "empty file", "no samples"])
 def test_audio_that_does_not_decode(kind: str, tmp_path: Path) -> None:
     bad = (

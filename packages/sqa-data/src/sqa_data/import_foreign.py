@@ -1,6 +1,7 @@
 """Take over what other tools wrote: the baseline's manifests and labels, SHEET's CSV files, Kaldi's folders."""
 
 import io
+import math
 import zipfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from sqa_data.audio import look
 from sqa_data.errors import DataError
-from sqa_data.labels import RANGES, valid_range
+from sqa_data.labels import RANGES, in_range, valid_range
 from sqa_data.lines import open_lines, split_line, text_lines
 from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
@@ -94,13 +95,17 @@ def _add(manifest: Path, is_prefixed: bool, files: Iterable[tuple[str, str, Line
     unknown: set[str] = set()
     for label, name, lines in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
-        bounds = valid_range(label)
         for line, text in lines:
             sample_id, value = split_line(text, f"{name}:{line}")
             if sample_id not in rows:
                 unknown.add(sample_id)
             elif value.lower() != "nan":  # how the baseline writes that there is none
-                column[rows[sample_id]] = number(value, label, Path(name), line, *bounds)
+                found = number(value, label, Path(name), line, -math.inf, math.inf)
+                if not in_range(label, found):
+                    low, high = valid_range(label)
+                    expected = f"expected a finite number in {low:g}..{high:g}"
+                    raise DataError(f"{name}:{line}: {label} is {value}; {expected}")
+                column[rows[sample_id]] = found
     counts = dict.fromkeys(columns, 0)
 
     def labelled() -> Iterator[Utterance]:

@@ -15,7 +15,7 @@ from sqa_data.audio import AudioError, AudioInfo, digest, look
 from sqa_data.corpus import asked_again, in_common, is_measured_on, list_corpora
 from sqa_data.errors import DataError
 from sqa_data.ids import short_hash
-from sqa_data.labels import in_range, range_of, valid_range
+from sqa_data.labels import ROUNDING, in_range, range_of, valid_range
 from sqa_data.manifest import Utterance, numbered
 from sqa_data.pairs import iter_pairs
 from sqa_data.prepare.writer import SplitCount, count_notes
@@ -138,7 +138,7 @@ def _check_labels(where: str, utterance: Utterance, ids: dict[int, str], result:
             result.add("range", where, f"{label} is {value:g}; expected {low:g}..{high:g}")
             continue
         low, high = range_of(label, utterance.scales)
-        if not low <= value <= high:
+        if not low - ROUNDING <= value <= high + ROUNDING:
             result.add("outside", where, f"{label} is {value:g}; its scale is {low:g}..{high:g}")
     if not utterance.metrics:
         result.add("unlabelled", where, f"sample {utterance.sample_id!r} has no label")

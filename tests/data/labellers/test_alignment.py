@@ -21,6 +21,18 @@ def test_a_copy_that_was_moved(rate: int, shift_s: float) -> None:
     assert lag(reference, mixture.astype(np.float32), rate) == pytest.approx(shift / rate, abs=1e-9)
 
 
+@pytest.mark.parametrize("at", [0, 5000, 16767, 16768, 33535, 33536, 47999])
+@pytest.mark.parametrize("shift", [-8000, -20, 0, 20, 8000])
+def test_a_single_click_anywhere(at: int, shift: int) -> None:
+    """In a clip of several transforms none is lost between two of them."""
+    reference, moved = np.zeros((2, 48_000), np.float32)
+    reference[at] = 1
+    if not 0 <= at + shift < len(moved):
+        pytest.skip("moved out of the clip")
+    moved[at + shift] = 1
+    assert lag(reference, moved, 8000) == pytest.approx(shift / 8000, abs=1e-9)
+
+
 def test_what_shares_no_waveform_is_placed_by_its_envelope() -> None:
     """Noise in the rhythm of the speech, as of a vocoder: within a frame."""
     speech = syllables(4) * np.repeat([1.0, 0.2, 0.6, 0.4, 1.0, 0.1, 0.5, 0.9], 8000)

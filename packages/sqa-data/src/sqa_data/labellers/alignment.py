@@ -9,6 +9,7 @@ SAME_WAVEFORM = 0.25
 # without one (vocoders, other phases) the envelopes tell; a room's tail pulls theirs by 16 ms and gains .01
 SAME_ENVELOPE, CLEARER = 0.5, 0.05
 HOP_S = 0.004
+MIN_BITS = 14  # a transform of at least 16,384 samples
 
 
 def lag(reference: np.ndarray, degraded: np.ndarray, rate: int) -> float | None:
@@ -46,10 +47,15 @@ def _peak(one: np.ndarray, other: np.ndarray, reach: int) -> tuple[int, float, f
     energy = float(np.sqrt(np.sum(np.square(one, dtype=float)) * np.sum(np.square(other, dtype=float))))
     if energy == 0:
         return 0, 0.0, 0.0
-    size = 1 << (len(one) + reach).bit_length()
-    spectrum = np.fft.rfft(other, size) * np.conj(np.fft.rfft(one, size))
-    alike = np.abs(np.fft.irfft(spectrum, size)) / energy
-    near = np.concatenate([alike[size - reach :], alike[: reach + 1]])
+    # block by block, since only lags within the reach count: a transform of 40 minutes would take gigabytes
+    size = 1 << max(MIN_BITS, (4 * reach).bit_length())
+    block = size - 2 * reach
+    spectrum = np.zeros(size // 2 + 1, np.complex128)
+    for start in range(0, len(one), block):
+        before = min(start, reach)
+        around = np.pad(other[start - before : start + block + reach], (reach - before, 0))
+        spectrum += np.fft.rfft(around, size) * np.conj(np.fft.rfft(one[start : start + block], size))
+    near = np.abs(np.fft.irfft(spectrum, size)[: 2 * reach + 1]) / energy
     best = int(np.argmax(near))
     return best - reach, float(near[best]), float(near[reach])
 

@@ -154,7 +154,10 @@ def test_the_baselines_labels(tmp_path: Path, packed: bool) -> None:
 
 @pytest.mark.parametrize(
     ("label", "value", "told"),
-    [("utmos", b"7", r"utmos is 7; expected a finite number in 0\.\.6"), ("sdr", b"inf", "sdr is inf; expected")],
+    [
+        ("utmos", b"7", r"utmos is 7; expected a finite number in 0\.\.6"),
+        ("sdr", b"inf", "sdr is inf; expected"),
+    ],
 )
 def test_labels_out_of_range(label: str, value: bytes, told: str, tmp_path: Path) -> None:
     write_manifest(tmp_path / "out" / "x" / "train" / "data.jsonl", [Utterance("/1.wav", "a", 1.0, {})])

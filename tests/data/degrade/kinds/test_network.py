@@ -10,7 +10,7 @@ from degrading import RATE, apply, noise, speech_like, syllables
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Surroundings, World
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, through
-from sqa_data.degrade.kinds.network import CODED, coded, conceal, imagine, lost_packets
+from sqa_data.degrade.kinds.network import CODED, coded, conceal, imagine, losses, lost_packets
 from sqa_data.degrade.plan import read_speech
 from sqa_data.degrade.render import clean_excerpt
 
@@ -41,6 +41,13 @@ def test_a_loss_takes_something_of_the_speech() -> None:
         y, step = apply("loss-zero", x, 0.0, seed)
         assert step["lost"] >= 1
         assert np.abs(y - x).max() > 0.01
+
+
+@pytest.mark.parametrize("length", [5622, 5623, 5624])  # 17 packets of 330.75 samples end at 5622.75
+def test_packets_of_a_broken_number_of_samples_end_with_the_clip(length: int) -> None:
+    x, rate = noise(1.0)[:length], 44_100
+    world = World(np.random.default_rng(0), rate, x, x, Surroundings())
+    assert len(losses(x, 1.0, world, 0.0075)) == (17 if length <= 5623 else 18)
 
 
 def test_packets_are_concealed_in_each_way() -> None:

@@ -36,6 +36,7 @@ def losses(x: Samples, severity: float, world: World, packet_s: float = PACKET_S
     burst = float(world.rng.uniform(1, 3.5))
     loss_rate = 0.01 * 45**severity
     starts = np.rint(np.arange(0, len(x), packet_s * world.rate)).astype(int)
+    starts = starts[starts < len(x)]  # a packet that begins less than half a sample before the end holds none
     power = np.add.reduceat(x**2, starts) / np.diff(starts, append=len(x))
     loud = power > 0.01 * active_power(x, world.rate)
     for _ in range(TRIES):

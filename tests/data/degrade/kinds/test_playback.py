@@ -75,6 +75,7 @@ def test_gain_steps_are_few_sudden_and_as_large_as_told() -> None:
             changes = np.diff(gain_db)
             changes = changes[np.abs(changes) > 1e-9]
             assert len(changes) == step["steps"] <= 3
+            assert (changes[1:] * changes[:-1] < 0).all()  # up, down, up
             assert np.abs(changes).max() == pytest.approx(step["largest_db"])
             assert 0.6 * (1 + 23 * severity) <= step["largest_db"] <= 1 + 23 * severity
             assert gain_db.max() == pytest.approx(0)

@@ -56,7 +56,7 @@ def _gain_steps(x: Samples, severity: float, world: World) -> tuple[Samples, Set
     # someone turns a knob: once to three times, at once
     count = int(world.rng.integers(1, 4))
     steps = world.rng.choice((-1, 1), count) * world.rng.uniform(0.6, 1, count) * (1 + 23 * severity)
-    steps[1:] *= -np.sign(steps[1:]) * np.sign(steps[:-1])  # down after up, so that nothing runs away
+    steps = np.abs(steps) * np.sign(steps[0]) * (-1.0) ** np.arange(count)  # down after up: nothing runs away
     edges = np.sort(world.rng.integers(len(x) // 10, len(x) - len(x) // 10, count))
     gain_db = np.concatenate([[0.0], np.cumsum(steps)])
     gain_db -= gain_db.max()

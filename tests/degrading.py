@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.signal
 import soundfile as sf
 from sqa_data.audio.resampling import resampled
 from sqa_data.degrade.chain import degrade
 from sqa_data.degrade.kind import Step, Surroundings
+from sqa_data.degrade.kinds import KINDS
 from sqa_data.degrade.signal import Samples
 
 RATE = 16_000
@@ -48,6 +50,12 @@ def apply(
     """One kind alone: what it made, and what it says that it did."""
     done = degrade(x, [Step(kind, severity)], seed, Surroundings(noises, **around), rate=rate)
     return done.samples, done.steps[0]
+
+
+def skip_without(kind: str) -> None:
+    """Skip the test where what a kind needs is not installed."""
+    if reason := KINDS[kind].missing(Surroundings()):
+        pytest.skip(reason)
 
 
 def power_db(x: Samples) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from degrading import RATE, apply, noise, speech_like, syllables
+from degrading import RATE, apply, noise, skip_without, speech_like, syllables
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Surroundings, World
 from sqa_data.degrade.kinds.codec.frames import Codec, Coder, through
@@ -144,8 +144,7 @@ def test_the_decoder_is_told_what_was_lost() -> None:
 
 @pytest.mark.parametrize("kind", CODED)
 def test_more_is_lost_the_harder_it_is(kind: str) -> None:
-    if reason := CODED[kind].missing(Surroundings()):
-        pytest.skip(reason)
+    skip_without(kind)
     rates = [apply(kind, speech_like(3.0), severity)[1]["loss_rate"] for severity in (0.0, 0.5, 1.0)]
     assert 0 < rates[0] < rates[1] < rates[2] < 0.65
 

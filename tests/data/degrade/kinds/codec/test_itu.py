@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from coding import code, ours_and_ffmpegs, snr_db
-from degrading import RATE, apply, speech_like
-from sqa_data.degrade.kind import Surroundings
+from degrading import RATE, apply, skip_without, speech_like
 from sqa_data.degrade.kinds.codec.frames import Coder
 from sqa_data.degrade.kinds.codec.itu import CODERS, G711
 
@@ -34,8 +33,7 @@ def test_concealed_telephony_is_silent_after_50_ms() -> None:
 
 
 def test_a_codec_of_one_rate_goes_in_tandem() -> None:
-    if reason := CODERS["g729"].missing(Surroundings()):
-        pytest.skip(reason)
+    skip_without("g729")
     x = speech_like()
     twice, step = apply("g729", x, 0.5)
     np.testing.assert_array_equal(twice, code(CODERS["g729"], x=code(CODERS["g729"], x=x)[0])[0])

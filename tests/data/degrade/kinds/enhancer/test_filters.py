@@ -1,21 +1,14 @@
 """FFmpeg's denoisers: what they take away, what they leave, and when; they say their options."""
 
 import pytest
-from degrading import apply, enhance, speech_like
+from degrading import apply, enhance, skip_without, speech_like
 from sqa_data.degrade.ffmpeg import filtered
-from sqa_data.degrade.kind import Surroundings
-from sqa_data.degrade.kinds.enhancer.filters import KINDS
-
-
-@pytest.fixture(autouse=True)
-def _installed(kind: str) -> None:
-    if reason := KINDS[kind].missing(Surroundings()):
-        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("rate", [8000, 48_000])
 @pytest.mark.parametrize(("kind", "hard_db"), [("afftdn", 90), ("anlmdn", 15)])
 def test_hiss_goes_and_speech_stays(kind: str, hard_db: float, rate: int) -> None:
+    skip_without(kind)
     mild, hard = (enhance(kind, severity, rate) for severity in (0.0, 1.0))
     assert mild[0] < 1
     assert hard[0] > hard_db
@@ -30,6 +23,7 @@ def test_hiss_goes_and_speech_stays(kind: str, hard_db: float, rate: int) -> Non
 def test_options_are_those_that_it_says(
     kind: str, mildest: dict[str, float], worst: dict[str, float]
 ) -> None:
+    skip_without(kind)
     x = speech_like()
     for severity, options in ((0.0, mildest), (1.0, worst)):
         y, step = apply(kind, x, severity)

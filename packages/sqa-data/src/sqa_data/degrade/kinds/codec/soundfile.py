@@ -6,7 +6,7 @@ from typing import Any
 import soundfile as sf
 
 from sqa_data.degrade.kind import NARROW, Act, Family, Kind, Settings, World
-from sqa_data.degrade.kinds.codec.ways import Coded, Coder, carried, coding_rate, quiet, tandem
+from sqa_data.degrade.kinds.codec.ways import Code, Coded, carried, coding_rate, quiet, tandem
 from sqa_data.degrade.signal import Samples, align
 from sqa_data.errors import DataError
 
@@ -37,7 +37,7 @@ def encode(
         if subtype == "MPEG_LAYER_III":
             options["bitrate_mode"] = "CONSTANT"
 
-    def coder(speech: Samples, at: int) -> Coded:
+    def code(speech: Samples, at: int) -> Coded:
         buffer = io.BytesIO()
         sf.write(buffer, speech, at, format=container, subtype=subtype, **options)
         sound = audio_bytes(buffer.getvalue()) if container == "OGG" else buffer.tell()
@@ -45,7 +45,7 @@ def encode(
         decoded = sf.read(buffer, dtype="float64")[0]
         return align(decoded, speech, round(DELAY_S * at)), sound * 8 / (len(speech) / at) / 1000
 
-    return carried(speech, rate, at or rate, coder)
+    return carried(speech, rate, at or rate, code)
 
 
 def audio_bytes(ogg: bytes) -> int:
@@ -69,7 +69,7 @@ def _compressed(container: str, subtype: str, mildest: float, span: float, rates
     return act
 
 
-def _wav(subtype: str) -> Coder:
+def _wav(subtype: str) -> Code:
     return lambda speech, at: encode(speech, at, "WAV", subtype)
 
 

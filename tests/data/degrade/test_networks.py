@@ -14,7 +14,7 @@ LYRA = Network("lyra_v2", ("lyragan.tflite",), "google/lyra", "ai-edge-litert")
 
 def test_what_is_absent_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert LYRA.missing(Surroundings()) == "needs ai-edge-litert: pip install ai-edge-litert"
+    assert LYRA.missing(Surroundings()) == "needs ai_edge_litert: pip install ai-edge-litert"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     for models in (None, tmp_path):
         found = LYRA.missing(Surroundings(models=models))

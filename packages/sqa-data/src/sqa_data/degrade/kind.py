@@ -6,6 +6,7 @@ as many samples out, in time with what went in (only edges change the length, an
 """
 
 import enum
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,16 @@ Act = Callable[[Samples, float, World], tuple[Samples, Settings]]
 
 def _here(around: Surroundings) -> str | None:
     return None
+
+
+def needs(module: str, package: str) -> Callable[[Surroundings], str | None]:
+    """What a kind of a Python package lacks (see `Kind.missing`); `package`: PyPI's name of it. It is not imported."""
+
+    def missing(around: Surroundings) -> str | None:
+        absent = importlib.util.find_spec(module) is None
+        return f"needs {module}: pip install {package}" if absent else None
+
+    return missing
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ One network runs on one thread, and each clip has its own, for these networks ca
 """
 
 import functools
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sqa_data.degrade.kind import Surroundings
+from sqa_data.degrade.kind import Surroundings, needs
 from sqa_data.errors import DataError
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -35,8 +34,8 @@ class Network:
 
     def missing(self, around: Surroundings) -> str | None:
         """Why it cannot run here, in a few words; None if it can."""
-        if importlib.util.find_spec(self.package.replace("-", "_")) is None:
-            return f"needs {self.package}: pip install {self.package}"
+        if reason := needs(self.package.replace("-", "_"), self.package)(around):
+            return reason
         for file in self.files:
             if around.models is None or not self.path(around, file).is_file():
                 return f"needs {self.folder}/{file} of {self.source}; give --models FOLDER with it"

@@ -1,12 +1,10 @@
 """Enhancers of Python packages: WebRTC's noise suppression and gain control, and the spectral gate of noisereduce."""
 
 import functools
-import importlib.util
-from collections.abc import Callable
 
 import numpy as np
 
-from sqa_data.degrade.kind import Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kind import Family, Kind, Settings, World, needs
 from sqa_data.degrade.kinds.enhancer.running import enhanced, framewise, to_int16
 from sqa_data.degrade.signal import Samples
 
@@ -51,15 +49,7 @@ def _noisereduce(x: Samples, severity: float, world: World) -> tuple[Samples, Se
     return noisereduce(x, world.rate, share), {"share": share}
 
 
-def _needs(module: str) -> Callable[[Surroundings], str | None]:
-    def missing(around: Surroundings) -> str | None:
-        absent = importlib.util.find_spec(module) is None
-        return f"needs {module}: pip install {module.replace('_', '-')}" if absent else None
-
-    return missing
-
-
 KINDS = {
-    "webrtc-ns": Kind(Family.ENHANCER, _webrtc, _needs("webrtc_noise_gain")),
-    "noisereduce": Kind(Family.ENHANCER, _noisereduce, _needs("noisereduce")),
+    "webrtc-ns": Kind(Family.ENHANCER, _webrtc, needs("webrtc_noise_gain", "webrtc-noise-gain")),
+    "noisereduce": Kind(Family.ENHANCER, _noisereduce, needs("noisereduce", "noisereduce")),
 }

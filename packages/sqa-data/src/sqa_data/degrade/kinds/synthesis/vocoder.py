@@ -3,12 +3,10 @@
 Even its mildest is heard: a frame is voiced or not, and reverberant speech is neither.
 """
 
-import importlib.util
-
 import numpy as np
 
 from sqa_data.audio.resampling import resampled
-from sqa_data.degrade.kind import REMADE, Family, Kind, Settings, Surroundings, World
+from sqa_data.degrade.kind import REMADE, Family, Kind, Settings, World, needs
 from sqa_data.degrade.signal import Samples, fit, same_power
 
 LOWEST_HZ = 16_000  # D4C looks at 7.9 kHz
@@ -68,9 +66,4 @@ def bent(pitch_hz: np.ndarray, how: str, severity: float, rng: np.random.Generat
     return out
 
 
-def _missing(around: Surroundings) -> str | None:
-    absent = importlib.util.find_spec("pyworld") is None
-    return "needs pyworld: pip install pyworld-prebuilt" if absent else None
-
-
-KINDS = {"world": Kind(Family.SYNTHESIS, _world, _missing, REMADE)}
+KINDS = {"world": Kind(Family.SYNTHESIS, _world, needs("pyworld", "pyworld-prebuilt"), REMADE)}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from degrading import RATE, noise, speech_like
-from sqa_data import DataError, read_manifest
+from sqa_data import DataError, Utterance, read_manifest
 from sqa_data.degrade import signal
 from sqa_data.degrade.kind import Family, Step, Surroundings
 from sqa_data.degrade.kinds import KINDS
@@ -260,12 +260,54 @@ def test_tables_of_speech_and_noise(tmp_path: Path) -> None:
     assert found == [("a.wav", "anna", False), ("b.wav", "ben", True), ("d.wav", "dora", True)]
     labels = {path.name: label for path, label in read_noises(tmp_path / "noise").items()}
     assert labels == {"rain.wav": "weather", "talk.wav": "fi", "x.wav": "hall"}
+    (tmp_path / "other" / "c.wav").touch()
+    (tmp_path / "other" / "manifest.csv").write_text("path,speaker\nother/c.wav,carl\n")
+    assert [x.path for x in read_speech(tmp_path / "other")] == [tmp_path / "other" / "c.wav"]
     (tmp_path / "other" / "manifest.csv").write_text("path,speaker,snr_proxy_db\nc.wav,carl,loud\n")
     with pytest.raises(DataError, match=r"manifest\.csv:2: snr_proxy_db is 'loud'; expected a number"):
         read_speech(tmp_path / "other")
     for name in (".hidden.wav", "note.txt", "seen.FLAC"):
         (tmp_path / "noise" / "hall" / name).touch()
     assert [path.name for path in read_noises(tmp_path / "noise" / "hall")] == ["seen.FLAC"]
+
+
+def test_a_language_may_be_held_out_whole(speech: Path, tmp_path: Path) -> None:
+    talkers = sorted({source.talker for source in read_speech(speech)})
+    language = {name: ("de", "pt-BR", "ptx", "fi")[i % 4] for i, name in enumerate(talkers)}
+    sources = [replace(source, language=language[source.talker]) for source in read_speech(speech)]
+    plan = make_plan(sources, {}, replace(SMALL_HUM, train=60, test=60, test_languages=("PT",)))
+    spoken = {s: {c.source.language for c in plan if c.split == s} for s in ("train", "dev", "test")}
+    assert "pt-BR" in spoken["test"]
+    assert "pt-BR" not in spoken["train"] | spoken["dev"]
+    assert spoken["train"]
+    with pytest.raises(DataError, match="no speech in 'xx'; found de, fi, pt, pt-br, ptx"):
+        make_plan(sources, {}, replace(SMALL_HUM, test_languages=("xx", "de")))
+
+
+def test_the_clips_of_a_ladder_differ_in_one_severity(
+    speech: Path, noises: tuple[Path, ...], tmp_path: Path
+) -> None:
+    config = replace(SMALL, train=12, dev=0, test=0, rungs=3, kinds=("coloured-noise", "lowpass", "noise"))
+    plan = make_plan(read_speech(speech), read_noises(noises[0].parent.parent), config)
+    ladders = {clip.ladder: [c for c in plan if c.ladder == clip.ladder] for clip in plan if clip.ladder}
+    assert len(ladders) >= 10
+    for name, clips in ladders.items():
+        assert [clip.sample_id for clip in clips] == [f"{name}-{rung}" for rung in range(3)]
+        rungs = [tuple(steps) for steps in zip(*(c.chain for c in clips), strict=True) if len(set(steps)) > 1]
+        assert [[step.severity for step in steps] for steps in rungs] == [[0, 0.5, 1]]
+    clips = next(
+        clips for clips in ladders.values() if [s.kind for s in clips[0].chain] == ["coloured-noise"]
+    )
+    rows = list(read_manifest(render(clips, tmp_path / "out", seed=3)["train"]))
+    assert {row.extra["ladder"] for row in rows} == {clips[0].ladder}
+    loud, louder, loudest = (sf.read(row.audio_path)[0] - sf.read(clean_of(row))[0] for row in rows)
+    for one, other in ((loud, louder), (louder, loudest)):  # the same noise, only louder
+        assert np.corrcoef(one, other)[0, 1] > 0.9
+        assert np.std(other) > np.std(one)
+
+
+def clean_of(row: Utterance) -> Path:
+    return Path(row.audio_path).parents[1] / row.extra["reference_path"]
 
 
 def test_an_excerpt_is_at_its_level_and_faded(tmp_path: Path) -> None:

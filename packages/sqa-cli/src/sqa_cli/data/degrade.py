@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sqa_data.degrade.plan import PlannedClip
 
 FOLDER_HERE = click.Path(exists=True, file_okay=False, path_type=Path)
-noise = click.option("--noise", type=FOLDER_HERE, help="Folder of noises.")
 rir = click.option("--rir", type=FOLDER_HERE, help="Folder of recorded impulse responses of rooms.")
 models = click.option(
     "--models", type=FOLDER_HERE, help="Folder of network weights, for kinds that need them."
@@ -32,8 +31,8 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
 
 
 @click.command()
-@click.argument("speech", type=FOLDER_HERE)
-@noise
+@click.argument("speech", type=FOLDER_HERE, nargs=-1, required=True)
+@click.option("--noise", type=FOLDER_HERE, multiple=True, help="Folder of noises; may be repeated.")
 @rir
 @models
 @click.option("--out", "-o", type=o.FOLDER, required=True, help="New folder.")
@@ -64,21 +63,30 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
 @click.option(
     "--held-out", help="Kinds for the test split alone, or none. [default: babble,gate,gsm,loss-pitch]"
 )
+@click.option("--test-languages", default="", help="Languages for the test split alone, such as pt,sv.")
+@click.option(
+    "--rungs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Clips of every chain: one of its steps from mildest to hardest, the rest alike.",
+)
 @click.option("--jobs", "-j", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifests' paths as JSON.")
 def degrade(
-    speech: Path,
-    noise: Path | None,
+    speech: tuple[Path, ...],
+    noise: tuple[Path, ...],
     rir: Path | None,
     models: Path | None,
     out: Path,
     kinds: str | None,
     held_out: str | None,
+    test_languages: str,
     jobs: int,
     as_json: bool,
     **draw: Any,
 ) -> None:
-    """Make a corpus of degraded speech from clean SPEECH.
+    """Make a corpus of degraded speech from clean SPEECH, one folder or several.
 
     SPEECH has a folder for each talker, or a manifest.csv with path and speaker. Rooms, noises, clipping,
     suppressors, codecs, packet loss and chains of them (see `data kinds`); talkers and noises are in one split
@@ -95,10 +103,11 @@ def degrade(
     show_log("sqa_data", logging.WARNING)
     if held_out is not None:
         draw["held_out_kinds"] = () if held_out == "none" else _names(held_out)
-    config = DegradeConfig(kinds=_names(kinds or ""), **draw)
-    noises = read_noises(noise) if noise else {}
+    config = DegradeConfig(kinds=_names(kinds or ""), test_languages=_names(test_languages), **draw)
+    sources = [source for folder in speech for source in read_speech(folder)]
+    noises = {path: label for folder in noise for path, label in read_noises(folder).items()}
     rooms = read_rooms(rir) if rir else ()
-    clips = make_plan(read_speech(speech), noises, config, rooms=rooms, models=models)
+    clips = make_plan(sources, noises, config, rooms=rooms, models=models)
     manifests = _render(clips, out, config.seed, jobs)
     lines = []
     for split, path in manifests.items():
@@ -127,7 +136,7 @@ def _render(clips: "Sequence[PlannedClip]", out: Path, seed: int, jobs: int) -> 
 
 
 @click.command()
-@noise
+@click.option("--noise", type=FOLDER_HERE, help="Folder of noises.")
 @rir
 @models
 @click.option("--talkers", type=FOLDER_HERE, help="Folder of other people's speech.")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class CleanSpeech:
     talker: str
     is_reference: bool = True
     kind: str = ""  # such as "synthetic"; "" where nothing is said
+    language: str = ""  # such as "pt-BR"; "" where nothing is said
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class DegradeConfig:
     max_steps: int = 4
     held_out_kinds: tuple[str, ...] = HELD_OUT_KINDS
     held_out_share: float = 0.12  # of talkers for dev and for test each, and of noise labels for test
+    test_languages: tuple[str, ...] = ()  # whose talkers are all in the test split; "pt" is "pt-BR", too
+    rungs: int = 1  # clips of every chain, one of its steps from mildest to hardest
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class PlannedClip:
     chain: tuple[Step, ...]
     around: Surroundings = field(repr=False, default=Surroundings())
     sample_rate: int = 16_000  # Hz
+    ladder: str = ""  # what the clips of one chain share; "" where it has one clip
 
     @property
     def system_id(self) -> str:
@@ -76,8 +81,8 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
     """The speech files of a folder with their talkers.
 
     With a `manifest.csv` (columns `path`, `speaker`; optional `snr_proxy_db`, below `reference_snr_db` a clip
-    is used but not as a reference; `kind`, which the rows keep), its rows under the folder; without, every audio
-    file as `clip_list` finds them, the talker being its parent folder.
+    is used but not as a reference; `kind` and `language`, which the rows keep), its rows under the folder; without,
+    every audio file as `clip_list` finds them, the talker being its parent folder.
     """
     folder = Path(folder)
     table = _table(folder)
@@ -85,9 +90,9 @@ def read_speech(folder: str | Path, reference_snr_db: float = 30.0) -> list[Clea
         found = [CleanSpeech(path, path.parent.name) for path in _audio_files(folder)]
     else:
         found = [
-            CleanSpeech(path, who, snr_db >= reference_snr_db, kind)
-            for path, who, snr_db, _, kind in table
-            if who
+            CleanSpeech(row.path, row.talker, row.snr_db >= reference_snr_db, row.kind, row.language)
+            for row in table
+            if row.talker
         ]
     if not found:
         raise DataError(
@@ -106,7 +111,9 @@ def read_noises(folder: str | Path) -> dict[Path, str]:
     if table is None:
         found = {path: path.parent.name for path in _audio_files(folder)}
     else:
-        found = {path: label or path.parent.name for path, talker, _, label, _ in table if not talker}
+        found = {
+            row.path: row.label or row.language or row.path.parent.name for row in table if not row.talker
+        }
     if not found:
         raise DataError(
             f"{folder}: its manifest.csv has no noise in this folder; expected rows without a speaker"
@@ -208,13 +215,21 @@ def _split_talkers(
     sources: Sequence[CleanSpeech], config: DegradeConfig, rng: np.random.Generator
 ) -> dict[str, str]:
     """The split of each talker."""
-    talkers = sorted({source.talker for source in sources})
+    languages = {language.lower() for language in config.test_languages}
+    spoken = {tag for s in sources for tag in (s.language.lower(), _base(s.language)) if tag}
+    if unspoken := sorted(languages - spoken):
+        raise DataError(
+            f"no speech in {', '.join(map(repr, unspoken))}; found {', '.join(sorted(spoken)) or 'no languages'}"
+        )
+    foreign = {s.talker for s in sources if {s.language.lower(), _base(s.language)} & languages}
+    talkers = sorted({source.talker for source in sources} - foreign)
     rng.shuffle(talkers)
     held = max(1, round(len(talkers) * config.held_out_share))
     if len(talkers) < 2 * held + 1:
         raise DataError(f"found {len(talkers)} talker(s); expected at least 3, one for each split")
     return (
-        dict.fromkeys(talkers, "train")
+        dict.fromkeys(foreign, "test")
+        | dict.fromkeys(talkers, "train")
         | dict.fromkeys(talkers[:held], "dev")
         | dict.fromkeys(talkers[held : 2 * held], "test")
     )
@@ -258,7 +273,7 @@ def _draw_split(
         chain = PRESETS[config.preset](kinds, config.max_steps, rng, unseen)
         others = others_than(talker)
         voices = rng.choice(len(others), size=min(OTHERS, len(others)), replace=False)
-        yield PlannedClip(
+        clip = PlannedClip(
             f"{split}-{index:06d}",
             split,
             sources[picked],
@@ -268,6 +283,20 @@ def _draw_split(
             replace(around, talkers=tuple(others[i] for i in voices)),
             config.sample_rate or own_rate(sources[picked].path),
         )
+        yield from _ladder(clip, config.rungs, rng) if config.rungs > 1 and chain else [clip]
+
+
+def _ladder(clip: PlannedClip, rungs: int, rng: np.random.Generator) -> Iterator[PlannedClip]:
+    """The clip with one of its steps, drawn, from mildest to hardest."""
+    at = int(rng.integers(len(clip.chain)))
+    for rung, severity in enumerate(np.linspace(0, 1, rungs).round(4).tolist()):
+        chain = (*clip.chain[:at], replace(clip.chain[at], severity=severity), *clip.chain[at + 1 :])
+        yield replace(clip, sample_id=f"{clip.sample_id}-{rung}", chain=chain, ladder=clip.sample_id)
+
+
+def _base(language: str) -> str:
+    """The language of a tag without its region: "pt" of "pt-BR"."""
+    return language.lower().replace("_", "-").split("-")[0]
 
 
 def _audio_files(folder: Path) -> list[Path]:
@@ -280,20 +309,33 @@ def _audio_files(folder: Path) -> list[Path]:
     return [Path(entry.audio_path) for entry in listed.entries]
 
 
-def _table(folder: Path) -> list[tuple[Path, str, float, str, str]] | None:
-    """Path, talker, SNR in dB, label and kind of the clips under a folder, by the nearest `manifest.csv`."""
+class _Row(NamedTuple):
+    """A row of `manifest.csv`."""
+
+    path: Path
+    talker: str
+    snr_db: float
+    label: str
+    language: str
+    kind: str
+
+
+def _table(folder: Path) -> list[_Row] | None:
+    """The rows of the clips under a folder, by the nearest `manifest.csv`, whose paths may name its folder."""
     base = next((base for base in (folder, folder.parent) if (base / "manifest.csv").is_file()), None)
     if base is None:
         return None
     file, inside, found = base / "manifest.csv", folder.resolve(), []
     columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?", "kind?"]
-    for line, (path, talker, snr_db, label, language, kind) in read_rows(file, columns):
+    for line, (path, talker, snr_db, *rest) in read_rows(file, columns):
+        if line == 2 and not (base / path).exists() and (base.parent / path).exists():
+            base = base.parent  # its paths name the folder that it lies in
         try:
-            row = base / path, talker, float(snr_db or math.inf), label or language, kind
+            row = _Row(base / path, talker, float(snr_db or math.inf), *rest)
         except ValueError:
             raise DataError(
                 f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"
             ) from None
-        if row[0].resolve().is_relative_to(inside):
+        if row.path.resolve().is_relative_to(inside):
             found.append(row)
     return found

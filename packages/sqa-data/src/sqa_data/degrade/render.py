@@ -104,15 +104,15 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
     if not (audio.exists() and about.exists() and reference.exists()):
         rate = clip.sample_rate
         clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds, rate)
-        own_seed = (seed, zlib.crc32(clip.sample_id.encode()))
+        own_seed = (seed, zlib.crc32((clip.ladder or clip.sample_id).encode()))
         degraded = degrade(clean, clip.chain, own_seed, clip.around, rate=rate)
         _write_audio(reference, degraded.reference, rate)
         with atomic_write(about) as file:
             file.write(json.dumps(degraded.steps, allow_nan=False).encode())
         _write_audio(audio, degraded.samples, rate)
     extra: dict[str, Any] = {"degradation": json.loads(about.read_text()), "talker": clip.source.talker}
-    if clip.source.kind:
-        extra["source_kind"] = clip.source.kind
+    told = {"source_kind": clip.source.kind, "language": clip.source.language, "ladder": clip.ladder}
+    extra |= {name: value for name, value in told.items() if value}
     if clip.source.is_reference:
         extra["reference_path"] = f"reference/{name}"
     return Utterance(

@@ -38,6 +38,7 @@ class ModelConfig:
     heads: tuple[Head, ...] = (Head("mos", 1.0, 5.0),)  # in output order
     sample_rate: int = between(16_000, 1_000, 192_000)  # Hz
     normalize: bool = False  # shift and scale each waveform to mean 0 and variance 1
+    trim: bool = False  # leave out what is silent at either end
     dim: int = between(768, 1, 16_384)  # of the transformer above the backbone
     layers: int = between(6, 0, 256)
     attention_heads: int = between(8, 1, 1_024)
@@ -72,8 +73,9 @@ class ModelConfig:
         record = dataclasses.asdict(self)
         record["backbone"] = {"kind": self.backbone.kind} | dataclasses.asdict(self.backbone)
         record["heads"] = [list(h) for h in self.heads]
-        if self.window_s == ModelConfig.window_s:  # so that older checkpoints keep their fingerprints
-            del record["window_s"]
+        for name in ("window_s", "trim"):  # so that older checkpoints keep their fingerprints
+            if record[name] == getattr(ModelConfig, name):
+                del record[name]
         return json.dumps(record, indent=2) + "\n"
 
     @classmethod

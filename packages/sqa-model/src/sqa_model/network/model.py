@@ -19,6 +19,7 @@ from sqa_model.errors import ModelError
 from sqa_model.network.attention import ROWS, SelfAttention
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.dropout import Dropout
+from sqa_model.network.ends import without_silent_ends
 
 
 class Features(NamedTuple):
@@ -106,6 +107,8 @@ class MosModel(nn.Module):
 
     def _clips(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None) -> list[Tensor]:
         clips = _clips(waves, lengths)
+        if self.config.trim:
+            clips = [without_silent_ends(c) for c in clips]
         if self.config.normalize:
             centred = [c - c.mean() for c in clips]
             clips = [c / (c.square().mean() + 1e-7).sqrt() for c in centred]

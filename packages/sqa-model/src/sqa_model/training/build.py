@@ -47,6 +47,7 @@ def _model_config(net: NetConfig) -> ModelConfig:
         dropout=net.dropout,
         pooling=net.pooling,
         normalize=net.normalize,
+        trim=net.trim,
     )
 
 

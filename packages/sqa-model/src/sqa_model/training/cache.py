@@ -111,7 +111,7 @@ def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: Mapping[str,
     """A hash of every audio file's name, size and time, of the backbone's weights, and of how they are used."""
     digest = hashlib.blake2b(digest_size=16)
     backbone = {"kind": model.config.backbone.kind} | asdict(model.config.backbone)
-    heard = [model.config.sample_rate, model.config.normalize, most_s]
+    heard = [model.config.sample_rate, model.config.normalize, most_s, *["trim"] * model.config.trim]
     digest.update(json.dumps([backbone, heard, dict(key)], sort_keys=True).encode())
     for name, value in sorted(model.backbone.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())

@@ -210,6 +210,7 @@ class NetConfig(Section):
     sizes: fields of the backbone's own configuration that differ from its defaults.
     pooling: how frames become a clip: their mean, or a mean with learned weights.
     normalize: scale every waveform to mean 0 and variance 1, so that its level does not matter.
+    trim: leave out what is silent at either end of a clip.
     init: a checkpoint to start from; its own configuration then counts instead of everything else here.
     """
 
@@ -225,6 +226,7 @@ class NetConfig(Section):
     dropout: float = limited(0.1, "a number in [0, 1)", lambda share: 0 <= share < 1)
     pooling: Literal["mean", "attention"] = "mean"
     normalize: bool = False
+    trim: bool = False
     init: str | None = None
 
 

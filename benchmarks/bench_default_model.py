@@ -59,7 +59,9 @@ def main() -> None:
         if options.parts and name not in options.parts:
             continue
         start = time.perf_counter()
-        lines += part()
+        for line in part():
+            lines.append(line)
+            print(f"{line.what}: {line.value}", file=sys.stderr, flush=True)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     model = options.model or PACKAGED
     print(f"{model}: {cost.parameters(predictor)}, fingerprint {predictor.fingerprint}\n")

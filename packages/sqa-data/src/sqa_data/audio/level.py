@@ -16,6 +16,7 @@ SV56_TOLERANCE_DB = 0.5  # sv56 is content with a margin so far from the one tha
 SV56_SILENCE_DBOV = -100.0  # what sv56 takes for the level of a clip without speech
 
 BLOCK = 32  # samples that are smoothed by one product of matrices
+NOTHING = 1e-30  # what is left of a past that no double can tell
 
 
 def active_level(samples: np.ndarray, sample_rate: float, *, as_sv56: bool = False) -> float:
@@ -76,39 +77,46 @@ def with_active_level(pcm: np.ndarray, sample_rate: float, dbov: float = -26.0) 
 
 
 def _envelope(samples: np.ndarray, sample_rate: float) -> np.ndarray:
-    """(frames,): the rectified signal, smoothed exponentially twice."""
+    """(frames,): the rectified signal, smoothed exponentially twice.
+
+    p[n] = keep * p[n - 1] + (1 - keep) * |x[n]|, and the envelope q of p alike, both by blocks: NumPy has no recursive
+    filter. A block needs of the past only the last p and q.
+    """
     keep = math.exp(-1 / (sample_rate * SMOOTHING_S))
-    return _smoothed(_smoothed(np.abs(samples), keep), keep)
+    blocks = np.zeros((-(-len(samples) // BLOCK), BLOCK + 2))
+    rectified, p_before, q_before = blocks[:, :BLOCK], blocks[:, BLOCK], blocks[:, BLOCK + 1]
+    np.abs(np.pad(samples, (0, -len(samples) % BLOCK)).reshape(-1, BLOCK), out=rectified)
+    time = np.arange(BLOCK)
+    once, twice = (1 - keep) * keep**time, (1 - keep) ** 2 * (time + 1) * keep**time  # impulse responses
+    fade = keep ** (time + 1)
+    echo = (1 - keep) * (time + 1) * fade  # in q of the p before
+    p_before[:] = _decayed(rectified @ once[::-1], fade[-1])
+    q_before[:] = _decayed(rectified @ twice[::-1] + echo[-1] * p_before, fade[-1])
+    ages = np.subtract.outer(time, time)  # (to, from) in samples
+    inside = np.where(ages >= 0, twice[np.maximum(ages, 0)], 0)
+    envelope: np.ndarray = (blocks @ np.column_stack([inside, echo, fade]).T).reshape(-1)[: len(samples)]
+    return envelope
 
 
-def _smoothed(signal: np.ndarray, keep: float) -> np.ndarray:
-    """y[n] = keep * y[n - 1] + (1 - keep) * signal[n], by blocks: NumPy has no recursive filter."""
-    blocks = np.pad(signal, (0, -len(signal) % BLOCK)).reshape(-1, BLOCK)
-    fade = keep ** np.arange(BLOCK + 1)
-    ages = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))  # (to, from) in samples
-    inside = blocks @ np.where(ages >= 0, (1 - keep) * fade[np.maximum(ages, 0)], 0).T
-    before, last = [], 0.0  # the last value of the block before
-    for end in inside[:, -1].tolist():
-        before.append(last)
-        last = end + float(fade[BLOCK]) * last
-    smoothed: np.ndarray = (inside + np.outer(before, fade[1:])).reshape(-1)[: len(signal)]
-    return smoothed
+def _decayed(ends: np.ndarray, fade: float) -> np.ndarray:
+    """(blocks,): what each block finds of those before it, each adding its end and fading what it found."""
+    found, step = np.concatenate([[0.0], ends[:-1]]), 1
+    while step < len(found) and fade > NOTHING:  # after each turn, what the last 2, 4, 8, ... blocks left
+        found[step:] += fade * found[:-step]
+        step, fade = 2 * step, fade * fade
+    return found
 
 
 def _active_samples(envelope: np.ndarray, hangover: int) -> np.ndarray:
     """(thresholds,): how many samples are at or above each threshold, or at most `hangover` samples after such one."""
-    counts = []
-    for threshold in THRESHOLDS:
-        above = envelope >= threshold
-        changes = np.flatnonzero(above[1:] != above[:-1]) + 1
-        falls = changes[above[changes - 1]]
-        rises = changes[above[changes]]
-        # a pause ends where the envelope rises again, or with the clip
-        ends = np.append(rises, len(envelope))[0 if above[:1].all() else 1 :]
-        counts.append(
-            int(np.count_nonzero(above)) + int(np.minimum(ends[: len(falls)] - falls, hangover).sum())
-        )
-    return np.array(counts)
+    # thresholds are powers of two: the exponent of a sample says how many it reaches, for a while the same
+    reached = np.frexp(np.maximum(envelope, THRESHOLDS[0] / 2))[1] + len(THRESHOLDS)
+    starts = np.append(0, np.flatnonzero(reached[1:] != reached[:-1]) + 1)[: len(reached)]
+    stops = np.append(starts[1:], len(reached))[: len(starts)]
+    above = reached[starts] >= np.arange(1, len(THRESHOLDS) + 1)[:, None]
+    active_until = np.maximum.accumulate(np.where(above, stops + hangover, 0), axis=1)
+    counts: np.ndarray = np.maximum(np.minimum(stops, active_until) - starts, 0).sum(axis=1)
+    return counts
 
 
 def _where_sv56_ends(lower: np.ndarray, upper: np.ndarray) -> float:

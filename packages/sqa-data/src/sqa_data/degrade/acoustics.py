@@ -29,6 +29,7 @@ CROSSOVERS_HZ, SHARES = (
     (1.2, 1.0, 0.65),
 )  # of the reverberation time: walls and air take the treble first
 RUMBLE_HZ = 60  # what images of one sign pile up below
+RINGS_S = 0.1  # that the filters of these bands ring before and after, to -200 dB
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Box:
 
 def _decaying(later: Samples, rt60_s: float, rate: int) -> Samples:
     """Let the bands of a response die away, each at its share of the reverberation time."""
-    size = scipy.fft.next_fast_len(2 * len(later), real=True)
+    size = scipy.fft.next_fast_len(len(later) + round(RINGS_S * rate), real=True)
     hz, spectrum = scipy.fft.rfftfreq(size, 1 / rate), scipy.fft.rfft(later, size)
     time, taps = np.arange(len(later)) / rate, np.zeros(len(later))
     above = [1 / (1 + (edge / np.maximum(hz, 1e-3)) ** 4) for edge in (RUMBLE_HZ, *CROSSOVERS_HZ)]

@@ -94,8 +94,10 @@ def _piece(whole: np.ndarray, length: int, rate: int, rng: np.random.Generator) 
         starts = np.append(
             np.arange(0, last, max(1, round(GRID_S * rate))), last
         )  # all of it is in one of the cuts
-        energy = np.concatenate([[0.0], np.cumsum(whole.astype(np.float64) ** 2)])
-        power = (energy[starts + length] - energy[starts]) / length
+        edges = np.union1d(starts, starts + length)
+        energy = np.cumsum(np.append(0.0, np.add.reduceat(np.square(whole), edges[:-1])))  # until each edge
+        until, before = (energy[np.searchsorted(edges, at)] for at in (starts + length, starts))
+        power = (until - before) / length
         loud = np.flatnonzero(power >= np.mean(whole**2) * 10 ** (SILENT_DB / 10))
         start = int(starts[rng.choice(loud)])
         return whole[start : start + length].astype(np.float64)

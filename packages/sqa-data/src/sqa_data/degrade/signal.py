@@ -54,10 +54,10 @@ def fit(samples: Samples, length: int) -> Samples:
 
 def align(delayed: Samples, speech: Samples, reach: int) -> Samples:
     """Undo a delay of up to `reach` samples either way by cross-correlation; same length as `speech`."""
-    both = scipy.signal.correlate(fit(delayed, len(speech) + reach), speech, mode="full", method="fft")
-    lags = np.arange(len(both)) - (len(speech) - 1)
-    near = np.abs(lags) <= reach
-    lag = int(lags[near][np.argmax(both[near])])
+    size = scipy.fft.next_fast_len(len(speech) + 2 * reach, real=True)  # lags beyond the reach may go round
+    later = scipy.fft.rfft(fit(delayed, len(speech) + reach), size)
+    match = scipy.fft.irfft(later * np.conj(scipy.fft.rfft(speech, size)), size)
+    lag = int(np.argmax(np.concatenate([match[size - reach :], match[: reach + 1]]))) - reach
     shifted = delayed[lag:] if lag >= 0 else np.concatenate([np.zeros(-lag), delayed])
     return fit(shifted, len(speech))
 
@@ -69,7 +69,7 @@ def shaped(samples: Samples, rate: int, gain: Callable[[np.ndarray], np.ndarray]
     """Filter by a magnitude response (Hz -> gain) of any shape, without delay: linear phase, its middle at time 0."""
     size = 2 * round(FIR_S * rate / 2) + 1
     taps = scipy.fft.irfft(gain(scipy.fft.rfftfreq(size, 1 / rate)), size)
-    filtered: Samples = scipy.signal.fftconvolve(samples, scipy.fft.fftshift(taps) * np.hanning(size), "same")
+    filtered: Samples = scipy.signal.oaconvolve(samples, scipy.fft.fftshift(taps) * np.hanning(size), "same")
     return filtered
 
 
@@ -88,32 +88,29 @@ def frames(samples: Samples, size: int, hop: int) -> np.ndarray:
 
 def stft(samples: Samples, rate: int, window_s: float, hop_s: float) -> np.ndarray:
     """(frames, bins) of a sine-window STFT that `istft` inverts exactly; a window is a whole number of hops."""
-    size, hop, window = _window(rate, window_s, hop_s)
+    size, hop, window, _ = _windows(rate, window_s, hop_s)
     spectrum: np.ndarray = scipy.fft.rfft(frames(np.pad(samples, (size, size)), size, hop) * window, axis=1)
     return spectrum
 
 
 def istft(spectrum: np.ndarray, rate: int, window_s: float, hop_s: float, length: int) -> Samples:
     """The signal of `length` samples that `stft` made this spectrum of."""
-    size, hop, window = _window(rate, window_s, hop_s)
+    size, hop, _, window = _windows(rate, window_s, hop_s)
     pieces = scipy.fft.irfft(spectrum, size, axis=1) * window
     overlap = size // hop
-    out = np.zeros((len(pieces) + overlap - 1) * hop)
-    weight = np.zeros_like(out)
+    out = np.zeros((len(pieces) + overlap - 1, hop))
     for part in range(overlap):  # one add a part of the window instead of one a frame
-        piece = slice(part * hop, (part + 1) * hop)
-        span = slice(part * hop, part * hop + len(pieces) * hop)
-        out[span] += pieces[:, piece].reshape(-1)
-        weight[span] += np.tile(window[piece] ** 2, len(pieces))
-    return fit((out / np.maximum(weight, 1e-8))[size:], length)
+        out[part : part + len(pieces)] += pieces[:, part * hop : (part + 1) * hop]
+    return fit(out.reshape(-1)[size:], length)
 
 
 @functools.lru_cache(maxsize=16)
-def _window(rate: int, window_s: float, hop_s: float) -> tuple[int, int, np.ndarray]:
-    """Samples of a window and of a hop (an even number), and the window's (size,) weights."""
+def _windows(rate: int, window_s: float, hop_s: float) -> tuple[int, int, np.ndarray, np.ndarray]:
+    """Samples of a window and of a hop (an even number); the (size,) weights of its way there, and of its way back."""
     hop = 2 * max(1, round(hop_s * rate / 2))
     size = hop * round(window_s / hop_s)
-    return size, hop, np.sin(np.pi * (np.arange(size) + 0.5) / size)
+    there = np.sin(np.pi * (np.arange(size) + 0.5) / size)
+    return size, hop, there, there / np.tile(np.sum(there.reshape(-1, hop) ** 2, axis=0), size // hop)
 
 
 @functools.lru_cache(maxsize=64)

@@ -165,8 +165,9 @@ def _speaks(x: Samples, world: World) -> np.ndarray:
 def _hum(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
     base = float(world.rng.choice((50, 60)))
     time = np.arange(len(x)) / world.rate
-    hum = sum(np.sin(2 * np.pi * (base * k * time + world.rng.random())) / k for k in range(1, 12))
-    mixed, settings = mix(x, np.asarray(hum), 35 - 38 * severity, world)
+    partials = np.exp(2j * np.pi * world.rng.random(11)) / np.arange(1, 12)  # of random phase, each weaker
+    hum = np.polynomial.polynomial.polyval(np.exp(2j * np.pi * base * time), [0, *partials]).imag
+    mixed, settings = mix(x, hum, 35 - 38 * severity, world)
     return mixed, settings | {"hum_hz": base}
 
 

@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,26 @@ def test_splits_share_no_talker_and_no_test_noise(plan: list[PlannedClip]) -> No
     noise = {s: {n for c in plan if c.split == s for n in c.around.noises} for s in ("train", "dev", "test")}
     assert noise["test"]
     assert not noise["test"] & (noise["train"] | noise["dev"])
+
+
+def test_a_split_without_clips_needs_no_talkers(speech: Path) -> None:
+    config = replace(SMALL, kinds=("lowpass",), held_out_kinds=())
+    pair = [source for source in read_speech(speech) if source.talker in ("talker0", "talker1")]
+    alone = [source for source in pair if source.talker == "talker0"]
+
+    def talkers(sources: list[CleanSpeech], **counts: int) -> dict[str, set[str]]:
+        of = defaultdict[str, set[str]](set)
+        for clip in make_plan(sources, {}, replace(config, **counts)):  # type: ignore[arg-type]
+            of[clip.split].add(clip.source.talker)
+        return of
+
+    assert talkers(pair, dev=0, test=0) == {"train": {"talker0", "talker1"}}
+    assert set.union(*talkers(pair, dev=0).values()) == {"talker0", "talker1"}
+    assert talkers(alone, train=0, dev=0) == {"test": {"talker0"}}
+    with pytest.raises(DataError, match="expected at least 3, one for each split"):
+        talkers(pair)
+    with pytest.raises(DataError, match="expected at least 2, one for each split"):
+        talkers(alone, dev=0)
 
 
 def test_held_out_kinds_are_in_test_alone(plan: list[PlannedClip]) -> None:

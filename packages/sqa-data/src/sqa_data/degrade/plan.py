@@ -214,7 +214,7 @@ def kinds_here(around: Surroundings, wanted: Sequence[str] = (), split: str = ""
 def _split_talkers(
     sources: Sequence[CleanSpeech], config: DegradeConfig, rng: np.random.Generator
 ) -> dict[str, str]:
-    """The split of each talker."""
+    """The split of each talker; one without clips gets none."""
     languages = {language.lower() for language in config.test_languages}
     spoken = {tag for s in sources for tag in (s.language.lower(), _base(s.language)) if tag}
     if unspoken := sorted(languages - spoken):
@@ -225,14 +225,14 @@ def _split_talkers(
     talkers = sorted({source.talker for source in sources} - foreign)
     rng.shuffle(talkers)
     held = max(1, round(len(talkers) * config.held_out_share))
-    if len(talkers) < 2 * held + 1:
-        raise DataError(f"found {len(talkers)} talker(s); expected at least 3, one for each split")
-    return (
-        dict.fromkeys(foreign, "test")
-        | dict.fromkeys(talkers, "train")
-        | dict.fromkeys(talkers[:held], "dev")
-        | dict.fromkeys(talkers[held : 2 * held], "test")
-    )
+    aside = [split for split in ("dev", "test") if getattr(config, split)]
+    if len(talkers) < held * len(aside) + (config.train > 0):
+        asked = len(aside) + (config.train > 0)
+        raise DataError(f"found {len(talkers)} talker(s); expected at least {asked}, one for each split")
+    split_of = dict.fromkeys(foreign, "test") | dict.fromkeys(talkers, "train")
+    for number, split in enumerate(aside):
+        split_of |= dict.fromkeys(talkers[number * held : (number + 1) * held], split)
+    return split_of
 
 
 def _draw_split(

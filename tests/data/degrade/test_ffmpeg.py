@@ -10,33 +10,33 @@ import scipy.signal
 import soundfile as sf
 from degrading import noise, power_db, speech_like
 from sqa_data.degrade import ffmpeg
-from sqa_data.degrade.ffmpeg import Codec, code, filtered, missing
+from sqa_data.degrade.ffmpeg import Encoder, code, filtered, missing
 from sqa_data.errors import DataError
 
 needs_pyav = pytest.mark.skipif(missing() is not None, reason=str(missing()))
-G726 = Codec("g726", 40)
+G726 = Encoder("g726", 40)
 
 
 @needs_pyav
 @pytest.mark.parametrize(
-    ("codec", "rate", "kbps"),
+    ("encoder", "rate", "kbps"),
     [
-        (Codec("g722"), 16_000, None),
-        (Codec("aac", 32), 44_100, 64),
-        (Codec("mp2", 64), 24_000, 64),
-        (Codec("wmav2", 24), 22_050, 48),  # loses the first frame
-        (Codec("sbc", 60, "sbc"), 16_000, 60),
-        (Codec("aptx", None, "aptx", "stereo"), 48_000, None),
+        (Encoder("g722"), 16_000, None),
+        (Encoder("aac", 32), 44_100, 64),
+        (Encoder("mp2", 64), 24_000, 64),
+        (Encoder("wmav2", 24), 22_050, 48),  # loses the first frame
+        (Encoder("sbc", 60, "sbc"), 16_000, 60),
+        (Encoder("aptx", None, "aptx", "stereo"), 48_000, None),
     ],
 )
-def test_what_is_decoded_is_in_time_and_whole(codec: Codec, rate: int, kbps: float | None) -> None:
+def test_what_is_decoded_is_in_time_and_whole(encoder: Encoder, rate: int, kbps: float | None) -> None:
     x = scipy.signal.lfilter([0.3], [1, -0.7], noise(1.0, rate=rate))
-    y, _ = code(codec, x, rate, kbps)
+    y, _ = code(encoder, x, rate, kbps)
     match = scipy.signal.correlate(y, x, method="fft")
     assert int(np.argmax(match)) == len(x) - 1
     for part in (slice(0, rate // 20), slice(-rate // 20, None)):  # neither end is cut
         assert np.corrcoef(x[part], y[part])[0, 1] > 0.6
-    np.testing.assert_array_equal(y, code(codec, x, rate, kbps)[0])
+    np.testing.assert_array_equal(y, code(encoder, x, rate, kbps)[0])
 
 
 @needs_pyav
@@ -55,7 +55,7 @@ def test_g726_errs_as_much_as_libsndfile_does(kbps: int, subtype: str) -> None:
 
 @needs_pyav
 def test_a_stereo_codec_gives_the_bits_of_one_channel() -> None:
-    assert code(Codec("aptx", None, "aptx", "stereo"), noise(0.5), 16_000)[1] == 64  # a quarter of 16 bits
+    assert code(Encoder("aptx", None, "aptx", "stereo"), noise(0.5), 16_000)[1] == 64  # a quarter of 16 bits
 
 
 @needs_pyav
@@ -72,11 +72,11 @@ def test_filters_are_in_time_and_as_long_as_before() -> None:
 def test_what_ffmpeg_refuses_is_said() -> None:
     x = speech_like(0.5)
     with pytest.raises(DataError, match=r"FFmpeg's aac refuses 16001 Hz: Invalid argument$"):
-        code(Codec("aac"), x, 16_001)
+        code(Encoder("aac"), x, 16_001)
     with pytest.raises(DataError, match="FFmpeg's wmav2 refuses 16000 Hz, 5 kbit/s: "):
-        code(Codec("wmav2"), x, 16_000, 5)
+        code(Encoder("wmav2"), x, 16_000, 5)
     with pytest.raises(DataError, match="FFmpeg's nowhere refuses 16000 Hz: "):
-        code(Codec("nowhere"), x, 16_000)
+        code(Encoder("nowhere"), x, 16_000)
     with pytest.raises(
         DataError, match=r"refuses the filters \(\('volume', 'loud=3'\),\) at 16000 Hz: Option"
     ):

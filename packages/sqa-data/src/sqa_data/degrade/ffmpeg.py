@@ -19,10 +19,10 @@ DELAY_S = 0.1  # the longest of filters
 
 
 @dataclass(frozen=True)
-class Codec:
+class Encoder:
     """An encoder of FFmpeg, and the container in which the decoder is told what it must know."""
 
-    encoder: str  # FFmpeg's name
+    name: str  # FFmpeg's
     kbps: float | None = None  # with which its delay is measured (default: the encoder's own)
     container: str = "avi"
     layout: str = "mono"  # of "stereo" each channel is given the speech, and the first is taken
@@ -48,20 +48,20 @@ def missing(*, encoder: str = "", filters: tuple[str, ...] = ()) -> str | None:
     return f"this FFmpeg has no {' and no '.join(absent)}: {INSTALL} brings one that has" if absent else None
 
 
-def code(codec: Codec, samples: Samples, rate: int, kbps: float | None = None) -> tuple[Samples, float]:
+def code(encoder: Encoder, samples: Samples, rate: int, kbps: float | None = None) -> tuple[Samples, float]:
     """Through a codec and back, in time, as long as before; with the bit rate of the packets in kbit/s.
 
     Args:
-        codec: encoder and container.
+        encoder: encoder and container.
         samples: (samples,) within full scale.
         rate: in Hz, one that the codec can work at.
-        kbps: bit rate to ask for (default: the codec's).
+        kbps: bit rate to ask for (default: the encoder's).
 
     Raises:
         DataError: FFmpeg is absent or refuses.
     """
-    stream, decoded = _round_trip(codec, samples, rate, kbps or codec.kbps)
-    start = stream.lead + _delay(codec, rate)
+    stream, decoded = _round_trip(encoder, samples, rate, kbps or encoder.kbps)
+    start = stream.lead + _delay(encoder, rate)
     return fit(decoded[start:], len(samples)), stream.kbps
 
 
@@ -95,24 +95,24 @@ def filtered(samples: Samples, rate: int, *filters: tuple[str, str]) -> Samples:
     return align(np.concatenate([np.zeros(0), *pieces]), samples, reach)
 
 
-def _round_trip(codec: Codec, samples: Samples, rate: int, kbps: float | None) -> tuple[_Stream, Samples]:
+def _round_trip(encoder: Encoder, samples: Samples, rate: int, kbps: float | None) -> tuple[_Stream, Samples]:
     av = _pyav()
     try:
-        stream = _encode(av, codec, samples, rate, kbps)
-        with av.open(stream.file, format=codec.container) as file:
+        stream = _encode(av, encoder, samples, rate, kbps)
+        with av.open(stream.file, format=encoder.container) as file:
             pieces = [_first_channel(frame) for frame in file.decode(audio=0)]
     except (av.FFmpegError, ValueError) as error:
         asked = f"{rate} Hz" + (f", {kbps:g} kbit/s" if kbps else "")
-        raise DataError(f"FFmpeg's {codec.encoder} refuses {asked}: {_words(error)}") from error
+        raise DataError(f"FFmpeg's {encoder.name} refuses {asked}: {_words(error)}") from error
     return stream, np.concatenate([np.zeros(0), *pieces])
 
 
-def _encode(av: ModuleType, codec: Codec, samples: Samples, rate: int, kbps: float | None) -> _Stream:
+def _encode(av: ModuleType, encoder: Encoder, samples: Samples, rate: int, kbps: float | None) -> _Stream:
     """Whole frames of the encoder: one of silence, the speech, and silence until what is delayed has come out."""
     buffer, size = io.BytesIO(), 0
-    with av.open(buffer, "w", format=codec.container) as file:
+    with av.open(buffer, "w", format=encoder.container) as file:
         stream = file.add_stream(
-            codec.encoder, rate=rate, layout=codec.layout, options={"flags": "+bitexact"}
+            encoder.name, rate=rate, layout=encoder.layout, options={"flags": "+bitexact"}
         )
         if kbps:
             stream.bit_rate = round(1000 * kbps)
@@ -120,7 +120,7 @@ def _encode(av: ModuleType, codec: Codec, samples: Samples, rate: int, kbps: flo
         lead = stream.codec_context.frame_size or rate // 50
         frames = 3 + len(samples) // lead
         whole = fit(np.concatenate([np.zeros(lead), samples]), frames * lead)
-        for packet in (*stream.encode(_frame(av, whole, rate, codec.layout)), *stream.encode(None)):
+        for packet in (*stream.encode(_frame(av, whole, rate, encoder.layout)), *stream.encode(None)):
             size += packet.size
             file.mux(packet)
         channels = len(stream.codec_context.layout.channels)
@@ -129,11 +129,11 @@ def _encode(av: ModuleType, codec: Codec, samples: Samples, rate: int, kbps: flo
 
 
 @functools.cache
-def _delay(codec: Codec, rate: int) -> int:
+def _delay(encoder: Encoder, rate: int) -> int:
     """Samples by which the decoder is late, without the lead: measured with noise, whichever FFmpeg this is."""
     noise = 0.1 * np.random.default_rng(1).standard_normal(rate // 2)
     noise = scipy.signal.lfilter([0.3], [1, -0.7], noise)
-    stream, decoded = _round_trip(codec, noise, rate, codec.kbps)
+    stream, decoded = _round_trip(encoder, noise, rate, encoder.kbps)
     match = scipy.signal.correlate(decoded, noise, mode="full", method="fft")
     return int(np.argmax(match)) - (len(noise) - 1) - stream.lead
 

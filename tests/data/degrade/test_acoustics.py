@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from degrading import RATE
+from sqa_data.degrade import acoustics
 from sqa_data.degrade.acoustics import Box, Response, recorded
 
 RATES = (8000, 16_000, 22_050, 48_000)
@@ -99,3 +100,21 @@ def test_a_recording_starts_at_its_direct_sound_which_keeps_its_level(tmp_path: 
     np.testing.assert_allclose(heard[0], heard[1], atol=1e-6)
     sf.write(tmp_path / "hush.wav", np.zeros(100), RATE)
     assert recorded(tmp_path / "hush.wav", RATE) is None
+
+
+def test_few_bytes_of_recorded_rooms_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"{number}.wav" for number in range(4)]
+    for number, path in enumerate(paths):
+        sf.write(path, decay(0.3, 3.0, RATE, number), RATE, subtype="FLOAT")
+    monkeypatch.setattr(acoustics, "_kept", {})
+    read = [recorded(path, RATE) for path in paths]
+    assert all(recorded(path, RATE) is before for path, before in zip(paths, read, strict=True))
+    assert read[0] is not None
+    monkeypatch.setattr(acoustics, "KEPT_BYTES", 2 * read[0].taps.nbytes)
+    assert recorded(paths[0], RATE) is read[0]
+    assert [path for path, _ in acoustics._kept] == [paths[3], paths[0]]
+    again = recorded(paths[1], RATE)
+    assert again is not read[1]
+    assert again is not None
+    assert read[1] is not None
+    np.testing.assert_array_equal(again.taps, read[1].taps)

@@ -3,7 +3,6 @@
 In all of them the direct sound has the level 1, so that speech keeps its level and only the room is added to it.
 """
 
-import functools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ DISCRETE_S, DIFFUSE_S = (
     0.05,
 )  # behind the direct sound: here single reflections begin to merge, here they have
 LONGEST_S = 3.0
+KEPT_BYTES, FLOAT_BYTES = 1 << 26, 8  # of recorded responses in memory: the longest are 1.2 MB each
 CROSSOVERS_HZ, SHARES = (
     (350, 2500),
     (1.2, 1.0, 0.65),
@@ -160,12 +160,22 @@ def _decaying(later: Samples, rt60_s: float, rate: int) -> Samples:
     return taps
 
 
-@functools.lru_cache(maxsize=256)
 def recorded(path: Path, rate: int) -> Response | None:
     """A recorded response (its first channel), from just before its direct sound on; None of silence.
 
-    The direct sound is the first peak that reaches half of the highest.
+    The direct sound is the first peak that reaches half of the highest. Those asked for of late are in memory.
     """
+    response = _kept.pop((path, rate)) if (path, rate) in _kept else _read(path, rate)
+    _kept[path, rate] = response
+    while sum(len(old.taps) for old in _kept.values() if old) * FLOAT_BYTES > KEPT_BYTES:
+        del _kept[next(iter(_kept))]  # the one not asked for the longest
+    return response
+
+
+_kept: dict[tuple[Path, int], Response | None] = {}
+
+
+def _read(path: Path, rate: int) -> Response | None:
     heard = hear(path)
     taps = resampled(heard.samples[:, 0].astype(np.float64), heard.sample_rate, rate)
     size = np.abs(taps)

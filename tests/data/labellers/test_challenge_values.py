@@ -16,7 +16,8 @@ EXPECTED: dict[str, dict[str, float]] = json.loads(
 # Theirs is in float32: SDR is up to .015 dB off that of float64, which ours is; where a band is empty, LSD changes by
 # .0016 from NumPy 1 to 2 (test_labellers.py has the definition on the NumPy that is here)
 TOLERANCE = {"pesq": 2e-5, "estoi": 1e-6, "sdr": 0.02, "lsd": 2e-3, "mcd": 1e-5}
-DNSMOS = 2e-5
+# Found: 5e-7 on an AMD EPYC, by one thread or two; sums in another order, as of another processor, move it by 1e-6
+DNSMOS = 2e-6
 HELD = [adapter for adapter in ADAPTERS if adapter.verified == CHALLENGE]
 # every rate but one; DNSMOS takes a second a clip
 QUICK = [

@@ -1,6 +1,7 @@
 """What holds for every kind: its length, its time, the same samples again, what it says; and on real speech."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Surroundings:
     sf.write(folder / "hall.wav", noise(0.3, seed=8) * 0.99 ** np.arange(0.3 * RATE), RATE)
     talkers = tuple(sorted(folder.glob("talker*.wav")))
     return Surroundings((folder / "rain.wav",), talkers, (folder / "hall.wav",), MODELS)
+
+
+def test_the_readme_lists_every_kind_by_family() -> None:
+    readme = Path(__file__).parents[3] / "packages" / "sqa-data" / "README.md"
+    rows = dict(re.findall(r"^\| (\w+) \| (`.*`) \|$", readme.read_text(), re.MULTILINE))
+    for family in FAMILIES:
+        kinds = ", ".join(f"`{name}`" for name in family.KINDS)
+        assert rows[str(next(iter(family.KINDS.values())).family)] == kinds
 
 
 @pytest.mark.parametrize("kind", HERE)

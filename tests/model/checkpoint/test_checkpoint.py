@@ -121,6 +121,28 @@ def test_every_way_to_name_a_local_model(tiny: MosModel, published: Path, tmp_pa
         assert load(source).config.names == tuple(METRICS)
 
 
+def test_editions_of_the_model_in_the_package(
+    tiny: MosModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(locate, "EDITIONS", tmp_path)
+    for number in ("2", "10"):
+        save(tiny, tmp_path / number)
+    of = {name: locate.locate(name)[1].parent.name for name in (None, "default", "default-2", "default-10")}
+    assert of == {None: "10", "default": "10", "default-2": "2", "default-10": "10"}
+    for wrong in ("default-1", "default-3"):
+        for ask in (locate.locate, locate.check_name):
+            with pytest.raises(CheckpointError, match=f"{wrong}: .*expected default-2 or default-10"):
+                ask(wrong)
+    for no_edition in (Path("default-2"), "./default-2", "default-02", "Default-2"):
+        with pytest.raises(CheckpointError, match="no such file or folder"):
+            load(no_edition)
+    # what exists here comes first, as it does before the Hub
+    assert locate.locate(str(save(tiny, Path("default-2"))))[1] == Path("default-2", "model.safetensors")
+    assert locate.locate(None)[1].parent.name == "10"
+
+
 def test_half_precision_on_disk(tiny: MosModel, tmp_path: Path) -> None:
     save(tiny, tmp_path, dtype=torch.float16)
     size = (tmp_path / "model.safetensors").stat().st_size

@@ -13,7 +13,7 @@ import soundfile as sf
 import sqa_model
 from safetensors import safe_open
 from scipy.stats import pearsonr
-from sqa_model.checkpoint.locate import DEFAULT
+from sqa_model.checkpoint.locate import EDITIONS, edition
 
 # the clips here are clipped, quiet and loud on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sqa_model.inference.predictor.InputWarning")
@@ -27,18 +27,40 @@ def predictor() -> sqa_model.Predictor:
 
 
 def test_it_is_small_and_complete() -> None:
-    weights = DEFAULT / "model.safetensors"
+    weights = edition() / "model.safetensors"
     assert weights.stat().st_size <= 4_000_000
     with safe_open(weights, framework="pt") as file:
         tensors = [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118  not a dict
     assert {str(t.dtype) for t in tensors} == {"torch.float16"}
     assert sum(t.numel() for t in tensors) <= 2_000_000
     assert all(t.isfinite().all() for t in tensors)
-    config = json.loads((DEFAULT / "config.json").read_text())
+    config = json.loads((edition() / "config.json").read_text())
     assert tuple(head[0] for head in config["heads"]) == HEADS
-    card = (DEFAULT / "README.md").read_text()
+    card = (edition() / "README.md").read_text()
     for section in ("Data", "Range", "Licence", "bad at"):
         assert section in card
+    main_page = Path(__file__).parents[3] / "README.md"
+    assert f"(packages/sqa-model/src/sqa_model/editions/{edition().name}/README.md)" in main_page.read_text()
+
+
+def test_old_weights_stay() -> None:
+    """What `default-1` names never changes, whatever is newest: old scores can be made again."""
+    first = sqa_model.load("default-1")
+    assert first.fingerprint() == "856c00fb"
+    clip = (0.1 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    assert sqa_model.predict(clip, "default-1", RATE, device="cpu", dtype="float32")["mos"] == pytest.approx(
+        FIRST_OF_NOISE, abs=1e-4
+    )
+
+
+FIRST_OF_NOISE = 1.51078
+
+
+@pytest.mark.parametrize("number", sorted(folder.name for folder in EDITIONS.iterdir()))
+def test_each_card_says_how_rows_name_its_edition(number: str) -> None:
+    card = (EDITIONS / number / "README.md").read_text()
+    assert f"`default-{number}`" in card
+    assert f"`{sqa_model.load(f'default-{number}').fingerprint()}`" in card
 
 
 def test_it_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

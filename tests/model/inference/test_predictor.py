@@ -377,7 +377,7 @@ def test_cuda_equals_cpu(wavlm: MosModel) -> None:
 
 
 def test_no_model_in_the_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sqa_model.checkpoint.locate, "DEFAULT", tmp_path)
+    monkeypatch.setattr(sqa_model.checkpoint.locate, "EDITIONS", tmp_path)
     with pytest.raises(ModelError, match="no default model; pass model="):
         predict(CLIPS[0], sample_rate=16_000)
 
@@ -385,8 +385,7 @@ def test_no_model_in_the_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_the_model_in_the_package_is_used(
     model: MosModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(
-        sqa_model.checkpoint.locate, "DEFAULT", sqa_model.save(model, tmp_path, dtype="float16")
-    )
+    monkeypatch.setattr(sqa_model.checkpoint.locate, "EDITIONS", tmp_path)
+    sqa_model.save(model, tmp_path / "1", dtype="float16")
     default = predict(CLIPS[0], sample_rate=16_000)
     assert default == pytest.approx(predict(CLIPS[0], model, 16_000), abs=1e-2)

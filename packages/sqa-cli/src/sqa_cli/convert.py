@@ -13,7 +13,7 @@ from sqa_cli.terminal import say
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
 @click.option("--push", metavar="OWNER/NAME", help="Also upload the folder to this Hub repository.")
 def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
-    """Write MODEL (a Hub id, folder or file) as config.json + model.safetensors in FOLDER.
+    """Write MODEL (a Hub id, folder, file, or default-1) as config.json + model.safetensors in FOLDER.
 
     \b
     Examples:

@@ -31,7 +31,10 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
-@click.option("--model", help="Folder, file or Hub id of a model; without it, the one in the package.")
+@click.option(
+    "--model",
+    help="Folder, file or Hub id; default-1: an edition of the model in the package, the newest if none is named.",
+)
 @click.option(
     "--calibration",
     metavar="FILE",

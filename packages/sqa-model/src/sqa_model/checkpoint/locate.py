@@ -1,4 +1,8 @@
-"""Where a model lies: a name becomes two files, on this machine or from the Hugging Face Hub."""
+"""Where a model lies: a name becomes two files, on this machine, in this package or from the Hugging Face Hub.
+
+What exists on this machine comes first: a folder called `default-1` hides the edition of that name, as a folder
+`owner/name` hides the Hub's. A path that is no string never names an edition, nor does `./default-1`.
+"""
 
 import os
 import re
@@ -8,7 +12,10 @@ from pathlib import Path
 from sqa_model.checkpoint.files import first_lines, require_file
 from sqa_model.errors import CheckpointError
 
-DEFAULT = Path(__file__).parent.parent / "default"  # the model that the package brings along
+EDITIONS = (
+    Path(__file__).parent.parent / "editions"
+)  # the models of the package: 1, 2, ...; the last is the default
+EDITION = re.compile(r"default(-[1-9]\d*)?")
 OURS = ("config.json", "model.safetensors")
 PUBLISHED = ("config.yaml", "model.pt")
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of a WavLM alone
@@ -21,15 +28,29 @@ def check_name(source: str | os.PathLike[str] | None) -> None:
         locate(source)
 
 
+def edition(name: str = "default") -> Path:
+    """The folder of a model of the package: `default-1` is the first edition, `default` the newest."""
+    folders = EDITIONS.iterdir() if EDITIONS.is_dir() else ()
+    found = {f"default-{folder.name}": folder for folder in folders if (folder / OURS[1]).exists()}
+    if not found:
+        raise CheckpointError(
+            "this installation has no default model; pass model=..., a folder or a Hub id such as "
+            "vvwangvv/universa-ext_wavlm-base_5metric"
+        )
+    names = sorted(found, key=lambda name: int(name.rpartition("-")[2]))
+    if name not in ("default", *names):
+        raise CheckpointError(
+            f"{name}: this version has no such edition of the default model; expected {' or '.join(names)}"
+        )
+    return found[names[-1] if name == "default" else name]
+
+
 def locate(source: str | os.PathLike[str] | None) -> tuple[Path, Path]:
     """(configuration, weights) of whatever names a model."""
     if source is None:
-        if not (DEFAULT / OURS[1]).exists():
-            raise CheckpointError(
-                "this installation has no default model; pass model=..., a folder or a Hub id such as "
-                "vvwangvv/universa-ext_wavlm-base_5metric"
-            )
-        return DEFAULT / OURS[0], DEFAULT / OURS[1]
+        source = edition()
+    elif isinstance(source, str) and EDITION.fullmatch(source) and not Path(source).exists():
+        source = edition(source)
     path = Path(source)
     if path.is_file():
         for config_name, weights_name in (OURS, PUBLISHED):

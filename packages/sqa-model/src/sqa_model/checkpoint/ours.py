@@ -23,7 +23,8 @@ def load(source: str | os.PathLike[str] | None = None, *, device: str | torch.de
 
     Args:
         source: a folder with config.json + model.safetensors or config.yaml + model.pt, one of these files, a
-            Hugging Face Hub id `owner/name` or `owner/name@revision`; None is the model in the package.
+            Hugging Face Hub id `owner/name` or `owner/name@revision`; `default-1` is the first edition of the model in
+            the package, `default` or None the newest.
 
     Raises: CheckpointError, which says what is missing or does not fit.
     """

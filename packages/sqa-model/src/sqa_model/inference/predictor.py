@@ -110,7 +110,8 @@ def predict(
     Args:
         x: a path, file object, bytes of a file, NumPy array or tensor, (samples, rate), or Hugging Face's
             {"array", "sampling_rate"}; or a list or iterator of these.
-        model: a model, a folder, a Hugging Face Hub id; None is the model in the package.
+        model: a model, a folder, a Hugging Face Hub id, or an edition of the model in the package, such as
+            "default-1"; None is the newest.
         sample_rate: Hz of arrays and tensors.
         layout: what an array or tensor of two axes is, if neither is 1 long: "clips" (one a row; a list comes back)
             or "channels" of one clip (the shorter axis). Without it such an array is an error, unless `channel` is set.
@@ -133,7 +134,8 @@ class Predictor:
     """A loaded model that scores clips; one may be used from several threads at a time.
 
     Args:
-        model: a model, a folder, a Hugging Face Hub id; None is the model in the package.
+        model: a model, a folder, a Hugging Face Hub id, or an edition of the model in the package, such as
+            "default-1"; None is the newest.
         device: "cpu", "cuda", "cuda:1"; "auto" takes CUDA where there is one.
         dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only for models whose
             scores it changes by at most 0.5 % of each head's range (0.02 MOS), which a probe of speech decides.

@@ -211,7 +211,7 @@ class NetConfig(Section):
     pooling: how frames become a clip: their mean, or a mean with learned weights.
     normalize: scale every waveform to mean 0 and variance 1, so that its level does not matter.
     trim: leave out what is silent at either end of a clip.
-    init: a checkpoint to start from; its own configuration then counts instead of everything else here.
+    init: a checkpoint to start from, as for `predict`; its own configuration then counts instead of all else here.
     """
 
     section = "model."

@@ -1,147 +1,231 @@
-"""recipes/default/inherit.py: what is copied is the teacher, what is asked is asked once, and a stopped run goes on."""
+"""recipes/default: the teacher is asked as it is, once; views are of their clip; a stopped run goes on and ships."""
 
-import importlib.util
+import importlib
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile as sf
+import sqa_model
 import torch
 from sqa_data import Utterance, write_manifest
-from sqa_model import load_config
-from sqa_model.network.model import MosModel, bounded
-from sqa_model.training.build import build_model
+from sqa_data.degrade.kinds import KINDS
 
-pytest.importorskip("distillmos")
 RECIPE = Path(__file__).parents[3] / "recipes" / "default"
+RATE, HOP = 16_000, 640
 
 
 @pytest.fixture(scope="module")
-def inherit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("inherit", RECIPE / "inherit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def teacher(inherit: ModuleType) -> torch.nn.Module:
-    found: torch.nn.Module = inherit._teacher()
-    return found
-
-
-def student() -> MosModel:
-    torch.manual_seed(0)
-    return build_model(load_config(None, RECIPE / "train.toml"))
+def recipe() -> Iterator[SimpleNamespace]:
+    """Its modules, which import each other by their bare names, as scripts beside each other do."""
+    names = ("ask", "clips", "views", "learn", "finish")
+    sys.path.insert(0, str(RECIPE))
+    try:
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    finally:
+        sys.path.remove(str(RECIPE))
+        for name in names:
+            sys.modules.pop(name, None)
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:
+    samples = np.arange(int(RATE * seconds))
     rng = np.random.default_rng(seed)
-    return (
-        0.1 * rng.standard_normal(int(16000 * seconds)) * np.sin(np.arange(int(16000 * seconds)) / 2000) ** 2
-    )
+    return 0.1 * rng.standard_normal(len(samples)) * np.sin(samples / 2000) ** 2
 
 
-def manifest(folder: Path, name: str, seconds: list[float]) -> Path:
+def told(folder: Path, name: str, lengths: list[int], scores: list[float], ladder: str | None = None) -> None:
+    """A file as `ask.py` writes it, of a teacher who says what a frame's energy is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    waves = [(32767 * noise(n / RATE, i)).astype(np.int16) for i, n in enumerate(lengths)]
+    states = []
+    for wave in waves:
+        frames = np.zeros(-(-len(wave) // HOP) * HOP)
+        frames[: len(wave)] = wave / 32767
+        energy = np.square(frames.reshape(-1, HOP)).mean(1)
+        states.append(np.stack([np.outer(energy * k, np.linspace(-1, 1, 200)) for k in (1, 2)]))
+    np.save(folder / f"{name}.pcm.npy", np.concatenate(waves))
+    np.save(folder / f"{name}.states.npy", np.concatenate(states, 1).astype(np.float16))
+    rows = [
+        {
+            "id": f"{name}-{i}",
+            "samples": n,
+            "scores": [score, score + 0.1],
+            "ladder": ladder,
+            "steps": [["hum", 0.5]],
+        }
+        for i, (n, score) in enumerate(zip(lengths, scores, strict=True))
+    ]
+    (folder / f"{name}.json").write_text(json.dumps(rows))
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Path:
+    told(tmp_path / "broad-train", "000000", [16_000, 24_500, 32_000, 19_300], [2.0, 3.0, 4.0, 3.5])
+    told(tmp_path / "ladders-train", "000000", [20_000] * 3, [4.0, 4.2, 2.0], "train-000000")
+    told(tmp_path / "broad-dev", "000000", [16_000, 21_000, 50_000, 12_000], [2.5, 3.0, 4.0, 1.5])
+    return tmp_path
+
+
+def test_it_draws_kinds_that_there_are(recipe: SimpleNamespace) -> None:
+    for config in recipe.clips.FOLDERS.values():
+        assert {*config.kinds} <= {*KINDS}
+    assert recipe.clips.FOLDERS["unseen"].train == 0
+    assert {"babble", "gate", "gsm", "loss-pitch"} <= {*recipe.clips.FOLDERS["unseen"].kinds}
+
+
+@pytest.mark.slow
+def test_the_teacher_is_asked_as_it_is_and_once(recipe: SimpleNamespace, tmp_path: Path) -> None:
+    pytest.importorskip("distillmos")
+    ask: ModuleType = recipe.ask
+    teacher = ask.Teacher()
+    clips = [noise(seconds, i).astype(np.float32) for i, seconds in enumerate((1.0, 2.52, 7.68))]
     rows = []
-    for i, length in enumerate(seconds):
-        sf.write(folder / f"{name}{i}.wav", noise(length, i), 16000)
-        rows.append(Utterance(str(folder / f"{name}{i}.wav"), f"{name}{i}", length, {}, system_id="one"))
-    write_manifest(folder / f"{name}.jsonl", rows)
-    return folder / f"{name}.jsonl"
+    for i, clip in enumerate(clips):
+        wave = torch.from_numpy(clip)
+        said, (padded, repeated) = teacher(wave)
+        late = torch.nn.functional.pad(wave, (ask.LATE, 0))
+        late = torch.nn.functional.pad(late, (0, -len(late) % ask.HOP))
+        with torch.inference_mode():
+            plain = float(teacher.net(wave[None]))
+            again = float(teacher.net(late.repeat(9)[: ask.WINDOW][None]))
+        assert padded == pytest.approx(plain, abs=0.03)  # bfloat16
+        assert repeated == pytest.approx(again, abs=0.15)  # the first repetition has no other before it there
+        assert said.shape == (2, -(-len(wave) // HOP), 200)
+        path = tmp_path / f"{i}.wav"
+        sf.write(path, clip, RATE)
+        extra = {"talker": "anna", "degradation": [{"kind": "hum", "severity": 0.5}]}
+        rows.append(Utterance(str(path), f"c{i}", len(clip) / RATE, {}, system_id="noise", extra=extra))
+    for split in ("train", "dev", "test"):
+        write_manifest(tmp_path / "clips" / "broad" / f"{split}.jsonl", rows)
+    ask.main(tmp_path / "clips", tmp_path / "states", "1/1")
+    assert sorted(p.name for p in (tmp_path / "states").iterdir()) == ["broad-dev", "broad-train"]
+    found = recipe.views.Clips([tmp_path / "states" / "broad-train"])
+    assert [t["steps"] for t in found.told] == [[["hum", 0.5]]] * 3
+    assert len(found) == 3
+    ask.ask(None, rows, tmp_path / "states" / "broad-train" / "000000.json")  # nobody is asked again
+    with pytest.raises(SystemExit, match="holds other clips"):
+        ask.ask(None, rows[1:], tmp_path / "states" / "broad-train" / "000000.json")
 
 
-@pytest.mark.slow
-def test_the_copied_layers_are_the_teachers(inherit: ModuleType, teacher: torch.nn.Module) -> None:
-    """On the teacher's own states the copied layers, pooling and head say what the teacher says."""
-    wave = torch.from_numpy(noise(7.68, 3)).float()[None]
-    kept: list[torch.Tensor] = []
-    layers = teacher.transformer_pool_attn.transformer.transformer_encoder.layers
-    hook = layers[inherit.CUT - 1].register_forward_hook(lambda *call: kept.append(call[2]))
-    with torch.inference_mode():
-        expected = float(teacher(wave))
-    hook.remove()
-    model = student()
-    inherit.copy_layers(teacher.transformer_pool_attn, model)
-    with torch.inference_mode():
-        x = kept[0][0]  # (frames, 200)
-        for layer in model.encoder:
-            x = layer(x, [len(x)])
-        found = bounded(model.metrics(model.pooling(x, [len(x)])), model.config.heads)[0]
-    assert float(found[model.config.names.index("mos")]) == pytest.approx(expected, abs=1e-4)
+def test_views_are_of_their_clip(recipe: SimpleNamespace, states: Path) -> None:
+    views = recipe.views
+    clips = views.Clips([states / "broad-train", states / "ladders-train"])
+    rng = np.random.default_rng(0)
+    whole = clips.wave(views.View(1, 0, clips.frames[1]), rng)
+    assert len(whole) == 24_500
+    crop = views.View(1, 5, 20)
+    assert torch.equal(clips.wave(crop, rng), whole[5 * HOP : 25 * HOP])
+    assert torch.equal(clips.states(crop), clips.states(views.View(1, 0, clips.frames[1]))[:, 5:25])
+    padded = clips.wave(views.View(1, 0, clips.frames[1], 3, 7, -60.0, -1.0), rng)
+    assert len(padded) == (clips.frames[1] + 10) * HOP
+    inner = padded[3 * HOP :][: len(whole)]
+    assert np.corrcoef(inner, -whole)[0, 1] > 0.999
+    background = 20 * torch.log10(padded[: 3 * HOP].std() / whole.std())
+    assert float(background) == pytest.approx(-60, abs=1)
+    for _ in range(300):
+        view = clips.other_view(1, rng)
+        assert view.start >= 0
+        assert 1 <= view.frames <= clips.frames[1] - view.start
+        assert view.before + view.after == 0 or view.noise_db <= -45
 
 
-@pytest.mark.slow
-def test_the_teacher_is_asked_once(inherit: ModuleType, teacher: torch.nn.Module, tmp_path: Path) -> None:
-    path = manifest(tmp_path, "train", [1.0, 1.51])
-    clips = inherit.Clips(inherit.ask(teacher, path, tmp_path / "states"))
-    with torch.inference_mode():
-        for i, seconds in enumerate((1.0, 1.51)):
-            direct = float(
-                teacher(torch.from_numpy(sf.read(tmp_path / f"train{i}.wav", dtype="float32")[0])[None])
-            )
-            assert float(clips.scores[i]) == pytest.approx(direct, abs=0.02)  # bfloat16
-            frames = int(np.ceil(seconds * 25))
-            assert clips.states(i, 1000).shape == (2, frames, 200)
-            assert len(clips.wave(i, 1000)) == int(seconds * 16000)
-    inherit.ask(None, path, tmp_path / "states")  # nobody is asked again
-    other = manifest(tmp_path, "other", [1.0, 1.2])
-    with pytest.raises(SystemExit, match="holds other clips than"):
-        inherit.ask(None, other, tmp_path / "states")
-
-
-def test_a_clip_longer_than_the_teacher_hears_is_told(inherit: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"train1 has 8\.00 s; expected at most 7\.68"):
-        inherit.ask(None, manifest(tmp_path, "train", [1.0, 8.0]), tmp_path / "states")
-
-
-@pytest.mark.slow
-def test_a_stopped_run_goes_on(
-    inherit: ModuleType, teacher: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_ladder_is_judged_downwards_and_stays_together(
+    recipe: SimpleNamespace, states: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped after an epoch of either stage, it ends with the weights of the run that was never stopped."""
-    monkeypatch.setattr(inherit, "FRAMES", 40)
-    monkeypatch.setattr(inherit, "EPOCHS", (2, 2))
-    clips = inherit.Clips(
-        inherit.ask(teacher, manifest(tmp_path, "train", [1.0, 1.5, 2.0, 1.2]), tmp_path / "a")
-    )
-    dev = inherit.Clips(inherit.ask(teacher, manifest(tmp_path, "dev", [1.0, 1.3, 0.7]), tmp_path / "b"))
-    model = student()
-    inherit.copy_layers(teacher.transformer_pool_attn, model)
-    before = [p.clone() for p in model.parameters()]
-    whole = inherit.learn(model, clips, dev, tmp_path / "whole.pt", 1).state_dict()
-    assert any(not torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+    views = recipe.views
+    monkeypatch.setattr(views, "FRAMES", 300)
+    clips = views.Clips([states / "broad-train", states / "ladders-train"])
+    assert clips.ladders == [[4, 5, 6]]
+    assert clips.labels.tolist() == pytest.approx([2.05, 3.05, 4.05, 3.55, 4.15, 4.15, 2.05])
+    seen = []
+    for epoch in range(20):
+        for batch in clips.batches(np.random.default_rng(epoch)):
+            assert sum(view.length for view in batch) == 300
+            assert all(view.whole for view in batch[:-1])
+            assert all(view.frames >= 1 or not view.whole for view in batch)
+            pairs, steps = recipe.learn.pairs_of(batch, clips)
+            assert all(batch[a].clip == batch[b].clip for a, b in pairs)
+            seen += [(batch[a].clip, batch[b].clip) for a, b in steps]
+    assert {*seen} == {(4, 5), (5, 6)}
+
+
+def test_what_the_teacher_thinks_of_a_talker_counts_less_where_a_coder_remade_the_voice(
+    recipe: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Labels are a line in the severity and a taste of each talker; of the taste, a part is left."""
+    severity = np.linspace(0, 1, 40)
+    taste = np.random.default_rng(0).permutation(np.repeat([-0.5, 0.5], 20))
+    told(tmp_path / "neural-train", "000000", [800] * 40, (4 - 2 * severity + taste).tolist())
+    path = tmp_path / "neural-train" / "000000.json"
+    for kind, left in (("lyra", 0.4), ("level", 0.7), ("hum", 1.0)):
+        rows = json.loads(path.read_text())
+        for row, hard in zip(rows, severity, strict=True):
+            row["steps"] = [[kind, hard]]
+        path.write_text(json.dumps(rows))
+        labels = recipe.views.Clips([tmp_path / "neural-train"]).labels.numpy()
+        slope, kept, mean = np.linalg.lstsq(np.stack([severity, taste, np.ones(40)], 1), labels, rcond=None)[
+            0
+        ]
+        assert kept == pytest.approx(left, abs=0.05)
+        assert slope == pytest.approx(-2, abs=0.2)
+        assert mean == pytest.approx(4.05, abs=0.1)
+
+
+def test_a_stopped_run_goes_on_and_what_it_makes_ships(
+    recipe: SimpleNamespace, states: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn, finish = recipe.learn, recipe.finish
+    for module in (learn, recipe.views):
+        monkeypatch.setattr(module, "FRAMES", 150)
+    learn.main(states, states / "whole", 2)
 
     class Stopped(Exception):
         pass
 
-    quality = inherit._quality
-    for stop in (1, 3):  # in the first epoch that follows
-        calls = []
+    def stop(*_: object) -> str:
+        if (states / "parts" / "state.pt").exists():
+            raise Stopped
+        return ""
 
-        def count(*given: object, calls: list[int] = calls, stop: int = stop) -> str:
-            calls.append(1)
-            if len(calls) > stop:
-                raise Stopped
-            return str(quality(*given))
+    quality = learn.quality
+    monkeypatch.setattr(learn, "quality", stop)
+    with pytest.raises(Stopped):
+        learn.main(states, states / "parts", 2)
+    monkeypatch.setattr(learn, "quality", quality)
+    with pytest.raises(SystemExit, match="other clips or settings"):
+        learn.main(states, states / "parts", 3)
+    learn.main(states, states / "parts", 2)
+    one, other = (sqa_model.load(states / name / "learned").state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    before = learn.first_edition().state_dict()
+    assert sum(not torch.equal(one[name], before[name]) for name in one) > 0.9 * len(one)
 
-        state = tmp_path / f"{stop}.pt"
-        monkeypatch.setattr(inherit, "_quality", count)
-        model = student()
-        inherit.copy_layers(teacher.transformer_pool_attn, model)
-        with pytest.raises(Stopped):
-            inherit.learn(model, clips, dev, state, 1)
-        monkeypatch.setattr(inherit, "_quality", quality)
-        model = student()
-        inherit.copy_layers(teacher.transformer_pool_attn, model)
-        with pytest.raises(SystemExit, match="other clips or settings"):
-            inherit.learn(model, clips, dev, state, 2)
-        resumed = inherit.learn(model, clips, dev, state, 1).state_dict()
-        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    finish.finish(states, states / "whole", states / "default", [])
+    shipped = sqa_model.load(states / "default")
+    assert shipped.config.trim
+    assert shipped.config.names == ("mos", "mos_std")
+    clip = torch.from_numpy(noise(2, 5)).float()
+    with torch.inference_mode():
+        scores = shipped([clip, torch.cat([torch.zeros(9000), clip])])
+    assert torch.equal(scores[0], scores[1])
 
-    monkeypatch.setattr(inherit, "FRAMES", 10_000)
-    with pytest.raises(SystemExit, match="expected at least 400"):
-        inherit.learn(model, clips, dev, tmp_path / "short.pt", 1)
+    monkeypatch.setattr(learn, "FRAMES", 100_000)
+    with pytest.raises(SystemExit, match="expected at least 4000"):
+        learn.main(states, states / "short", 1)
+
+
+def test_doubt_is_fitted_to_the_errors(recipe: SimpleNamespace) -> None:
+    rng = torch.Generator().manual_seed(0)
+    pooled = torch.randn(4000, 5, generator=rng)
+    truth = torch.nn.functional.softplus(pooled[:, 0] - 1.0)
+    error = truth * torch.randn(4000, generator=rng)
+    start = torch.full((5,), 0.4)
+    row, bias = recipe.finish._fit(pooled, error, start, torch.tensor(0.5))
+    found = recipe.finish._std(pooled, row, bias)
+    assert np.corrcoef(found, truth)[0, 1] > 0.99
+    assert "coverage 68." in recipe.finish._quality(found, error)

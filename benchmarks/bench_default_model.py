@@ -30,8 +30,8 @@ from default_model.context import Context
 from default_model.table import Line, markdown, write_json
 from default_model.teacher import Teacher
 from sqa_model import Predictor
+from sqa_model.checkpoint.locate import edition
 
-PACKAGED = Path(sqa_model.__file__).parent / "default"
 Part = Callable[[], Iterable[Line]]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
             lines.append(line)
             print(f"{line.what}: {line.value}", file=sys.stderr, flush=True)
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-    model = options.model or PACKAGED
+    model = options.model or edition()
     print(f"{model}: {cost.parameters(predictor)}, fingerprint {predictor.fingerprint}\n")
     print(markdown(lines))
     if options.json:
@@ -104,7 +104,7 @@ def parts_of(context: Context, options: argparse.Namespace) -> dict[str, Part]:
         "talkers": lambda: agreement.talkers(sets),
         "uncertainty": lambda: agreement.uncertainty(sets),
         "same": lambda: invariance.same(context),
-        "size": lambda: cost.size(options.model or PACKAGED),
+        "size": lambda: cost.size(options.model or edition()),
     }
     if not options.no_speed:
         parts["speed"] = lambda: cost.speed(context)

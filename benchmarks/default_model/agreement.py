@@ -130,7 +130,7 @@ class _Pick:
 
 
 def _language(row: Utterance) -> str:
-    return str(row.extra.get("language", "")).lower().split("-")[0]
+    return (row.language or "").lower().split("-")[0]
 
 
 def _synthetic(row: Utterance) -> bool:

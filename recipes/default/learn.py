@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from views import FRAMES, HOP, Clips, View
 
 SEED = 7
-EPOCHS = 8
+EPOCHS = 6
 LEARNING_RATE, DECAY = 8e-4, 0.05
 HINTS = 0.3  # weight of the states beside the scores, as shares of their variance
 AGREE, RANK = 0.5, 2.0  # weights of what two views and two rungs say

@@ -96,11 +96,19 @@ def test_nothing_scored_is_no_table_and_a_listed_folder_is_told_what_to_do(wavs:
 
 
 def test_warnings_are_in_the_row(wavs: Path, model: str) -> None:
-    soundfile.write("quiet.wav", np.zeros(8_000), 8_000)
+    soundfile.write("quiet.wav", 1e-3 * np.random.default_rng(0).standard_normal(8_000), 8_000)
     result = run("quiet.wav", "--model", model, "--json")
     (row,) = map(json.loads, result.stdout.splitlines())
-    assert [w.split(":")[0] for w in row["warnings"]] == ["low_rate", "silent"]
+    assert [w.split(":")[0] for w in row["warnings"]] == ["low_rate", "quiet", "no_speech"]
     assert "quiet: warning: low_rate" in result.stderr
+
+
+def test_silence_is_an_error_row(wavs: Path, model: str) -> None:
+    soundfile.write("hush.wav", np.zeros(16_000), 16_000)
+    result = run("hush.wav", "--model", model, "--json", code=1)
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert row["error"] == "the clip is silent: all samples are 0; there is nothing to score"
+    assert "metrics" not in row
 
 
 def test_standard_input(wavs: Path, model: str) -> None:

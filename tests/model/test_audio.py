@@ -61,7 +61,8 @@ def test_every_source_gives_the_same_samples(wav: Path) -> None:
         clip = load_audio(source, rate)
         assert torch.allclose(clip.samples, expected, atol=1e-7), name
         assert clip.samples.dtype == torch.float32
-        assert (clip.duration_s, clip.sample_rate, clip.warnings) == (1.0, 16_000, ()), name
+        assert (clip.duration_s, clip.sample_rate) == (1.0, 16_000), name
+        assert [warning.partition(":")[0] for warning in clip.warnings] == ["no_speech"], name
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3", ".aiff", ".au"])

@@ -65,7 +65,7 @@ def test_warnings_are_shown_and_cost_nothing(corpus: Path) -> None:
         sf.write(corpus.with_name(f"n {index}.wav"), np.roll(clip, 800), rate)
     result = run("data", "annotate", corpus, "-m", "lsd")
     assert result.exit_code == 0
-    assert "warning: u2: misaligned: the clip is 50.0 ms behind its reference" in result.stderr
+    assert re.search("warning: u2: .*misaligned: the clip is 50.0 ms behind its reference", result.stderr)
     summary = json.loads(run("data", "annotate", corpus, "-m", "lsd", "--json").stdout)
     assert [row["sample_id"] for row in summary["warnings"]] == ["u0", "u1", "u2"]
 

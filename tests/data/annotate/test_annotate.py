@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import types
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -198,7 +199,7 @@ def test_what_may_mislead_is_said(corpus: Path) -> None:
     }
     for _ in range(2):
         summary = annotate(corpus, ["si_sdr", "lsd"])
-        found = {row["sample_id"]: row["warning"] for row in summary.warnings}
+        found = said(summary.warnings)
         assert found.keys() == expected.keys()
         assert all(re.fullmatch(expected[name], found[name]) for name in expected), found
     file = Path(f"{summary.out}.warnings.jsonl")
@@ -206,8 +207,14 @@ def test_what_may_mislead_is_said(corpus: Path) -> None:
     for index in range(5):
         for name in (f"clean{index}.wav", f"noisy {index}.wav"):
             shutil.copy(folder / "noisy 5.wav", folder / name)
-    assert annotate(corpus, ["si_sdr"]).warnings == []
-    assert not file.exists()
+    assert said(annotate(corpus, ["si_sdr"]).warnings) == {}
+
+
+def said(warnings: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The warning of each clip, but for `no_speech`: the clips here are noise."""
+    told = {row["sample_id"]: row["warning"].split("; ") for row in warnings}
+    rest = {name: [text for text in texts if "no_speech:" not in text] for name, texts in told.items()}
+    return {name: "; ".join(texts) for name, texts in rest.items() if texts}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def tone(hertz: float = 440.0, frames: int = RATE) -> np.ndarray:
 
 def told(*channels: np.ndarray) -> list[str]:
     samples = np.ascontiguousarray(np.stack(channels, axis=1), np.float32)
-    return [str(fact) for fact in signal_facts(samples, RATE)]
+    return [str(fact) for fact in signal_facts(samples)]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_equals_the_definition(frames: int) -> None:
         if rng.random() < 0.5:
             x = np.clip(x, *sorted(rng.uniform(-2, 2, 2)))
         x = x.astype(np.float32)
-        assert [fact.code for fact in signal_facts(x[:, None], RATE)] == plain(x)
+        assert [fact.code for fact in signal_facts(x[:, None])] == plain(x)
 
 
 def test_flat_samples_are_seen_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,3 +129,13 @@ def test_mixed_is_the_mean_to_the_last_bit(channels: int) -> None:
 
 def test_a_fact_reads_as_code_and_text() -> None:
     assert str(Fact("silent", "all samples are zero")) == "silent: all samples are zero"
+
+
+def test_whether_it_is_speech_is_judged_where_the_rate_is_known() -> None:
+    for channels in (1, 2):
+        samples = np.repeat(tone()[:, None], channels, axis=1)
+        assert [fact.code for fact in signal_facts(samples, RATE)] == ["no_speech"]
+        assert signal_facts(samples) == ()
+    # a channel that is silent, or a mean that holds nothing, is told; more would be confusing
+    assert [fact.code for fact in signal_facts(np.stack([tone(), -tone()], axis=1), RATE)] == ["opposite"]
+    assert [fact.code for fact in signal_facts(np.full((RATE, 1), 0.3), RATE)] == ["silent"]

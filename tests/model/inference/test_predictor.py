@@ -156,7 +156,8 @@ def test_items_are_sources(model: MosModel, files: list[Path]) -> None:
     ("x", "rate", "message"),
     [
         (noise(1), 8_000, "low_rate: 8000 Hz"),
-        ([noise(1), np.zeros(16_000)], 16_000, "clip 1: silent"),
+        ([noise(1), noise(1) * 1e-3], 16_000, "clip 1: quiet"),
+        ([noise(1)], 16_000, "clip 0: no_speech"),
         (noise(0.02) * 9, 16_000, "short: 20.0 ms, padded"),
     ],
 )
@@ -168,10 +169,25 @@ def test_warnings_reach_the_caller(model: MosModel, x: object, rate: int, messag
     assert any(str(w.message).startswith(message) for w in caught)
 
 
-def test_no_warning_without_a_reason(model: MosModel) -> None:
+def test_no_warning_without_a_reason(model: MosModel, shared: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        predict(noise(1), model, 16_000)
+        predict(shared / "data/p835/c0_f1.flac", model)
+
+
+@pytest.mark.parametrize("silence", [np.zeros(16_000), np.full(16_000, 0.3), np.zeros(9)])
+def test_silence_has_no_score(model: MosModel, silence: np.ndarray) -> None:
+    """As in annotate, and as every clip that cannot be scored: an error of its own, the others go on."""
+    before, found, after = Predictor(model).stream([noise(1), silence, noise(1)], 16_000)
+    assert found.metrics == {}
+    assert (found.error or "").startswith("the clip is silent: all samples are 0")
+    assert found.duration_s == len(silence) / 16_000
+    assert before.metrics == after.metrics != {}
+    with pytest.raises(AudioError, match="clip 1: the clip is silent"):
+        predict([noise(1), silence], model, 16_000)
+    cancelling = np.stack([noise(1), -noise(1)])
+    with pytest.raises(AudioError, match=r"silent: all samples are 0; opposite: .* take one channel"):
+        predict(cancelling, model, 16_000, layout="channels")
 
 
 def test_streams_from_an_endless_generator(model: MosModel) -> None:

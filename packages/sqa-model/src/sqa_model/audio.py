@@ -6,7 +6,7 @@ Rules, the same for every source:
   are, never normalised in level
 - channels are averaged, or one is picked (`channel`)
 - other sampling rates are resampled as torchaudio does by default, with a windowed sinc
-- NaN, infinity and zero samples are errors; what is only suspicious is a warning
+- NaN, infinity and zero samples are errors, and nothing scores silence; what is only suspicious is a warning
 """
 
 import functools
@@ -53,6 +53,7 @@ class Waveform:
     duration_s: float  # of the original
     sample_rate: int  # Hz, of the original
     warnings: tuple[str, ...] = ()  # "code: what was found"
+    silence: str = ""  # why there is nothing to score
 
 
 def load_audio(
@@ -104,8 +105,10 @@ def load_audio(
     mono = (
         samples.mean(1) if samples.requires_grad else torch.from_numpy(files.mixed(plain)).to(samples.device)
     )
-    warnings = [*_about_length(len(mono), found, rate), *facts, *files.signal_facts(plain, found)]
-    return Waveform(resample(mono, found, rate), len(mono) / found, found, tuple(map(str, warnings)))
+    of_signal = files.signal_facts(plain, found)
+    warnings = [*_about_length(len(mono), found, rate), *facts, *of_signal]
+    silence = files.silence(mono.detach().cpu().numpy(), of_signal)
+    return Waveform(resample(mono, found, rate), len(mono) / found, found, tuple(map(str, warnings)), silence)
 
 
 def _with_rate(speech: Speech, sample_rate: Rate | None) -> tuple[Speech, Rate | None]:

@@ -1,11 +1,12 @@
 """The one front door for audio: nobody else opens a sound file.
 
 `look` says length, rate and channels; `hear` gives the samples, or a part of them; `digest` hashes them, whatever
-their packing; `signal_facts` says what may mislead whoever uses them; `mixed` is the one rule for mixing channels.
+their packing; `signal_facts` says what may mislead whoever uses them, `silence` why there is nothing to score; `mixed`
+is the one rule for mixing channels.
 All raise `AudioError`, and for nothing but the source that they were given.
 """
 
-from sqa_data.audio.facts import Fact, mixed, signal_facts
+from sqa_data.audio.facts import Fact, mixed, signal_facts, silence
 from sqa_data.audio.reading import LOUDEST, RATES, AudioInfo, Heard, digest, hear, look
 from sqa_data.audio.source import Source
 from sqa_data.errors import AudioError
@@ -23,4 +24,5 @@ __all__ = [
     "look",
     "mixed",
     "signal_facts",
+    "silence",
 ]

@@ -1,11 +1,13 @@
 """What about a signal may mislead whoever listens to it, channel by channel, and the one rule for mixing channels."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from sqa_data.audio.speech import speech_missing
 
 DC = 0.05  # of full scale
 QUIET_DB = -50.0  # of full scale
@@ -57,11 +59,11 @@ def mixed(samples: np.ndarray) -> np.ndarray:
 
 
 def signal_facts(samples: np.ndarray, sample_rate: int | None = None) -> tuple[Fact, ...]:
-    """What about these samples may mislead a score: silent, constant offset, quiet, over full scale, clipped, opposite.
+    """What about these samples may mislead a score: silent, dc, quiet, over full scale, clipped, opposite, no speech.
 
     Args:
         samples: (frames, channels), full scale = 1, finite.
-        sample_rate: makes no difference, since no fact depends on it.
+        sample_rate: Hz; without it, whether the mean of the channels is speech is not judged.
 
     >>> [str(fact) for fact in signal_facts(np.zeros((8000, 1), np.float32))]
     ['silent: all samples are zero']
@@ -76,7 +78,22 @@ def signal_facts(samples: np.ndarray, sample_rate: int | None = None) -> tuple[F
         for code, text in _of_channel(channel, sums, peaks, flat):
             found.setdefault(code, {})[channel] = text
     facts = [Fact(code, _told(texts, samples.shape[1])) for code, texts in found.items()]
-    return (*facts, *_opposite(sums, samples.shape[1]))
+    facts += _opposite(sums, samples.shape[1])
+    if sample_rate and not {fact.code for fact in facts} & {"silent", "opposite"}:
+        facts += [Fact(code, text) for code, text in speech_missing(mixed(samples), sample_rate).items()]
+    return tuple(facts)
+
+
+def silence(mono: np.ndarray, facts: Iterable[Fact] = ()) -> str:
+    """Why there is nothing to score in samples (frames,): all are equal, maybe as the channels cancel; else "".
+
+    >>> silence(np.zeros(8000)), silence(np.array([0.1, 0.2]))
+    ('silent: all samples are 0', '')
+    """
+    if mono.min() != mono.max():
+        return ""
+    cancelled = next((f"; {fact}" for fact in facts if fact.code == "opposite"), "")
+    return f"silent: all samples are {mono[0]:.3g}{cancelled}"
 
 
 def _of_channel(channel: int, sums: Sums, peaks: np.ndarray, flat: np.ndarray) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sqa_data.audio import Fact, hear, mixed, signal_facts
+from sqa_data.audio import Fact, hear, mixed, signal_facts, silence
 from sqa_data.audio.resampling import resampled
 from sqa_data.errors import DataError
 from sqa_data.labellers.alignment import MISALIGNED_S, lag
@@ -112,10 +112,8 @@ class Signals:
         return _Mono.of(self.reference)
 
     def _sounding(self, mono: "_Mono", name: str) -> "_Mono":
-        samples = mono.samples
-        if samples.min() == samples.max():
-            cancelled = next((f"; {fact}" for fact in mono.facts if fact.code == "opposite"), "")
-            raise ClipError(f"{self.path}: the {name} is silent: all samples are {samples[0]:.3g}{cancelled}")
+        if found := silence(mono.samples, mono.facts):
+            raise ClipError(f"{self.path}: the {name} is {found}")
         return mono
 
 
@@ -131,7 +129,7 @@ class _Mono:
     @classmethod
     def of(cls, path: Path) -> "_Mono":
         heard = hear(path)
-        return cls(mixed(heard.samples), heard.sample_rate, signal_facts(heard.samples))
+        return cls(mixed(heard.samples), heard.sample_rate, signal_facts(heard.samples, heard.sample_rate))
 
     def at(self, rate: int) -> np.ndarray:
         if rate not in self._at_rates:

@@ -262,6 +262,8 @@ class Predictor:
             audio = load_audio(speech, sample_rate, rate=rate, channel=self.channel, layout=layout)
         except AudioError as error:
             return _Job(error=str(error))
+        if audio.silence:
+            return _Job(audio, error=f"the clip is {audio.silence}; there is nothing to score")
         length = len(audio.samples)
         windows = cut(length, round(self.window_s * rate))
         timeline = cut(length, round(self.timeline_s * rate)) if self.timeline_s else []
@@ -276,8 +278,8 @@ class Predictor:
 
     def _prediction(self, job: "_Job") -> Prediction:
         """The result of a clip whose windows are all scored."""
-        if job.audio is None:
-            return Prediction(error=job.error)
+        if job.audio is None or job.error is not None:
+            return Prediction({}, job.audio.duration_s if job.audio else 0.0, error=job.error)
         length, rate = len(job.audio.samples), self.model.config.sample_rate
         nearest = nearest_parts(job.windows[: job.main], length)
         weights = np.array([(share.stop - share.start) / length for share in nearest])

@@ -12,9 +12,6 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 HOP = 640  # samples of a frame: 40 ms
-CODERS = ("lyra", "tplcnet", "world", "griffin-lim", "phase-damage", "codec2")  # that make speech anew
-# how much of what the teacher thinks of a talker alone is taken back, where nothing but these befell the clip
-TASTE = {("level",): 0.3, CODERS: 0.6}
 FRAMES = 4096  # of a batch; always as many, because oneDNN compiles its kernels anew for every shape
 RATE = 16_000
 
@@ -55,8 +52,6 @@ class Clips:
                 sample, frame = sample + length, frame + frames
         self.frames = [states.shape[1] for _, states in self._places]
         labels = np.array([np.mean(told["scores"]) for told in self.told])
-        for kinds, share in TASTE.items():
-            labels -= share * self._taste(labels, kinds)
         self.ladders = self._ladders()
         for rungs in self.ladders:  # the harder, the worse; what the teacher says against that is its noise
             labels[rungs] = isotonic_regression(labels[rungs], increasing=False).x
@@ -64,25 +59,6 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self._places)
-
-    def _taste(self, labels: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
-        """How far labels are from those of other talkers to whom the same happened; 0 for clips of other `kinds`.
-
-        What is expected of a clip is a quadratic of the severity of every step.
-        """
-        chains = [told["steps"] for told in self.told]
-        alike = np.array([bool(chain) and {kind for kind, _ in chain} <= {*kinds} for chain in chains])
-        found = np.zeros(len(labels))
-        if alike.sum() > 3 * len(kinds) + 1:
-            given = np.zeros((len(labels), 3 * len(kinds) + 1))
-            given[:, 0] = 1
-            for row, chain in zip(given, chains, strict=True):
-                for kind, severity in chain:
-                    if kind in kinds:
-                        row[1 + 3 * kinds.index(kind) :][:3] += severity ** np.arange(3)
-            expected = given[alike] @ np.linalg.lstsq(given[alike], labels[alike], rcond=None)[0]
-            found[alike] = labels[alike] - expected
-        return found
 
     def _ladders(self) -> list[list[int]]:
         """The clips of every ladder, from mildest to hardest."""

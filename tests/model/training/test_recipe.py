@@ -154,28 +154,6 @@ def test_a_ladder_is_judged_downwards_and_stays_together(
     assert {*seen} == {(4, 5), (5, 6)}
 
 
-def test_what_the_teacher_thinks_of_a_talker_counts_less_where_a_coder_remade_the_voice(
-    recipe: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Labels are a line in the severity and a taste of each talker; of the taste, a part is left."""
-    severity = np.linspace(0, 1, 40)
-    taste = np.random.default_rng(0).permutation(np.repeat([-0.5, 0.5], 20))
-    told(tmp_path / "neural-train", "000000", [800] * 40, (4 - 2 * severity + taste).tolist())
-    path = tmp_path / "neural-train" / "000000.json"
-    for kind, left in (("lyra", 0.4), ("level", 0.7), ("hum", 1.0)):
-        rows = json.loads(path.read_text())
-        for row, hard in zip(rows, severity, strict=True):
-            row["steps"] = [[kind, hard]]
-        path.write_text(json.dumps(rows))
-        labels = recipe.views.Clips([tmp_path / "neural-train"]).labels.numpy()
-        slope, kept, mean = np.linalg.lstsq(np.stack([severity, taste, np.ones(40)], 1), labels, rcond=None)[
-            0
-        ]
-        assert kept == pytest.approx(left, abs=0.05)
-        assert slope == pytest.approx(-2, abs=0.2)
-        assert mean == pytest.approx(4.05, abs=0.1)
-
-
 def test_a_stopped_run_goes_on_and_what_it_makes_ships(
     recipe: SimpleNamespace, states: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

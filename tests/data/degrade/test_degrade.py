@@ -327,6 +327,30 @@ def test_the_clips_of_a_ladder_differ_in_one_severity(
         assert np.std(other) > np.std(one)
 
 
+def test_short_speech_is_followed_by_more_of_its_talker(speech: Path, tmp_path: Path) -> None:
+    sources = read_speech(speech)
+    config = replace(SMALL_HUM, train=40, dev=0, test=0, max_seconds=2.5, min_seconds=2.2)
+    plan = make_plan(sources, {}, config)
+    talker_of = {source.path: source.talker for source in sources}
+    seconds = {path: sf.info(path).duration for path in talker_of}
+    for clip in plan:
+        assert {talker_of[piece.path] for piece in clip.more} <= {clip.source.talker}
+        assert clip.source.path not in {piece.path for piece in clip.more}
+        assert clip.duration_s <= 2.5 + 1e-6
+        others = [
+            s for p, s in seconds.items() if talker_of[p] == clip.source.talker and p != clip.source.path
+        ]
+        assert clip.duration_s >= min(2.2, clip.seconds + sum(others)) - 0.01
+    joined = next(clip for clip in plan if clip.more)
+    (row,) = read_manifest(render([joined], tmp_path / "out", seed=3)["train"])
+    assert row.duration == pytest.approx(joined.duration_s, abs=0.01)
+    clean = sf.read(clean_of(row))[0]
+    first = clean_excerpt(str(joined.source.path), joined.start, joined.seconds, RATE)
+    assert np.abs(clean[: len(first)] - first).max() < 1e-4
+    with pytest.raises(DataError, match="min_seconds is 3; expected at most max_seconds, 1"):
+        make_plan(sources, {}, replace(SMALL_HUM, min_seconds=3.0))
+
+
 def clean_of(row: Utterance) -> Path:
     return Path(row.audio_path).parents[1] / row.extra["reference_path"]
 

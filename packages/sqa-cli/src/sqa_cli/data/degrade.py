@@ -59,6 +59,13 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
     help="Of the clips.",
 )
 @click.option("--max-seconds", type=FloatRange(0.5), default=5.0, show_default=True, help="Longest clip.")
+@click.option(
+    "--min-seconds",
+    type=FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Shorter speech is followed by more of its talker, as far as there is any.",
+)
 @click.option("--max-steps", type=click.IntRange(1), default=4, show_default=True, help="Longest chain.")
 @click.option(
     "--held-out", help="Kinds for the test split alone, or none. [default: babble,gate,gsm,loss-pitch]"
@@ -111,7 +118,7 @@ def degrade(
     manifests = _render(clips, out, config.seed, jobs)
     lines = []
     for split, path in manifests.items():
-        seconds = [clip.seconds for clip in clips if clip.split == split]
+        seconds = [clip.duration_s for clip in clips if clip.split == split]
         lines.append(f"{split:6} {len(seconds):7} clips {sum(seconds) / 3600:7.2f} h  {path}")
     o.report(as_json, {split: str(path) for split, path in manifests.items()}, lines)
 

@@ -36,6 +36,14 @@ class CleanSpeech:
     language: str = ""  # such as "pt-BR"; "" where nothing is said
 
 
+class Excerpt(NamedTuple):
+    """A piece of a clean recording."""
+
+    path: Path
+    start: float  # seconds
+    seconds: float
+
+
 @dataclass(frozen=True)
 class DegradeConfig:
     """What to draw. Counts are clips per split; everything else follows from `seed`."""
@@ -48,6 +56,7 @@ class DegradeConfig:
     kinds: tuple[str, ...] = ()  # draw from these alone; default: all that can run here
     sample_rate: int | None = 16_000  # Hz, of every clip; None: its source's own, within 8 to 48 kHz
     max_seconds: float = 5.0  # longer speech is cut at a random place
+    min_seconds: float = 0.0  # shorter speech is followed by more of its talker, as far as there is any
     max_steps: int = 4
     held_out_kinds: tuple[str, ...] = HELD_OUT_KINDS
     held_out_share: float = 0.12  # of talkers for dev and for test each, and of noise labels for test
@@ -68,6 +77,12 @@ class PlannedClip:
     around: Surroundings = field(repr=False, default=Surroundings())
     sample_rate: int = 16_000  # Hz
     ladder: str = ""  # what the clips of one chain share; "" where it has one clip
+    more: tuple[Excerpt, ...] = ()  # of the same talker, behind the source's
+
+    @property
+    def duration_s(self) -> float:
+        """Of the clean speech."""
+        return self.seconds + sum(piece.seconds for piece in self.more)
 
     @property
     def system_id(self) -> str:
@@ -178,6 +193,10 @@ def _check(config: DegradeConfig) -> None:
         raise DataError(
             f"preset urgent draws none of {', '.join(config.kinds)}; expected one of {', '.join(sorted(URGENT_KINDS))}"
         )
+    if config.min_seconds > config.max_seconds:
+        raise DataError(
+            f"min_seconds is {config.min_seconds:g}; expected at most max_seconds, {config.max_seconds:g}"
+        )
     if config.sample_rate is not None and not LOWEST_HZ <= config.sample_rate <= HIGHEST_HZ:
         raise DataError(
             f"sample_rate is {config.sample_rate}; expected {LOWEST_HZ} to {HIGHEST_HZ} Hz, or None"
@@ -283,7 +302,25 @@ def _draw_split(
             replace(around, talkers=tuple(others[i] for i in voices)),
             config.sample_rate or own_rate(sources[picked].path),
         )
+        if length < config.min_seconds:
+            alike = [i for i in of_talker[talker] if sources[i].is_reference == sources[picked].is_reference]
+            rest = [(sources[i].path, durations_s[i]) for i in alike if i != picked]
+            clip = replace(clip, more=_followers(rest, length, config, rng))
         yield from _ladder(clip, config.rungs, rng) if config.rungs > 1 and chain else [clip]
+
+
+def _followers(
+    rest: Sequence[tuple[Path, float]], length: float, config: DegradeConfig, rng: np.random.Generator
+) -> tuple[Excerpt, ...]:
+    """Recordings (path, seconds) in a random order, until a clip is long enough; the last is cut where it ends."""
+    found = []
+    for i in rng.permutation(len(rest)).tolist():
+        path, seconds = rest[i]
+        if length >= config.min_seconds or config.max_seconds - length < SHORTEST_S:
+            break
+        found.append(Excerpt(path, 0.0, round(min(seconds, config.max_seconds - length), 3)))
+        length += found[-1].seconds
+    return tuple(found)
 
 
 def _ladder(clip: PlannedClip, rungs: int, rng: np.random.Generator) -> Iterator[PlannedClip]:

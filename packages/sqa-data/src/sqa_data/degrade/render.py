@@ -20,7 +20,7 @@ from sqa_data.atomic import atomic_path, atomic_write, lock
 from sqa_data.audio import look
 from sqa_data.degrade.chain import degrade
 from sqa_data.degrade.kind import Surroundings
-from sqa_data.degrade.plan import PlannedClip
+from sqa_data.degrade.plan import Excerpt, PlannedClip
 from sqa_data.degrade.recordings import read_mono
 from sqa_data.degrade.signal import Samples, set_level
 from sqa_data.errors import DataError
@@ -79,6 +79,7 @@ def _digest(clips: Sequence[PlannedClip], seed: int) -> str:
     described = [
         asdict(replace(clip, around=Surroundings()))
         | {"source": clip.source.path.name, "around": _names(clip.around)}
+        | {"more": [[piece.path.name, piece.start, piece.seconds] for piece in clip.more]}
         for clip in clips
     ]
     return _sha256([*described, seed])
@@ -103,7 +104,8 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
     reference = Path(out, "reference", name)
     if not (audio.exists() and about.exists() and reference.exists()):
         rate = clip.sample_rate
-        clean = clean_excerpt(str(clip.source.path), clip.start, clip.seconds, rate)
+        pieces = [Excerpt(clip.source.path, clip.start, clip.seconds), *clip.more]
+        clean = np.concatenate([clean_excerpt(str(path), start, s, rate) for path, start, s in pieces])
         own_seed = (seed, zlib.crc32((clip.ladder or clip.sample_id).encode()))
         degraded = degrade(clean, clip.chain, own_seed, clip.around, rate=rate)
         _write_audio(reference, degraded.reference, rate)

@@ -154,6 +154,7 @@ def test_a_ladder_is_judged_downwards_and_stays_together(
     assert {*seen} == {(4, 5), (5, 6)}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_and_what_it_makes_ships(
     recipe: SimpleNamespace, states: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqa_data import processes
 from sqa_data.annotate import workers
 from sqa_data.annotate.log import Result
 from sqa_data.atomic import is_locked
@@ -30,8 +31,8 @@ def test_only_weights_that_are_downloaded_wait_for_one_another(
 
 def test_a_worker_leaves_ctrl_c_to_its_parent_and_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     ended, exited, codes = threading.Event(), threading.Event(), list[int]()
-    monkeypatch.setattr(workers, "parent_process", lambda: SimpleNamespace(join=ended.wait))
-    monkeypatch.setattr(workers.os, "_exit", lambda code: (codes.append(code), exited.set()))
+    monkeypatch.setattr(processes, "parent_process", lambda: SimpleNamespace(join=ended.wait))
+    monkeypatch.setattr(processes.os, "_exit", lambda code: (codes.append(code), exited.set()))
     # whatever this process has inherited: a shell's background jobs ignore Ctrl-C
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

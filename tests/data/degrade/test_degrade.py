@@ -283,7 +283,9 @@ def test_tables_of_speech_and_noise(tmp_path: Path) -> None:
     assert labels == {"rain.wav": "weather", "talk.wav": "fi", "x.wav": "hall"}
     (tmp_path / "other" / "c.wav").touch()
     (tmp_path / "other" / "manifest.csv").write_text("path,speaker\nother/c.wav,carl\n")
-    assert [x.path for x in read_speech(tmp_path / "other")] == [tmp_path / "other" / "c.wav"]
+    (tmp_path / "other" / "d.wav").touch()
+    (tmp_path / "other" / "manifest.csv").write_text("path,speaker\n\nd.wav,dora\nother/c.wav,carl\n")
+    assert [x.path.name for x in read_speech(tmp_path / "other")] == ["d.wav", "c.wav"]
     (tmp_path / "other" / "manifest.csv").write_text("path,speaker,snr_proxy_db\nc.wav,carl,loud\n")
     with pytest.raises(DataError, match=r"manifest\.csv:2: snr_proxy_db is 'loud'; expected a number"):
         read_speech(tmp_path / "other")
@@ -303,6 +305,34 @@ def test_a_language_may_be_held_out_whole(speech: Path, tmp_path: Path) -> None:
     assert spoken["train"]
     with pytest.raises(DataError, match="no speech in 'xx'; found de, fi, pt, pt-br, ptx"):
         make_plan(sources, {}, replace(SMALL_HUM, test_languages=("xx", "de")))
+
+
+def test_a_region_may_be_written_either_way_and_a_corpus_may_be_all_foreign(speech: Path) -> None:
+    sources = [replace(source, language="pt_BR") for source in read_speech(speech)]
+    for tag in ("pt-br", "PT_BR", "pt"):
+        config = replace(SMALL_HUM, train=0, dev=0, test=4, test_languages=(tag,))
+        assert {clip.split for clip in make_plan(sources, {}, config)} == {"test"}
+    with pytest.raises(DataError, match="found 0 talker"):
+        make_plan(sources, {}, replace(SMALL_HUM, test_languages=("pt",)))
+
+
+def test_kinds_that_are_all_held_out_leave_nothing_to_train_on(speech: Path) -> None:
+    config = replace(SMALL, kinds=("gate", "gsm"))
+    with pytest.raises(DataError, match=r"all of gate, gsm are for the test split alone.*--held-out none"):
+        make_plan(read_speech(speech), {}, config)
+    assert make_plan(read_speech(speech), {}, replace(config, held_out_kinds=()))
+
+
+def test_an_excerpt_of_a_pause_is_taken_elsewhere_and_silence_refused(tmp_path: Path) -> None:
+    pause = np.zeros(3 * RATE)
+    sf.write(tmp_path / "pause.wav", np.concatenate([pause, speech_like(1.0)]), RATE)
+    excerpt = clean_excerpt(str(tmp_path / "pause.wav"), 0.0, 1.0, RATE)
+    assert 10 * np.log10(signal.active_power(excerpt, RATE)) == pytest.approx(-26, abs=0.5)
+    sf.write(tmp_path / "dc.wav", pause + 0.3, RATE)
+    with pytest.raises(DataError, match=r"dc\.wav: is silent; expected speech"):
+        clean_excerpt(str(tmp_path / "dc.wav"), 1.0, 1.0, RATE)
+    with pytest.raises(DataError, match=r"pause\.wav: "):
+        clean_excerpt(str(tmp_path / "pause.wav"), 3.95, 1.0, RATE)
 
 
 def test_the_clips_of_a_ladder_differ_in_one_severity(

@@ -37,7 +37,11 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
 @models
 @click.option("--out", "-o", type=o.FOLDER, required=True, help="New folder.")
 @click.option(
-    "--train", type=click.IntRange(0), default=1000, show_default=True, help="Clips to make of each split."
+    "--train",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Clips to make of each split (chains, with --rungs).",
 )
 @click.option("--dev", type=click.IntRange(0), default=100, show_default=True)
 @click.option("--test", type=click.IntRange(0), default=200, show_default=True)

@@ -7,13 +7,12 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +21,7 @@ from sqa_data.atomic import lock
 from sqa_data.audio import AudioError
 from sqa_data.errors import DataError
 from sqa_data.labellers import Adapter, ClipError, Score, Signals, adapter_of
+from sqa_data.processes import end_with_parent
 
 Done = list[tuple[Key, Result]]
 # a worker is one thread: clips run side by side, not matrix products
@@ -185,15 +185,7 @@ def _ctrl_c_later() -> Iterator[None]:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed with -9 tells nobody."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 _listener = functools.cache(Listener)  # of this worker process, which has one device and precision

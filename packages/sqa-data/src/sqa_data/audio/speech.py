@@ -60,7 +60,7 @@ def speech_missing(mono: np.ndarray, sample_rate: int) -> dict[str, str]:
 
     >>> tone = np.sin(2 * np.pi * 1000 / 16000 * np.arange(32000, dtype=np.float32))
     >>> speech_missing(tone, 16000)
-    {'no_speech': 'sounds like noise, tones or music, of which a score says nothing'}
+    {'no_speech': 'most of it sounds like noise, tones or music, of which a score says little'}
     """
     if sample_rate < 2 * TOP_HZ or len(mono) < SHORTEST_S * sample_rate:
         return {}
@@ -76,7 +76,7 @@ def speech_missing(mono: np.ndarray, sample_rate: int) -> dict[str, str]:
     if (sound_s := frames.sound_s()) < LITTLE_S:
         return {"little_speech": f"{1000 * sound_s:.0f} ms of sound, the rest is pause"}
     if score(frames.features()) < 0:
-        return {"no_speech": "sounds like noise, tones or music, of which a score says nothing"}
+        return {"no_speech": "most of it sounds like noise, tones or music, of which a score says little"}
     return {}
 
 

@@ -234,17 +234,19 @@ def _split_talkers(
     sources: Sequence[CleanSpeech], config: DegradeConfig, rng: np.random.Generator
 ) -> dict[str, str]:
     """The split of each talker; one without clips gets none."""
-    languages = {language.lower() for language in config.test_languages}
-    spoken = {tag for s in sources for tag in (s.language.lower(), _base(s.language)) if tag}
+    languages = {_tag(language) for language in config.test_languages}
+    spoken = {tag for s in sources for tag in (_tag(s.language), _base(s.language)) if tag}
     if unspoken := sorted(languages - spoken):
         raise DataError(
             f"no speech in {', '.join(map(repr, unspoken))}; found {', '.join(sorted(spoken)) or 'no languages'}"
         )
-    foreign = {s.talker for s in sources if {s.language.lower(), _base(s.language)} & languages}
+    foreign = {s.talker for s in sources if {_tag(s.language), _base(s.language)} & languages}
     talkers = sorted({source.talker for source in sources} - foreign)
     rng.shuffle(talkers)
     held = max(1, round(len(talkers) * config.held_out_share))
     aside = [split for split in ("dev", "test") if getattr(config, split)]
+    if foreign and not talkers:
+        aside = [split for split in aside if split != "test"]
     if len(talkers) < held * len(aside) + (config.train > 0):
         asked = len(aside) + (config.train > 0)
         raise DataError(f"found {len(talkers)} talker(s); expected at least {asked}, one for each split")
@@ -276,6 +278,12 @@ def _draw_split(
         for kind in kinds_here(around, config.kinds, split)
         if split == "test" or kind not in config.held_out_kinds
     ]
+
+    if config.kinds and not kinds:
+        raise DataError(
+            f"all of {', '.join(config.kinds)} are for the test split alone, and nothing is left for {split}; "
+            "give --held-out none"
+        )
 
     @functools.cache
     def others_than(talker: str) -> list[Path]:
@@ -331,9 +339,14 @@ def _ladder(clip: PlannedClip, rungs: int, rng: np.random.Generator) -> Iterator
         yield replace(clip, sample_id=f"{clip.sample_id}-{rung}", chain=chain, ladder=clip.sample_id)
 
 
+def _tag(language: str) -> str:
+    """A language as it is compared: "pt-br" of "pt_BR"."""
+    return language.lower().replace("_", "-")
+
+
 def _base(language: str) -> str:
     """The language of a tag without its region: "pt" of "pt-BR"."""
-    return language.lower().replace("_", "-").split("-")[0]
+    return _tag(language).split("-")[0]
 
 
 def _audio_files(folder: Path) -> list[Path]:
@@ -364,11 +377,12 @@ def _table(folder: Path) -> list[_Row] | None:
         return None
     file, inside, found = base / "manifest.csv", folder.resolve(), []
     columns = ["path", "speaker", "snr_proxy_db?", "label?", "language?", "kind?"]
-    for line, (path, talker, snr_db, *rest) in read_rows(file, columns):
-        if line == 2 and not (base / path).exists() and (base.parent / path).exists():
-            base = base.parent  # its paths name the folder that it lies in
+    for line, (name, talker, snr_db, *rest) in read_rows(file, columns):
+        path = base / name
+        if not path.exists() and (base.resolve().parent / name).exists():
+            path = base.resolve().parent / name
         try:
-            row = _Row(base / path, talker, float(snr_db or math.inf), *rest)
+            row = _Row(path, talker, float(snr_db or math.inf), *rest)
         except ValueError:
             raise DataError(
                 f"{file}:{line}: snr_proxy_db is {snr_db!r}; expected a number or nothing"

@@ -17,14 +17,15 @@ import numpy as np
 import soundfile as sf
 
 from sqa_data.atomic import atomic_path, atomic_write, lock
-from sqa_data.audio import look
-from sqa_data.degrade.chain import degrade
+from sqa_data.audio import AudioError, look
+from sqa_data.degrade.chain import SHORTEST_S, degrade
 from sqa_data.degrade.kind import Surroundings
 from sqa_data.degrade.plan import Excerpt, PlannedClip
 from sqa_data.degrade.recordings import read_mono
 from sqa_data.degrade.signal import Samples, set_level
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance, write_manifest
+from sqa_data.processes import end_with_parent
 
 MARGIN_S = 0.05  # beside an excerpt, for the filter of the resampler
 
@@ -48,8 +49,8 @@ def render(
         _claim(out, _digest(clips, seed))
         rows: list[Utterance] = []
         one = functools.partial(_render_one, out=str(out.absolute()), seed=seed)
-        spawn = get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=spawn) if jobs > 1 else nullcontext() as pool:
+        spawned = functools.partial(ProcessPoolExecutor, jobs, get_context("spawn"), end_with_parent)
+        with spawned() if jobs > 1 else nullcontext() as pool:
             for row in pool.map(one, clips, chunksize=8) if pool else map(one, clips):
                 rows.append(row)
                 on_clip()
@@ -132,14 +133,32 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
 
 def clean_excerpt(path: str, start_s: float, seconds: float, rate: int) -> Samples:
     """`seconds` of a recording, scaled to -26 dBFS (ITU-T P.56's usual level), faded by 5 ms at both ends."""
-    before_s = min(start_s, MARGIN_S)
-    heard = read_mono(path, rate, start_s - before_s, before_s + seconds + MARGIN_S)
-    clean = heard[int(before_s * rate) :][: int(seconds * rate)].astype(np.float64)
+    clean = _piece(path, start_s, seconds, rate)
+    if not np.ptp(clean):  # a pause of digital silence: take the loudest place instead
+        loudest = int(np.abs(read_mono(path, rate)).argmax()) / rate
+        clean = _piece(path, max(0.0, loudest - seconds / 2), seconds, rate)
+    if not np.ptp(clean):
+        raise DataError(f"{path}: is silent; expected speech")
     clean = set_level(clean - clean.mean(), rate, -26.0)
     fade = np.linspace(0, 1, rate // 200)
     clean[: len(fade)] *= fade
     clean[-len(fade) :] *= fade[::-1]
     return clean
+
+
+def _piece(path: str, start_s: float, seconds: float, rate: int) -> Samples:
+    """Samples of a recording; `DataError` where it ends before its header says so."""
+    before_s = min(start_s, MARGIN_S)
+    try:
+        heard = read_mono(path, rate, start_s - before_s, before_s + seconds + MARGIN_S)
+    except AudioError as error:
+        raise DataError(f"{path}: {error}" if path not in str(error) else str(error)) from error
+    piece = heard[int(before_s * rate) :][: int(seconds * rate)].astype(np.float64)
+    if len(piece) < SHORTEST_S * rate:
+        raise DataError(
+            f"{path}: holds {len(piece) / rate:.2f} s from {start_s:g} s on; expected {seconds:g} s"
+        )
+    return piece
 
 
 def _write_audio(path: Path, samples: Samples, rate: int) -> None:

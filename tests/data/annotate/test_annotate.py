@@ -210,6 +210,14 @@ def test_what_may_mislead_is_said(corpus: Path) -> None:
     assert said(annotate(corpus, ["si_sdr"]).warnings) == {}
 
 
+def test_a_file_that_ends_before_its_header_says_is_told(corpus: Path, length: Adapter) -> None:
+    file = corpus.parent / "noisy 0.wav"
+    file.write_bytes(file.read_bytes()[: -RATE // 2 * 2])  # of 16 bits: half a second
+    told = said(annotate(corpus, ["length"]).warnings)
+    assert told.keys() == {"u0"}
+    assert re.fullmatch(r"short_of_header: .* 1\.00 s.* 0\.50 s.*", told["u0"]), told
+
+
 def said(warnings: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The warning of each clip, but for `no_speech`: the clips here are noise."""
     told = {row["sample_id"]: row["warning"].split("; ") for row in warnings}

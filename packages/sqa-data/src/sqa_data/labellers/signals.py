@@ -129,7 +129,8 @@ class _Mono:
     @classmethod
     def of(cls, path: Path) -> "_Mono":
         heard = hear(path)
-        return cls(mixed(heard.samples), heard.sample_rate, signal_facts(heard.samples, heard.sample_rate))
+        facts = (*heard.facts, *signal_facts(heard.samples, heard.sample_rate))
+        return cls(mixed(heard.samples), heard.sample_rate, facts)
 
     def at(self, rate: int) -> np.ndarray:
         if rate not in self._at_rates:

@@ -6,9 +6,9 @@ CLIPS_FOLDER: folders of `data degrade`; training and development splits are ask
 of two processes. What was asked is not asked again.
 
 The teacher looks at 7.68 s at once, and at silence after a clip that is shorter: its score then is noisy and too low
-(pieces of 2 s of 60 clips against the whole: -.50 with a deviation of .73), and moves when the clip begins 5 ms later.
-A clip repeated until the window is full is judged nearly as the whole (-.13, .54). Both are asked, the second 5 ms
-late, and the label is their mean.
+(pieces of 2 s of 60 clips against the whole, one-off: -.50 with a deviation of .73), and moves when the clip begins
+5 ms later. A clip repeated until the window is full is judged nearly as the whole (-.13, .54). Both are asked, the
+second 5 ms late, and the label is their mean.
 """
 
 import json
@@ -63,11 +63,8 @@ def ask(teacher: "Teacher", rows: list[Utterance], name: Path) -> None:
     for row in rows:
         wave = without_silent_ends(read_audio(row.audio_path, 16_000))[:WINDOW]
         said, scores = teacher(wave)
-        told.append(
-            {"id": row.sample_id, "samples": len(wave), "scores": scores, "system": row.system_id}
-            | {"ladder": row.extra.get("ladder"), "talker": row.extra["talker"], "language": row.language}
-            | {"steps": [[step["kind"], step.get("severity", 0)] for step in row.extra["degradation"]]}
-        )
+        ladder = row.extra.get("ladder")
+        told.append({"id": row.sample_id, "samples": len(wave), "scores": scores, "ladder": ladder})
         states.append(said.half().numpy())
         waves.append((wave.clamp(-1, 1) * 32767).round().short().numpy())
     np.save(name.with_suffix(".states.npy"), np.concatenate(states, 1))

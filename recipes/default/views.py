@@ -66,7 +66,9 @@ class Clips:
         for i, told in enumerate(self.told):
             if told["ladder"]:
                 of[told["set"], told["ladder"]].append(i)
-        return [sorted(rungs, key=lambda i: str(self.told[i]["id"])) for rungs in of.values()]
+        return [
+            sorted(rungs, key=lambda i: int(self.told[i]["id"].rpartition("-")[2])) for rungs in of.values()
+        ]
 
     def wave(self, view: View, random: np.random.Generator) -> Tensor:
         """(samples,) of a view."""

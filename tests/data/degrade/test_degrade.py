@@ -307,8 +307,13 @@ def test_a_language_may_be_held_out_whole(speech: Path, tmp_path: Path) -> None:
         make_plan(sources, {}, replace(SMALL_HUM, test_languages=("xx", "de")))
 
 
-def test_a_region_may_be_written_either_way_and_a_corpus_may_be_all_foreign(speech: Path) -> None:
+def test_a_region_may_be_written_either_way_and_a_corpus_may_be_all_foreign(
+    speech: Path, tmp_path: Path
+) -> None:
     sources = [replace(source, language="pt_BR") for source in read_speech(speech)]
+    plan = make_plan(sources, {}, replace(SMALL_HUM, train=1, dev=0, test=0))
+    (row,) = read_manifest(render(plan, tmp_path / "out", seed=1)["train"])
+    assert row.language == "pt_BR"
     for tag in ("pt-br", "PT_BR", "pt"):
         config = replace(SMALL_HUM, train=0, dev=0, test=4, test_languages=(tag,))
         assert {clip.split for clip in make_plan(sources, {}, config)} == {"test"}

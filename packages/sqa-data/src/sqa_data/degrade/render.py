@@ -114,7 +114,7 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
             file.write(json.dumps(degraded.steps, allow_nan=False).encode())
         _write_audio(audio, degraded.samples, rate)
     extra: dict[str, Any] = {"degradation": json.loads(about.read_text()), "talker": clip.source.talker}
-    told = {"source_kind": clip.source.kind, "language": clip.source.language, "ladder": clip.ladder}
+    told = {"source_kind": clip.source.kind, "ladder": clip.ladder}
     extra |= {name: value for name, value in told.items() if value}
     if clip.source.is_reference:
         extra["reference_path"] = f"reference/{name}"
@@ -127,6 +127,7 @@ def _render_one(clip: PlannedClip, *, out: str, seed: int) -> Utterance:
         duration=look(audio).duration_s,
         sample_rate=clip.sample_rate,
         metrics={},
+        language=clip.source.language or None,
         extra=extra,
     )
 

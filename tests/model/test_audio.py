@@ -177,14 +177,6 @@ def test_two_axes_nearly_as_long_and_bytes_of_samples() -> None:
     assert torch.equal(load_audio(x.T, 16_000, channel=0).samples, expected)
 
 
-@pytest.mark.parametrize(
-    ("samples", "told"), [(399, "short: 24.9 ms, padded"), (400, "short: 0.03 s; scores")]
-)
-def test_where_padding_begins(samples: int, told: str) -> None:
-    (warning,) = load_audio(tone(16_000)[:samples], 16_000).warnings
-    assert warning.startswith(told)
-
-
 def test_gradients_pass_through_resampling() -> None:
     x = torch.from_numpy(tone(48_000)).float().requires_grad_()
     load_audio(x, 48_000).samples.square().sum().backward()

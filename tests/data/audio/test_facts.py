@@ -131,6 +131,16 @@ def test_a_fact_reads_as_code_and_text() -> None:
     assert str(Fact("silent", "all samples are zero")) == "silent: all samples are zero"
 
 
+def test_short_clips_are_told_where_the_rate_is_known() -> None:
+    short = np.random.default_rng(0).normal(0, 0.1, (RATE // 2 - 1, 1))
+    assert list(map(str, signal_facts(short[:400], RATE))) == [
+        f"short: {400 / RATE:g} s; scores of clips under 0.5 s are unreliable"
+    ]
+    assert [fact.code for fact in signal_facts(short, RATE)] == ["short"]
+    assert "short" not in [fact.code for fact in signal_facts(short, 2 * len(short))]
+    assert signal_facts(short) == ()
+
+
 def test_whether_it_is_speech_is_judged_where_the_rate_is_known() -> None:
     for channels in (1, 2):
         samples = np.repeat(tone()[:, None], channels, axis=1)

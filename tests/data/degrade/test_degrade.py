@@ -384,6 +384,8 @@ def test_short_speech_is_followed_by_more_of_its_talker(speech: Path, tmp_path: 
     assert np.abs(clean[: len(first)] - first).max() < 1e-4
     with pytest.raises(DataError, match="min_seconds is 3; expected at most max_seconds, 1"):
         make_plan(sources, {}, replace(SMALL_HUM, min_seconds=3.0))
+    with pytest.raises(DataError, match="train, dev and test are all 0"):
+        make_plan(sources, {}, replace(SMALL_HUM, train=0, dev=0, test=0))
 
 
 def clean_of(row: Utterance) -> Path:

@@ -158,7 +158,7 @@ def test_items_are_sources(model: MosModel, files: list[Path]) -> None:
         (noise(1), 8_000, "low_rate: 8000 Hz"),
         ([noise(1), noise(1) * 1e-3], 16_000, "clip 1: quiet"),
         ([noise(1)], 16_000, "clip 0: no_speech"),
-        (noise(0.02) * 9, 16_000, "short: 20.0 ms, padded"),
+        (noise(0.02) * 9, 16_000, "short: 0.02 s; scores of clips under 0.5 s"),
     ],
 )
 def test_warnings_reach_the_caller(model: MosModel, x: object, rate: int, message: str) -> None:
@@ -236,8 +236,8 @@ def test_two_axes_need_a_layout(model: MosModel) -> None:
 def test_samples_that_come_with_their_rate(model: MosModel, files: list[Path]) -> None:
     expected = predict(CLIPS[1], model, 16_000)
     for x in ((CLIPS[1], 16_000), {"array": CLIPS[1], "sampling_rate": 16_000}, files[1].read_bytes()):
-        assert predict(x, model) == pytest.approx(expected, abs=1e-5)
-        assert predict([x, x], model) == [predict(x, model)] * 2
+        for found in (predict(x, model), *predict([x, x], model)):
+            assert found == pytest.approx(expected, abs=1e-5)
     assert predict(CLIPS[1], model, 16_000.0) == expected
 
 

@@ -41,9 +41,6 @@ Speech = (
     | Mapping[str, object]
 )
 
-SHORTEST_S = 0.025  # that the encoders need
-UNRELIABLE_S = 0.5
-
 
 @dataclass(frozen=True)
 class Waveform:
@@ -106,7 +103,7 @@ def load_audio(
         samples.mean(1) if samples.requires_grad else torch.from_numpy(files.mixed(plain)).to(samples.device)
     )
     of_signal = files.signal_facts(plain, found)
-    warnings = [*_about_length(len(mono), found, rate), *facts, *of_signal]
+    warnings = [*_about_rate(found, rate), *facts, *of_signal]
     silence = files.silence(mono.detach().cpu().numpy(), of_signal)
     return Waveform(resample(mono, found, rate), len(mono) / found, found, tuple(map(str, warnings)), silence)
 
@@ -203,17 +200,11 @@ def _tensor(samples: np.ndarray) -> Tensor:
     return torch.from_numpy(native if native.flags.writeable else native.copy())
 
 
-def _about_length(samples: int, found: int, rate: int) -> list[str]:
-    """What about rate and duration may mislead a score."""
-    warnings = []
-    if found < rate:
-        warnings.append(f"low_rate: {found} Hz, below the model's {rate} Hz: the upper band is empty")
-    seconds = samples / found
-    if seconds < SHORTEST_S:
-        warnings.append(f"short: {1000 * seconds:.1f} ms, padded with silence to 25 ms")
-    elif seconds < UNRELIABLE_S:
-        warnings.append(f"short: {seconds:.2f} s; scores of clips under 0.5 s are unreliable")
-    return warnings
+def _about_rate(found: int, rate: int) -> list[str]:
+    """What about the rate may mislead a score."""
+    if found >= rate:
+        return []
+    return [f"low_rate: {found} Hz, below the model's {rate} Hz: the upper band is empty"]
 
 
 # --- resampling: torchaudio's default filter, a Hann-windowed sinc, without its compiled library ---

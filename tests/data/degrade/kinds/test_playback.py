@@ -17,6 +17,18 @@ def test_levels_are_of_active_speech_and_told_as_they_came_out() -> None:
     told = {apply("level", syllables(), 1.0, seed)[1]["level_dbfs"] for seed in range(20)}
     assert min(told) == -60
     assert -9 < max(told) < -6 + 1e-9  # peaks are cut at full scale, and that is what is told
+    cut = {
+        round(step["level_dbfs"]): step["clipped"]
+        for step in (apply("level", x, 1.0, s)[1] for s in range(20))
+    }
+    assert cut[-60] == 0
+    assert 0.01 < cut[max(cut)] < 0.2
+
+
+def test_dropouts_leave_something_of_a_short_clip() -> None:
+    for seed in range(20):
+        y, _ = apply("dropouts", noise(0.1), 1.0, seed)
+        assert np.count_nonzero(y) > 0.3 * len(y)
 
 
 def test_a_jitter_buffer_is_late_in_between_and_in_time_at_both_ends() -> None:

@@ -13,6 +13,7 @@ DC = 0.05  # of full scale
 QUIET_DB = -50.0  # of full scale
 OVER_RANGE = 1.001  # a peak of just over 1 comes from resampling
 FLAT = 1e-3  # share of the samples: a clip with more of them at its peak has been clipped
+SHORT_S = 0.5  # too little for a score to be reliable
 OPPOSITE = 0.1  # of the energy that the mean of unrelated channels keeps
 NAMED = 4  # channels that one fact names; it counts the others
 BLOCK = 1 << 16  # frames at a time: a copy of them stays in the processor's cache
@@ -59,11 +60,11 @@ def mixed(samples: np.ndarray) -> np.ndarray:
 
 
 def signal_facts(samples: np.ndarray, sample_rate: int | None = None) -> tuple[Fact, ...]:
-    """What about these samples may mislead a score: silent, dc, quiet, over full scale, clipped, opposite, no speech.
+    """What about these samples may mislead a score: short, silent, dc, quiet, over range, clipped, opposite, no speech.
 
     Args:
         samples: (frames, channels), full scale = 1, finite.
-        sample_rate: Hz; without it, whether the mean of the channels is speech is not judged.
+        sample_rate: Hz; without it, neither length nor whether the mean of the channels is speech is judged.
 
     >>> [str(fact) for fact in signal_facts(np.zeros((8000, 1), np.float32))]
     ['silent: all samples are zero']
@@ -79,6 +80,9 @@ def signal_facts(samples: np.ndarray, sample_rate: int | None = None) -> tuple[F
             found.setdefault(code, {})[channel] = text
     facts = [Fact(code, _told(texts, samples.shape[1])) for code, texts in found.items()]
     facts += _opposite(sums, samples.shape[1])
+    if sample_rate and len(samples) < SHORT_S * sample_rate:
+        seconds = len(samples) / sample_rate
+        facts.append(Fact("short", f"{seconds:.3g} s; scores of clips under {SHORT_S:g} s are unreliable"))
     if sample_rate and not {fact.code for fact in facts} & {"silent", "opposite"}:
         facts += [Fact(code, text) for code, text in speech_missing(mixed(samples), sample_rate).items()]
     return tuple(facts)

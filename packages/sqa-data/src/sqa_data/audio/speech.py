@@ -20,7 +20,7 @@ import numpy as np
 
 LITTLE_S = 0.2  # of sound that is at most `MARGIN_DB` below its own level
 MARGIN_DB = 15.9  # as in ITU-T P.56
-PART_S, SURE = 2.0, 3.0  # a part that scores so much is speech, and so is its clip
+PARTS_S, SURE = (1.0, 2.0), 3.0  # a part in the middle that scores so much is speech, and so is its clip
 SHORTEST_S = 0.5  # of a clip, to judge whether it is speech
 
 FRAME_S, HOP_S = 0.032, 0.016
@@ -64,12 +64,13 @@ def speech_missing(mono: np.ndarray, sample_rate: int) -> dict[str, str]:
     """
     if sample_rate < 2 * TOP_HZ or len(mono) < SHORTEST_S * sample_rate:
         return {}
-    # most clips are speech, and two seconds of it are enough to be sure
-    middle = (len(mono) - round(PART_S * sample_rate)) // 2
-    if len(mono) >= 1.5 * PART_S * sample_rate:
-        part = _Frames.of(mono[middle : len(mono) - middle], sample_rate)
-        if part is not None and part.sound_s() >= LITTLE_S and score(part.features()) > SURE:
-            return {}
+    # most clips are speech, and of nine in ten a second is enough to be sure
+    for length in (round(seconds * sample_rate) for seconds in PARTS_S):
+        if len(mono) >= 1.5 * length:
+            middle = (len(mono) - length) // 2
+            part = _Frames.of(mono[middle : middle + length], sample_rate)
+            if part is not None and part.sound_s() >= LITTLE_S and score(part.features()) > SURE:
+                return {}
     frames = _Frames.of(mono, sample_rate)
     if frames is None:
         return {}

@@ -193,6 +193,8 @@ def _check(config: DegradeConfig) -> None:
         raise DataError(
             f"preset urgent draws none of {', '.join(config.kinds)}; expected one of {', '.join(sorted(URGENT_KINDS))}"
         )
+    if not (config.train or config.dev or config.test):
+        raise DataError("train, dev and test are all 0; expected clips in one split at least")
     if config.min_seconds > config.max_seconds:
         raise DataError(
             f"min_seconds is {config.min_seconds:g}; expected at most max_seconds, {config.max_seconds:g}"

@@ -137,6 +137,7 @@ def lsd(device: str, fast: bool) -> Score:
 def log_spectral_distance(reference: np.ndarray, degraded: np.ndarray, rate: int) -> float:
     """LSD of two aligned signals (samples,), in natural-log power units; 0 where only their scales differ.
 
+    A frame whose reference is digital silence counts 18.4, even against itself, as in the challenge's formula.
     In the precision of the signals: float32 for the challenge's values, since the rounding of the scaled clip is all
     there is in an empty band.
     """

@@ -47,6 +47,7 @@ def _dropouts(x: Samples, severity: float, world: World) -> tuple[Samples, Setti
         places = speaking if number == 0 and len(speaking) else np.arange(len(x))
         middle = float(world.rng.choice(places))
         half = 0.5 * 0.01 * 14**severity * world.rng.uniform(0.5, 1.5) * world.rate
+        half = min(half, len(x) / 4)  # of a very short clip something is left
         fade = world.rng.uniform(0.001, 0.005) * world.rate
         gain = np.minimum(gain, np.clip((np.abs(np.arange(len(x)) - middle) - half) / fade, 0, 1))
     return x * gain, {"dropouts": count, "silent": float(np.mean(gain == 0))}
@@ -67,7 +68,8 @@ def _gain_steps(x: Samples, severity: float, world: World) -> tuple[Samples, Set
 def _level(x: Samples, severity: float, world: World) -> tuple[Samples, Settings]:
     dbfs = -26 - 34 * severity if world.rng.random() < 0.7 else -26 + 20 * severity
     y = set_level(x, world.rate, dbfs)
-    return y, {"level_dbfs": round(level_dbfs(y, world.rate), 2)}
+    clipped = float(np.mean(np.abs(y) == 1))
+    return y, {"level_dbfs": round(level_dbfs(y, world.rate), 2), "clipped": clipped}
 
 
 KINDS = {

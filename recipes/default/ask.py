@@ -8,7 +8,7 @@ of two processes. What was asked is not asked again.
 The teacher looks at 7.68 s at once, and at silence after a clip that is shorter: its score then is noisy and too low
 (pieces of 2 s of 60 clips against the whole, one-off: -.50 with a deviation of .73), and moves when the clip begins
 5 ms later. A clip repeated until the window is full is judged nearly as the whole (-.13, .54). Both are asked, the
-second 5 ms late, and the label is their mean.
+second 5 ms late; `views.label` weighs them.
 """
 
 import json
@@ -24,10 +24,10 @@ from sqa_data import Utterance, read_manifest
 from sqa_model.network.ends import without_silent_ends
 from sqa_model.training.source import read_audio
 from torch import Tensor, nn
+from views import WINDOW
 
 CUT = 3  # the teacher's layers that the model's encoder stands for
 SHARD = 250  # clips in a file of states
-WINDOW = 122_880  # samples that the teacher hears at once
 HOP = 320  # samples of one of its frames
 AROUND = 16 * HOP  # that its convolutions see beyond a clip, generously
 LATE = 80  # samples

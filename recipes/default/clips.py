@@ -23,27 +23,33 @@ LADDERS = (
     "noise room-noise coloured-noise lowpass low-rate quantise clipping opus mp3 aac amr-wb amr-nb lc3 speex-wb g726 "
     "codec2 lyra vorbis loss-zero mnru reverb"
 )
+RATES = (
+    "quantise aac amr-nb amr-wb codec2 vorbis"  # once more: their ladders are the hardest to keep in order
+)
 ENHANCED = (
     "noise room-noise coloured-noise wind competing-talker subtraction wiener logmmse neural-mask gtcrn dtln speexdsp "
     "rnnoise deepfilternet webrtc-ns noisereduce afftdn anlmdn"
 )
 UNSEEN = "babble gate gsm loss-pitch coloured-noise reverb"  # by development talkers, for `mos_std`
 FOLDERS = {
-    "clean": dataclasses.replace(BASE, kinds=CLEAN, max_steps=1, train=1500, dev=100, test=400),
+    "clean": dataclasses.replace(BASE, kinds=CLEAN, max_steps=1, train=3000, dev=100, test=400),
     "neural": dataclasses.replace(
-        BASE, kinds=tuple(NEURAL.split()), max_steps=2, train=2200, dev=120, test=240
+        BASE, kinds=tuple(NEURAL.split()), max_steps=2, train=2000, dev=120, test=240
     ),
-    "lyra": dataclasses.replace(BASE, kinds=("lyra",), max_steps=1, train=1200, dev=60, test=120),
+    "lyra": dataclasses.replace(BASE, kinds=("lyra",), max_steps=1, train=1000, dev=60, test=120),
     "ladders": dataclasses.replace(
-        BASE, kinds=tuple(LADDERS.split()), max_steps=1, rungs=5, train=640, dev=40, test=100
+        BASE, kinds=tuple(LADDERS.split()), max_steps=1, rungs=5, train=320, dev=30, test=100
+    ),
+    "rates": dataclasses.replace(
+        BASE, kinds=tuple(RATES.split()), max_steps=1, rungs=5, train=300, dev=20, test=20
     ),
     "enhanced": dataclasses.replace(
-        BASE, kinds=tuple(ENHANCED.split()), max_steps=2, train=2000, dev=120, test=240
+        BASE, kinds=tuple(ENHANCED.split()), max_steps=2, train=1600, dev=120, test=240
     ),
     "unseen": dataclasses.replace(
         BASE, kinds=tuple(UNSEEN.split()), held_out_kinds=(), train=0, dev=240, test=0
     ),
-    "broad": dataclasses.replace(BASE, train=6000, dev=400, test=600),
+    "broad": dataclasses.replace(BASE, train=4500, dev=400, test=600),
 }
 
 

@@ -1,6 +1,6 @@
 """Learn what the teacher says of every frame and clip, in whatever view a clip comes.
 
-    python recipes/default/learn.py STATES_FOLDER RUN_FOLDER [EPOCHS]
+    python recipes/default/learn.py STATES_FOLDER RUN_FOLDER [EPOCHS] [--clips CLIPS_FOLDER --teacher nisqa_mos=.5]
 
 It goes on from the first edition, `default-1`: the teacher's last four layers, its pooling and its score (1.4 M of 2 M
 parameters) above an encoder that had learned to feed them. Every clip is seen whole and in another view (`views.py`).
@@ -10,6 +10,7 @@ that a clip of a ladder scores higher than a milder one. `mos_std` learns the er
 Stopped and started again it goes on after the last whole epoch (RUN_FOLDER/state.pt).
 """
 
+import argparse
 import copy
 import dataclasses
 import itertools
@@ -17,6 +18,7 @@ import sys
 import time
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +27,10 @@ import torch.nn.functional as F
 from sqa_model import load, save
 from sqa_model.network.model import MosModel, bounded
 from torch import Tensor, nn
-from views import FRAMES, HOP, Clips, View
+from views import FRAMES, HOP, Clips, View, add_teachers
 
 SEED = 7
-EPOCHS = 6
+EPOCHS = 5
 LEARNING_RATE, DECAY = 8e-4, 0.05
 HINTS = 0.3  # weight of the states beside the scores, as shares of their variance
 AGREE, RANK = 0.5, 2.0  # weights of what two views and two rungs say
@@ -36,11 +38,19 @@ KEPT = 0.995  # of the averaged weights at every update
 SMALLEST_STD = 0.05
 
 
-def main(states: Path, run: Path, epochs: int) -> None:
+def main(
+    states: Path,
+    run: Path,
+    epochs: int,
+    clips_folder: Path | None = None,
+    teachers: Mapping[str, float] | None = None,
+) -> None:
     """Learn from all training clips; the result is RUN_FOLDER/learned."""
     torch.manual_seed(SEED)
     run.mkdir(parents=True, exist_ok=True)
-    clips, dev = (Clips(sorted(states.glob(f"*-{split}"))) for split in ("train", "dev"))
+    clips, dev = (
+        Clips(sorted(states.glob(f"*-{split}")), clips_folder, teachers) for split in ("train", "dev")
+    )
     if sum(clips.frames) < FRAMES:
         sys.exit(
             f"{sum(clips.frames) / 25:.0f} s of speech to learn from; expected at least {FRAMES / 25:.0f}"
@@ -207,6 +217,12 @@ def judged(model: MosModel, clips: Clips, views: list[View], random: np.random.G
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) == 4 else EPOCHS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("states", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("epochs", type=int, nargs="?", default=EPOCHS)
+    add_teachers(parser)
+    asked = parser.parse_args()
+    main(asked.states, asked.run, asked.epochs, asked.clips, dict(asked.teacher))

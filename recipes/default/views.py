@@ -1,19 +1,61 @@
 """Clips with what the teacher said of them, and the views of a clip that must all be judged as the whole clip is."""
 
+import argparse
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import isotonic_regression
+from sqa_data import read_manifest
 from torch import Tensor
 
 HOP = 640  # samples of a frame: 40 ms
 FRAMES = 4096  # of a batch; always as many, because oneDNN compiles its kernels anew for every shape
 RATE = 16_000
+WINDOW = 122_880  # samples that the teacher hears at once
+
+
+def label(samples: int, scores: Sequence[float]) -> float:
+    """What a clip is worth by the teacher's scores of it, padded and repeated (`ask.py`).
+
+    The fuller its window, the more the padded clip counts: .9 at 6 s, .5 at 2 s.
+    """
+    padded, repeated = scores
+    share = (min(samples, WINDOW) / WINDOW) ** 0.5
+    return share * padded + (1 - share) * repeated
+
+
+def add_teachers(parser: argparse.ArgumentParser) -> None:
+    """Options for other teachers beside Distill-MOS, whose labels `sqa-cli data annotate` has made."""
+    parser.add_argument("--clips", type=Path, help="the folder of clips, with its *.labelled.jsonl")
+    parser.add_argument(
+        "--teacher",
+        type=_shared,
+        action="append",
+        default=[],
+        metavar="METRIC=SHARE",
+        help="such as nisqa_mos=.5",
+    )
+
+
+def _shared(text: str) -> tuple[str, float]:
+    metric, _, share = text.partition("=")
+    return metric, float(share)
+
+
+def blended(labels: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
+    """(clips,) labels of which `share` is what others say at the mean and the deviation of the labels.
+
+    >>> blended(np.array([1.0, 3.0]), np.array([0.2, 0.8]), 0.5)
+    array([1., 3.])
+    """
+    said = ~np.isnan(others)
+    alike = (others - others[said].mean()) / others[said].std() * labels[said].std() + labels[said].mean()
+    return np.where(said, (1 - share) * labels + share * alike, labels)
 
 
 class View(NamedTuple):
@@ -35,9 +77,15 @@ class View(NamedTuple):
 
 
 class Clips:
-    """Clips and what the teacher said of them, memory-mapped from the files of `ask.py`."""
+    """Clips and what the teacher said of them, memory-mapped from the files of `ask.py`.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    `teachers`: labels of `sqa-cli data annotate` that count beside it, with their shares of the whole; they are in
+    the *.labelled.jsonl of the folders of `clips`.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], clips: Path | None = None, teachers: Mapping[str, float] | None = None
+    ) -> None:
         self._places: list[tuple[np.ndarray, np.ndarray]] = []  # (samples,), (2, frames, 200)
         self.told: list[dict[str, Any]] = []
         for name in sorted(name for folder in folders for name in folder.glob("*.json")):
@@ -51,7 +99,9 @@ class Clips:
                 self.told.append(told | {"set": name.parent.name})
                 sample, frame = sample + length, frame + frames
         self.frames = [states.shape[1] for _, states in self._places]
-        labels = np.array([np.mean(told["scores"]) for told in self.told])
+        labels = np.array([label(told["samples"], told["scores"]) for told in self.told])
+        for metric, share in (teachers or {}).items():
+            labels = blended(labels, self._labels_of(metric, clips), share)
         self.ladders = self._ladders()
         for rungs in self.ladders:  # the harder, the worse; what the teacher says against that is its noise
             labels[rungs] = isotonic_regression(labels[rungs], increasing=False).x
@@ -59,6 +109,17 @@ class Clips:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def _labels_of(self, metric: str, clips: Path | None) -> np.ndarray:
+        """(clips,) what another teacher said, NaN where it said nothing."""
+        if clips is None:
+            raise ValueError("labels of other teachers need the folder of the clips")
+        found: dict[tuple[str, str], float] = {}
+        for name in sorted({told["set"] for told in self.told}):
+            folder, _, split = name.rpartition("-")
+            for row in read_manifest(clips / folder / f"{split}.labelled.jsonl"):
+                found[name, row.sample_id] = row.metrics.get(metric, np.nan)
+        return np.array([found.get((told["set"], told["id"]), np.nan) for told in self.told])
 
     def _ladders(self) -> list[list[int]]:
         """The clips of every ladder, from mildest to hardest."""

@@ -155,6 +155,22 @@ def test_a_ladder_is_judged_downwards_and_stays_together(
     assert {*seen} == {(4, 5), (5, 6)}
 
 
+def test_other_teachers_count_with_their_share(recipe: SimpleNamespace, states: Path, tmp_path: Path) -> None:
+    folder = states / "broad-train"
+    own = recipe.views.Clips([folder]).labels.numpy()
+    rows = [
+        Utterance("x.wav", f"000000-{i}", 1.0, {"nisqa_mos": value} if value else {}, system_id="s")
+        for i, value in enumerate((0.1, 0.3, 0.9, None))
+    ]
+    write_manifest(tmp_path / "clips" / "broad" / "train.labelled.jsonl", rows)
+    blended = recipe.views.Clips([folder], tmp_path / "clips", {"nisqa_mos": 0.25}).labels.numpy()
+    assert blended[3] == own[3]  # nobody else said anything
+    said = 4 * blended[:3] - 3 * own[:3]
+    assert said.mean() == pytest.approx(own[:3].mean(), abs=1e-5)
+    assert said.std() == pytest.approx(own[:3].std(), abs=1e-5)
+    assert np.corrcoef(said, [0.1, 0.3, 0.9])[0, 1] == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.slow
 def test_a_stopped_run_goes_on_and_what_it_makes_ships(
     recipe: SimpleNamespace, states: Path, monkeypatch: pytest.MonkeyPatch
@@ -185,7 +201,8 @@ def test_a_stopped_run_goes_on_and_what_it_makes_ships(
     before = learn.first_edition().state_dict()
     assert sum(not torch.equal(one[name], before[name]) for name in one) > 0.9 * len(one)
 
-    finish.finish(states, states / "whole", states / "default", [])
+    dev = recipe.views.Clips([states / "broad-dev"])
+    finish.finish(states / "whole", states / "default", dev, [])
     shipped = sqa_model.load(states / "default")
     assert shipped.config.trim
     assert shipped.config.names == ("mos", "mos_std")
@@ -204,8 +221,11 @@ def test_doubt_is_fitted_to_the_errors(recipe: SimpleNamespace) -> None:
     pooled = torch.randn(4000, 5, generator=rng)
     truth = torch.nn.functional.softplus(pooled[:, 0] - 1.0)
     error = truth * torch.randn(4000, generator=rng)
+    pooled, error = torch.cat([pooled, pooled]), torch.cat([error, 9 * error])
+    counts = torch.cat([torch.ones(4000), torch.zeros(4000)])  # nine times as wrong, and it does not count
     start = torch.full((5,), 0.4)
-    row, bias = recipe.finish._fit(pooled, error, start, torch.tensor(0.5))
+    row, bias = recipe.finish._fit(pooled, error, counts, start, torch.tensor(0.5))
+    pooled, error = pooled[:4000], error[:4000]
     found = recipe.finish._std(pooled, row, bias)
     assert np.corrcoef(found, truth)[0, 1] > 0.99
     assert "coverage 68." in recipe.finish._quality(found, error)

@@ -169,6 +169,17 @@ def test_warnings_reach_the_caller(model: MosModel, x: object, rate: int, messag
     assert any(str(w.message).startswith(message) for w in caught)
 
 
+def test_what_is_odd_about_many_clips_is_one_warning(model: MosModel) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        predict([noise(1), noise(0.2), noise(0.3), noise(0.1) * 1e-4], model, 16_000)
+    told = sorted(str(w.message) for w in caught)
+    assert [text.partition(":")[0] for text in told] == ["clip 0", "clip 1", "clip 3"]
+    assert told[1] == "clip 1: short: 0.2 s; scores of clips under 0.5 s are unreliable (short in 2 more)"
+    assert told[2].startswith("clip 3: quiet: ")
+    assert "more" not in told[2]
+
+
 def test_no_warning_without_a_reason(model: MosModel, shared: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

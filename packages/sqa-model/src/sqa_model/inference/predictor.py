@@ -120,7 +120,8 @@ def predict(
     Returns: metric name -> value for one clip; a list of these for many.
 
     Raises: AudioError where a clip cannot be scored, CheckpointError where the model cannot be loaded, ModelError for
-    other arguments that cannot be; all are ModelError. Warns with InputWarning where a score may mislead.
+    other arguments that cannot be; all are ModelError. Warns with InputWarning where a score may mislead, once for
+    each thing, with a count.
     """
     if isinstance(model, int | float):
         raise ModelError(
@@ -211,13 +212,18 @@ class Predictor:
         """What a call does, without its types of one or many."""
         one = _is_one(x, layout)
         scores = []
+        told: dict[str, list[str]] = {}  # by code
         for i, prediction in enumerate(self.stream([x] if one else x, sample_rate, layout=layout)):  # type: ignore[arg-type, list-item]
             name = "" if one else f"clip {i}: "
             if prediction.error is not None:
                 raise AudioError(name + prediction.error)
             for text in prediction.warnings:
-                warnings.warn(name + text, InputWarning, stacklevel=3)
+                told.setdefault(text.partition(":")[0], []).append(name + text)
             scores.append(prediction.metrics)
+        for code, (first, *more) in told.items():
+            warnings.warn(
+                first + (f" ({code} in {len(more)} more)" if more else ""), InputWarning, stacklevel=3
+            )
         return scores[0] if one else scores
 
     def stream(

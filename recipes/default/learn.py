@@ -82,7 +82,7 @@ def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, epochs: int) -
     variance = torch.stack([dev.states(whole(dev, i)).var((1, 2)) for i in range(len(dev))]).mean(0)
     updates = epochs * sum(1 for _ in clips.batches(np.random.default_rng(0)))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, updates + epochs, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, updates, pct_start=0.1)
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
     learned_from = [zlib.crc32(clips.labels.numpy().tobytes()), sum(clips.frames)]
     learned_from += [epochs, LEARNING_RATE, DECAY, FRAMES, HINTS, AGREE, RANK, SEED]
@@ -103,7 +103,8 @@ def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, epochs: int) -
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
+            if schedule.last_epoch + 1 < schedule.total_steps:  # how many batches an epoch has depends on chance
+                schedule.step()
             with torch.no_grad():
                 for kept, now in zip(averaged.parameters(), model.parameters(), strict=True):
                     kept.lerp_(now, 1 - KEPT)

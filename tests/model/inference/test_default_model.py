@@ -17,7 +17,7 @@ from sqa_model.checkpoint.locate import EDITIONS, edition
 
 # the clips here are clipped, quiet and loud on purpose
 pytestmark = pytest.mark.filterwarnings("ignore::sqa_model.inference.predictor.InputWarning")
-HEADS = ("mos", "mos_std", "dnsmos_ovrl", "dnsmos_sig", "dnsmos_bak", "pesq", "estoi")
+HEADS = ("mos", "mos_std")
 RATE = 16000
 
 

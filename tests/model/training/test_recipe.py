@@ -211,6 +211,17 @@ def test_a_stopped_run_goes_on_and_what_it_makes_ships(
         scores = shipped([clip, torch.cat([torch.zeros(9000), clip])])
     assert torch.equal(scores[0], scores[1])
 
+    batches, asked = recipe.views.Clips.batches, []
+
+    def longer(clips: object, random: np.random.Generator) -> Iterator[list[object]]:
+        """An epoch of more batches than the one that was counted."""
+        asked.append(clips)
+        found = list(batches(clips, random))
+        yield from found[:1] if len(asked) == 1 else found * 3
+
+    monkeypatch.setattr(recipe.views.Clips, "batches", longer)
+    learn.main(states, states / "longer", 2)
+    assert (states / "longer" / "learned" / "config.json").exists()
     monkeypatch.setattr(learn, "FRAMES", 100_000)
     with pytest.raises(SystemExit, match="expected at least 4000"):
         learn.main(states, states / "short", 1)

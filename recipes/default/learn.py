@@ -103,7 +103,9 @@ def learn(model: MosModel, clips: Clips, dev: Clips, state: Path, epochs: int) -
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            if schedule.last_epoch + 1 < schedule.total_steps:  # how many batches an epoch has depends on chance
+            if (
+                schedule.last_epoch + 1 < schedule.total_steps
+            ):  # how many batches an epoch has depends on chance
                 schedule.step()
             with torch.no_grad():
                 for kept, now in zip(averaged.parameters(), model.parameters(), strict=True):

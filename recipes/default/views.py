@@ -119,6 +119,8 @@ class Clips:
             folder, _, split = name.rpartition("-")
             for row in read_manifest(clips / folder / f"{split}.labelled.jsonl"):
                 found[name, row.sample_id] = row.metrics.get(metric, np.nan)
+        if np.isnan([*found.values()]).all():
+            raise ValueError(f"{clips}: no clip has the label {metric}; make it by sqa-cli data annotate")
         return np.array([found.get((told["set"], told["id"]), np.nan) for told in self.told])
 
     def _ladders(self) -> list[list[int]]:

@@ -169,6 +169,8 @@ def test_other_teachers_count_with_their_share(recipe: SimpleNamespace, states: 
     assert said.mean() == pytest.approx(own[:3].mean(), abs=1e-5)
     assert said.std() == pytest.approx(own[:3].std(), abs=1e-5)
     assert np.corrcoef(said, [0.1, 0.3, 0.9])[0, 1] == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ValueError, match="no clip has the label utmos"):
+        recipe.views.Clips([folder], tmp_path / "clips", {"utmos": 0.25})
 
 
 @pytest.mark.slow

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from sqa_data.labels import RANGES
 from sqa_model.errors import ModelError
-from sqa_model.training.config import ConfigError, RunConfig, TrainConfig
+from sqa_model.training.config import RunConfig, TrainConfig
 from sqa_model.training.config_text import differences, from_json, load_config, presets, to_json
+from sqa_model.training.fields import ConfigError
 
 
 @pytest.mark.parametrize("preset", presets())

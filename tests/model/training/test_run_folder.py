@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
-from sqa_model.training.config import ConfigError, TrainConfig
+from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
+from sqa_model.training.fields import ConfigError
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from sqa_model.checkpoint.ours import load, load_backbone
 from sqa_model.network.backbones import BACKBONES
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.model import MosModel
-from sqa_model.training.config import NetConfig, OptimConfig, TrainConfig, require
+from sqa_model.training.config import NetConfig, OptimConfig, TrainConfig
+from sqa_model.training.fields import require
 
 
 def build_model(config: TrainConfig) -> MosModel:

@@ -16,7 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqa_model.training.config import ConfigError, TrainConfig, require
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.fields import ConfigError, require
 
 Kind = TypeVar("Kind")  # a config dataclass
 

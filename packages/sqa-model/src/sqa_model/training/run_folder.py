@@ -25,8 +25,9 @@ from sqa_data.errors import DataError
 
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import find_manifests
-from sqa_model.training.config import ConfigError, TrainConfig
+from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import differences, from_json, to_json
+from sqa_model.training.fields import ConfigError
 
 
 def check_run(folder: Path, config: TrainConfig) -> None:

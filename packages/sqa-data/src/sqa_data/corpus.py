@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.errors import DataError
 from sqa_data.pairs import Pair
 from sqa_data.tables import Tables
@@ -170,6 +171,7 @@ class Corpus:
     label_files: tuple[str, ...] = ()
     # the same as the 2026 baseline reads it, where that differs
     parse_as_baseline: Callable[[Path], Iterator[Opinion]] | None = None
+    baseline_ids: BaselineIds | None = None  # the ids that it gives; None: it has no such corpus
     method: str = "ACR"  # how listeners were asked: ACR, CCR, P.835, MUSHRA, preference ...
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of labels that are not 1 to 5
     languages: tuple[str, ...] = ()  # ISO 639-1; empty: not known. If it is one, it is every clip's

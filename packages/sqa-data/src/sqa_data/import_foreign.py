@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 from sqa_data.audio import look
+from sqa_data.corpus import list_corpora
 from sqa_data.errors import DataError
 from sqa_data.labels import RANGES, in_range, valid_range
 from sqa_data.lines import open_lines, split_line, text_lines
@@ -19,8 +20,6 @@ from sqa_data.manifest import Utterance, iter_manifest, write_manifest
 from sqa_data.tables import number, read_header, read_rows
 
 Lines = Iterator[tuple[int, bytes]]  # numbered from 1
-
-PREFIXED = ("bvcc", "bc19")  # the baseline drops the system in front of these corpora's sample ids
 
 
 def convert(
@@ -80,23 +79,27 @@ def add_labels(source: str | Path, data: str | Path) -> list[Added]:
             manifest = Path(data) / corpus / split / "data.jsonl"
             if manifest.is_file():
                 labels = ((label, name, lines_of(name)) for _, label, name in group)
-                added.append(_add(manifest, corpus in PREFIXED, labels))
+                added.append(_add(manifest, _baseline_id(corpus), labels))
     if not added:
         raise DataError(f"{data}: none of the corpora in {source} is prepared here")
     return added
 
 
-def _add(manifest: Path, is_prefixed: bool, files: Iterable[tuple[str, str, Lines]]) -> Added:
-    rows = {
-        u.sample_id.partition("-")[2] if is_prefixed else u.sample_id: i
-        for i, u in enumerate(iter_manifest(manifest))
-    }
+def _baseline_id(corpus: str) -> Callable[[str], str]:
+    """What makes the baseline's sample_id of one of a corpus, ours or its own."""
+    known = next((known for known in list_corpora() if known.name == corpus), None)
+    return known.baseline_ids.of_sample if known and known.baseline_ids else str
+
+
+def _add(manifest: Path, baseline_id: Callable[[str], str], files: Iterable[tuple[str, str, Lines]]) -> Added:
+    rows = {baseline_id(u.sample_id): i for i, u in enumerate(iter_manifest(manifest))}
     columns: dict[str, array[float]] = {}
     unknown: set[str] = set()
     for label, name, lines in files:
         column = columns.setdefault(label, array("d", [float("nan")]) * len(rows))
         for line, text in lines:
-            sample_id, value = split_line(text, f"{name}:{line}")
+            written, value = split_line(text, f"{name}:{line}")
+            sample_id = baseline_id(written)
             if sample_id not in rows:
                 unknown.add(sample_id)
             elif value.lower() != "nan":  # how the baseline writes that there is none

@@ -197,6 +197,7 @@ def show(name: str, raw: Path, as_json: bool) -> None:
     if as_json:
         facts = asdict(corpus) | {"manual": steps}
         del facts["parse"], facts["parse_as_baseline"]
+        facts["baseline_ids"] = _baseline_ids(corpus)
         if corpus.picked:
             del facts["picked"]["plan"], facts["picked"]["write"]
         say_json(facts)
@@ -221,6 +222,7 @@ def _facts(corpus: "Corpus") -> list[str]:
     lines += entry("", licence.url)
     if corpus.wavs:
         lines += entry("clips", f"{corpus.wavs:,} when complete")
+    lines += _told_ids(corpus)
     lines += entry("layout", f"{'assumed after' if corpus.assumed else 'seen in'} {corpus.layout}")
     for archive in corpus.files[:FILES_SHOWN]:
         known = [o.size(archive.size), archive.checksum or "checksum of first use"]
@@ -241,3 +243,21 @@ def _rated(corpus: "Corpus") -> str:
     """How listeners were asked, and the scales that are not 1 to 5."""
     scales = [f"{label} {low:g} to {high:g}" for label, (low, high) in corpus.scales.items()]
     return f"{corpus.method} ({', '.join(scales)})" if scales else corpus.method
+
+
+def _baseline_ids(corpus: "Corpus") -> dict[str, tuple[str, str | None]] | None:
+    """A clip as it is called here and by the 2026 baseline, each by sample_id and system_id."""
+    ids = corpus.baseline_ids
+    return None if ids is None else {"ours": ids.example, "baseline": ids.of(*ids.example)}
+
+
+def _told_ids(corpus: "Corpus") -> list[str]:
+    """The names of a clip here and with `prepare --ids baseline`; nothing of a corpus that the baseline lacks."""
+    told = [
+        f"sample_id {sample}, system_id {system}" if system else f"sample_id {sample}, no system"
+        for sample, system in (_baseline_ids(corpus) or {}).values()
+    ]
+    if not told:
+        return []
+    ours, theirs = told
+    return entry("ids", ours) + entry("", f"--ids baseline: {'the same' if ours == theirs else theirs}")

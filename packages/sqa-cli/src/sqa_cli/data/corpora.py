@@ -161,6 +161,13 @@ def _labels(corpora: "Sequence[Corpus]", raw: Path, accepted: set[str], options:
     show_default=True,
     help="baseline: as the 2026 baseline's scripts read them, to reproduce its figures.",
 )
+@click.option(
+    "--ids",
+    type=click.Choice(["ours", "baseline"]),
+    default="ours",
+    show_default=True,
+    help="baseline: the sample_ids and system_ids that its scripts give, so that its score files join.",
+)
 @click.option("--accept-layout", is_flag=True, help="Go on where an assumed layout holds a surprise.")
 @click.option("--jobs", type=click.IntRange(1), default=4, show_default=True, help="Threads.")
 @o.json
@@ -182,7 +189,7 @@ def prepare(
     Examples:
       sqa-cli data prepare somos nisqa --raw raw --out data
       sqa-cli data prepare bvcc --partial
-      sqa-cli data prepare chime-7-udase-eval --labels baseline --out data-as-baseline
+      sqa-cli data prepare chime-7-udase-eval --labels baseline --ids baseline --out data-as-baseline
     """
     from sqa_data.corpus import expanded
     from sqa_data.errors import DataError

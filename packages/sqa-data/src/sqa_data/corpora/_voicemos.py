@@ -6,12 +6,15 @@ sys64e2f,sys64e2f-utt9c183cd.wav,4,VDP1ovyrBzg8_1,{}_30-39_bZPQE7w4Zl3g_Female_V
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqa_data.baseline import BaselineIds, after_dash
 from sqa_data.corpus import Licence, Rating
 from sqa_data.errors import DataError
 from sqa_data.tables import number, read_rows
 
 SETS = {"train": "TRAINSET", "dev": "DEVSET", "test": "TESTSET"}
 LABEL_FILES = tuple(f"sets/{name}" for name in SETS.values())
+
+BASELINE_IDS = BaselineIds(("sys64e2f-utt9c183cd", "sys64e2f"), sample=after_dash)
 
 BLIZZARD = Licence(
     "custom (Blizzard Challenge)",

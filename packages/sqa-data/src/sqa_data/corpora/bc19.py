@@ -1,7 +1,7 @@
 """BC19: Chinese synthesis of the Blizzard Challenge 2019, the out-of-domain track of VoiceMOS 2022."""
 
 from sqa_data.corpora import _blizzard
-from sqa_data.corpora._voicemos import BLIZZARD, LABEL_FILES, MANUAL, parse
+from sqa_data.corpora._voicemos import BASELINE_IDS, BLIZZARD, LABEL_FILES, MANUAL, parse
 from sqa_data.corpus import Archive, Corpus, PickedClips, Split
 
 CORPUS = Corpus(
@@ -16,6 +16,7 @@ CORPUS = Corpus(
     citation="Z. Wu, Z. Xie, S. King, The Blizzard Challenge 2019, Blizzard Challenge workshop 2019",
     label_files=LABEL_FILES,
     parse=parse,
+    baseline_ids=BASELINE_IDS,
     manual=MANUAL,
     wavs=1352,  # 540 of them are the unlabelled training clips of the track
     picked=PickedClips(_blizzard.archives("2019"), _blizzard.plan, _blizzard.write_clip),

@@ -1,7 +1,7 @@
 """BVCC: speech synthesis and voice conversion, 187 systems of past challenges rated in one test."""
 
 from sqa_data.corpora import _blizzard
-from sqa_data.corpora._voicemos import ARCHIVES_BYTES, BLIZZARD, LABEL_FILES, MANUAL, parse
+from sqa_data.corpora._voicemos import ARCHIVES_BYTES, BASELINE_IDS, BLIZZARD, LABEL_FILES, MANUAL, parse
 from sqa_data.corpus import Archive, Corpus, PickedClips, Split
 
 CORPUS = Corpus(
@@ -24,6 +24,7 @@ CORPUS = Corpus(
     "SSW 2021",
     label_files=LABEL_FILES,
     parse=parse,
+    baseline_ids=BASELINE_IDS,
     contains=("vcc2018", "vcc2018-ldnet", "vcc2020"),
     manual=MANUAL,
     wavs=7106,  # 4,974 + 1,066 + 1,066; the baseline drops one rated clip that has no transcription

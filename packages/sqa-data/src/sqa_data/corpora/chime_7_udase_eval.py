@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import CC_BY_SA, MIRROR, ROUNDING, Archive, Corpus, Rating, Split
 from sqa_data.errors import DataError
 from sqa_data.tables import Row, below, each_row
@@ -70,6 +71,7 @@ CORPUS = Corpus(
     "task of the 7th CHiME challenge, Computer Speech and Language 2024",
     parse=parse,
     parse_as_baseline=parse_as_baseline,
+    baseline_ids=BaselineIds(("C1_S01_a", "C1")),
     layout="two public scripts that read the label file",
     assumed=True,
     use=("development",),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sqa_data.baseline import BaselineIds, after_dash
 from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split
 from sqa_data.tables import Row, each_row
 
@@ -67,4 +68,5 @@ CORPUS = Corpus(
     citation="G. Mittag et al., NISQA: A deep CNN-self-attention model for multidimensional speech quality "
     "prediction with crowdsourced datasets, Interspeech 2021",
     parse=parse,
+    baseline_ids=BaselineIds(("c00001_for_cnv_m_0103_01", "NISQA_TEST_FOR-1"), system=after_dash),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split
 from sqa_data.tables import Row, each_row
 
@@ -30,4 +31,5 @@ CORPUS = Corpus(
     citation="G. Yi et al., ConferencingSpeech 2022 challenge: Non-intrusive objective speech quality assessment "
     "challenge for online conferencing applications, Interspeech 2022",
     parse=parse,
+    baseline_ids=BaselineIds(("000000", None)),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import CC_BY_NC_SA, MIRROR, Archive, Corpus, Rating, Split
 from sqa_data.tables import Row, each_row
 
@@ -40,4 +41,5 @@ CORPUS = Corpus(
     citation="G. Maniati et al., SOMOS: The Samsung Open MOS dataset for the evaluation of neural text-to-speech "
     "synthesis, Interspeech 2022",
     parse=parse,
+    baseline_ids=BaselineIds(("novel_2007_0098_015.wav", "015")),
 )

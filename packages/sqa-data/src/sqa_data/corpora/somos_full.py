@@ -22,6 +22,7 @@ CORPUS = replace(
     },
     parse=each_row(files("full"), *parse.columns)(parse.read),
     label_files=(),
+    baseline_ids=None,
     contains=("somos",),
     layout="the read-me in its archive",
 )

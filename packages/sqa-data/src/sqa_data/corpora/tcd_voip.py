@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sqa_data.baseline import BaselineIds, after_dash
 from sqa_data.corpus import CC_BY_NC_SA, MIRROR, Archive, Corpus, Sample, Split
 from sqa_data.errors import DataError
 from sqa_data.tables import read_sheet
@@ -92,4 +93,5 @@ CORPUS = Corpus(
     "in VoIP applications, QoMEX 2015",
     label_files=("*.xlsx",),
     parse=parse,
+    baseline_ids=BaselineIds(("C_01_ECHO_FA", "ECHO-001"), system=after_dash),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import APACHE, MIRROR, Archive, Corpus, Sample, Split
 from sqa_data.tables import Row, each_row
 
@@ -37,4 +38,5 @@ CORPUS = Corpus(
     "challenge for online conferencing applications, Interspeech 2022",
     layout="its label files, counted",
     parse=parse,
+    baseline_ids=BaselineIds(("withoutReverberationTrainDev_00001", None)),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import MIRROR, MIT, Archive, Corpus, Rating, Split
 from sqa_data.tables import rows
 
@@ -43,5 +44,6 @@ CORPUS = Corpus(
     citation="Y.-W. Chen, Y. Tsao, InQSS: A speech intelligibility and quality assessment model using a multi-task "
     "learning network, Interspeech 2022",
     parse=parse,
+    baseline_ids=BaselineIds(("FCN_babble_-2_01_01", "FCN-SNR-2-babble")),
     label_files=("raw_data.csv",),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import MIRROR, MIT, Archive, Corpus, Rating, Split
 from sqa_data.tables import Row, each_row
 
@@ -30,4 +31,5 @@ CORPUS = Corpus(
     citation="C. Minixhofer, O. Klejch, P. Bell, TTSDS2: Resources and benchmark for evaluating human-quality "
     "text to speech systems, 2025",
     parse=parse,
+    baseline_ids=BaselineIds(("noisy-xtts-0001", "noisy-xtts")),
 )

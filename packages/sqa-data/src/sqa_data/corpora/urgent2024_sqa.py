@@ -1,5 +1,6 @@
 """URGENT2024-SQA: submissions to the URGENT 2024 challenge, labelled by listeners and by metrics."""
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpora._urgent import parser
 from sqa_data.corpus import CC_BY_NC_SA, Corpus, HubDataset, Split
 
@@ -33,6 +34,7 @@ CORPUS = Corpus(
     "assessment, 2025; W. Zhang et al., URGENT challenge, Interspeech 2024",
     label_files=("*.parquet",),
     parse=parser(SPLITS),
+    baseline_ids=BaselineIds(("blind_test_mos_x_fileid_5", "x")),
     use=("training", "evaluation"),
     hub=HubDataset("urgent-challenge/urgent2024-sqa", SPLITS),
 )

@@ -1,5 +1,6 @@
 """URGENT2025-SQA: every submission to the URGENT 2025 challenge."""
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpora._urgent import parser
 from sqa_data.corpus import CC_BY_NC_SA, Corpus, HubDataset, Split
 
@@ -26,5 +27,6 @@ CORPUS = Corpus(
     "M. Sach et al., P.808 multilingual speech enhancement testing, 2025",
     label_files=("*.parquet",),
     parse=parser(SPLITS),
+    baseline_ids=BaselineIds(("blind_test_mos_x_fileid_5", "x")),
     hub=HubDataset("urgent-challenge/urgent2025-sqa", SPLITS),
 )

@@ -3,8 +3,10 @@
 import math
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from sqa_data.baseline import BaselineIds
 from sqa_data.corpus import ROUNDING, Corpus, Rating, Sample
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance
@@ -48,6 +50,13 @@ def utterances(
             ),
             ratings,
         )
+
+
+def renamed(opinions: Iterable[Rating | Sample], ids: BaselineIds) -> Iterator[Rating | Sample]:
+    """Opinions whose clips and systems have the baseline's names."""
+    for opinion in opinions:
+        sample_id, system_id = ids.of(opinion.sample_id, opinion.system_id)
+        yield replace(opinion, sample_id=sample_id, system_id=system_id)
 
 
 def _of_ratings(rows: list[Rating]) -> tuple[dict[str, float], int | None, float | None]:

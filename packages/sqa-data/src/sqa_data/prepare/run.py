@@ -21,10 +21,10 @@ from typing import Literal, TypeVar
 
 from sqa_data.atomic import lock
 from sqa_data.audio import AudioInfo, look
-from sqa_data.corpus import Corpus, Rating, get_corpus
+from sqa_data.corpus import Corpus, Rating, Sample, get_corpus
 from sqa_data.errors import DataError
 from sqa_data.manifest import Utterance
-from sqa_data.prepare.opinions import utterances
+from sqa_data.prepare.opinions import renamed, utterances
 from sqa_data.prepare.records import (
     begin,
     fingerprint,
@@ -62,6 +62,7 @@ def prepare(
     relative: bool = False,
     force: bool = False,
     labels: Literal["true", "baseline"] = "true",
+    ids: Literal["ours", "baseline"] = "ours",
     accept_layout: bool = False,
     progress: Progress | None = None,
 ) -> Prepared:
@@ -71,7 +72,8 @@ def prepare(
     published is listed in `problems.jsonl`; one such clip is an error (and no manifest changes) unless
     `partial`, which leaves it out (a clip of another rate stays). A manifest that was edited since the last
     time is only overwritten with `force`. `relative` writes audio paths relative to the manifest. `jobs`:
-    threads. `labels="baseline"` reads the label files as the 2026 baseline's scripts do, where that differs.
+    threads. `labels="baseline"` reads the label files as the 2026 baseline's scripts do, where that differs;
+    `ids="baseline"` gives the sample_ids and system_ids that these give, so that score files made there join.
     A corpus whose layout is assumed (`Corpus.assumed`) is an error where other columns, or other counts than
     published, come to light, unless `accept_layout`.
 
@@ -81,7 +83,6 @@ def prepare(
     target = Path(out) / corpus.name
     unpack = functools.partial(unpack_corpus, raw=raw, jobs=jobs, partial=partial, progress=progress)
     root = unpack(corpus) if accept_layout else _with_known_columns(corpus, Path(raw), unpack)
-    parse = corpus.parse_as_baseline if labels == "baseline" else None
     if not partial:
         require_audio(corpus, raw, root)
     audio = unpack(get_corpus(corpus.audio_of)) if corpus.audio_of else root
@@ -93,7 +94,7 @@ def prepare(
             require_unedited(target, before)
         with _disk_errors(target), ExitStack() as files:
             writer = Writer(corpus, target, files, relative)
-            opinions = writer.of_clips((parse or corpus.parse)(root))
+            opinions = _opinions(corpus, root, writer, labels, ids)
             _write_manifests(corpus, utterances(corpus, audio, opinions), writer, jobs, progress)
             writer.finish(partial)
             if not accept_layout and not partial:
@@ -101,8 +102,7 @@ def prepare(
             record = writer.record(partial, source)
             write_next(target, record)
         finish(target, before, record, writer.written)
-    how = "labels as the 2026 baseline reads them" if parse else "the 2026 baseline reads the same labels"
-    notes = [*source_notes(corpus, before, source), *([f"{corpus.name}: {how}"] * (labels == "baseline"))]
+    notes = [*source_notes(corpus, before, source), *_baseline_notes(corpus, labels, ids)]
     return Prepared(
         corpus.name,
         {split: target / split / "data.jsonl" for split in writer.counts},
@@ -110,6 +110,24 @@ def prepare(
         dict(writer.problems),
         (*notes, *writer.notes()),
     )
+
+
+def _opinions(corpus: Corpus, root: Path, writer: Writer, labels: str, ids: str) -> Iterator[Rating | Sample]:
+    """What is said of single clips, by the names that are asked for."""
+    as_baseline = corpus.parse_as_baseline if labels == "baseline" else None
+    opinions = writer.of_clips((as_baseline or corpus.parse)(root))
+    return renamed(opinions, corpus.baseline_ids) if ids == "baseline" and corpus.baseline_ids else opinions
+
+
+def _baseline_notes(corpus: Corpus, labels: str, ids: str) -> Iterator[str]:
+    """What came of the wish to have labels or ids as the 2026 baseline has them."""
+    absent = "the 2026 baseline has no such corpus"
+    if labels == "baseline":
+        same = "the 2026 baseline reads the same labels" if corpus.baseline_ids else absent
+        how = "labels as the 2026 baseline reads them" if corpus.parse_as_baseline else same
+        yield f"{corpus.name}: {how}"
+    if ids == "baseline":
+        yield f"{corpus.name}: {'ids as the 2026 baseline gives them' if corpus.baseline_ids else absent}"
 
 
 @contextmanager

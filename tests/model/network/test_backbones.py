@@ -45,6 +45,10 @@ class Toy(Backbone):
         """Frames of clips of so many samples."""
         return [-(-n // self.hop) for n in samples]
 
+    def stacks(self) -> list[list[nn.Module]]:
+        """Its one layer."""
+        return [[self.linear]]
+
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield two states (frames, dim) of packed clips."""
         padded = [nn.functional.pad(w, (0, -len(w) % self.hop)) for w in waves]
@@ -82,7 +86,7 @@ def test_its_sizes_are_checked_and_named() -> None:
 
 
 def test_training_knows_it() -> None:
-    from sqa_model.training.build import build_model
+    from sqa_model.training.build import build_model, set_trainable
     from sqa_model.training.config import TrainConfig
 
     config = TrainConfig()
@@ -95,3 +99,6 @@ def test_training_knows_it() -> None:
     model = build_model(dataclasses.replace(config, model=net))
     assert isinstance(model.backbone, Toy)
     assert model.backbone.hop == 160
+    for unfreeze in (0, 1):
+        set_trainable(model, unfreeze)
+        assert model.backbone.linear.weight.requires_grad == bool(unfreeze)

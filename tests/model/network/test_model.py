@@ -67,6 +67,16 @@ def test_padded_tensor_with_lengths_equals_list(model: MosModel) -> None:
         assert torch.equal(model(CLIPS[-1]), model(CLIPS[-1:]))
 
 
+def test_an_inference_copy_is_whole_on_its_device(model: MosModel) -> None:
+    """Constants that are no weights follow, too: on CUDA a log-mel model's window once stayed behind."""
+    elsewhere = model.inference_copy(torch.device("meta"), torch.bfloat16)
+    for name, value in (*elsewhere.named_parameters(), *elsewhere.named_buffers()):
+        assert value.is_meta, name
+    for name, value in model.inference_copy(torch.device("cpu"), torch.bfloat16).named_parameters():
+        exact = name.startswith(("mix", "metrics.", *(f"backbone.{n}" for n in model.backbone.exact)))
+        assert value.dtype == (torch.float32 if exact else torch.bfloat16), name
+
+
 def test_is_differentiable_as_a_loss(model: MosModel) -> None:
     wave = noise(3_000).requires_grad_()
     model([wave])[0, 0].backward()

@@ -16,6 +16,9 @@ class Backbone(nn.Module, ABC):
     A clip's states must not depend on the clips beside it.
     """
 
+    # beginnings of the names of weights that `MosModel.inference_copy` keeps in fp32, where rounding costs accuracy
+    exact: ClassVar[tuple[str, ...]] = ()
+
     @abstractmethod
     def lengths(self, samples: list[int]) -> list[int]:
         """Frames of clips of so many samples; at least one each."""
@@ -23,6 +26,13 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield one (frames, dim) a state, of fp32 waveforms (samples,); frames: the sum of `lengths`."""
+
+    @abstractmethod
+    def stacks(self) -> list[list[nn.Module]]:
+        """The layers of each encoder in it (one, as a rule), from the waveform up.
+
+        Training unfreezes the last of each stack first, and may compute each layer's activations anew.
+        """
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,10 @@ class LogMel(Backbone):
         """Frames of clips of so many samples; at least one."""
         return [max(1, math.ceil(n / self.hop)) for n in samples]
 
+    def stacks(self) -> list[list[nn.Module]]:
+        """The ConvNeXt blocks."""
+        return [list(self.blocks)]
+
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield the one state (frames, dim) of packed clips."""
         lengths = self.lengths([len(w) for w in waves])

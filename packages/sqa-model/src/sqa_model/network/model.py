@@ -6,7 +6,6 @@
 Training splits the same computation, to keep a frozen encoder's states: `model.head(model.features(waves))`.
 """
 
-import re
 import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -84,18 +83,19 @@ class MosModel(nn.Module):
     def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
         """The same model in eval mode on a device, matrices in `dtype`; this one is untouched.
 
-        What would add error and costs nothing stays fp32: first convolution, mixing weights, heads. Weights that
+        What would add error and costs nothing stays fp32: mixing weights, heads, the backbone's `exact`. Weights that
         need no change are shared.
         """
         with torch.device("meta"):
             copy = MosModel(self.config)
-        exact = re.compile(r"mix|metrics\.|backbone\.convolutions\.(first|scale|shift)")
+        exact = ("mix", "metrics.", *(f"backbone.{name}" for name in self.backbone.exact))
         state = {
-            name: value.to(device, torch.float32 if exact.match(name) else dtype)
+            name: value.to(device, torch.float32 if name.startswith(exact) else dtype)
             for name, value in self.state_dict().items()
         }
         copy.load_state_dict(state, assign=True)
-        return copy.eval().requires_grad_(False)
+        # constants that are no weights follow
+        return copy.to(device).eval().requires_grad_(False)
 
     def fingerprint(self) -> str:
         """Eight hex digits that tell models apart: a checksum of the configuration and of some of every weight."""

@@ -68,6 +68,8 @@ class WavLM(Backbone):
     last layer's output without the norm that follows it (transformers 4 returned it normed).
     """
 
+    exact = ("convolutions.first", "convolutions.scale", "convolutions.shift")
+
     def __init__(self, config: WavLMConfig) -> None:
         super().__init__()
         self.config = config
@@ -88,6 +90,10 @@ class WavLM(Backbone):
         [49, 1]
         """
         return [max(0, n - FIELD) // HOP + 1 for n in samples]
+
+    def stacks(self) -> list[list[nn.Module]]:
+        """The transformer's layers."""
+        return [list(self.layers)]
 
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield the states, (frames, dim) each: the transformer's input, then every layer's output."""

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from itertools import chain
 
 import torch
 from sqa_data.labels import is_uncertainty, range_of
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sqa_model.checkpoint.ours import load, load_backbone
@@ -58,23 +59,19 @@ def _head(name: str) -> Head:
 
 
 def set_trainable(model: MosModel, unfreeze: int) -> None:
-    """Freeze the backbone but for its last `unfreeze` layers (-1: freeze nothing)."""
+    """Freeze the backbone but for the last `unfreeze` layers of each of its stacks (-1: freeze nothing)."""
     if unfreeze == -1:
         return
     model.backbone.requires_grad_(False)
-    for layer in _layers(model.backbone)[-unfreeze:] if unfreeze else []:
-        layer.requires_grad_(True)
+    for stack in model.backbone.stacks() if unfreeze else []:
+        for layer in stack[-unfreeze:]:
+            layer.requires_grad_(True)
 
 
 def recompute_activations(model: MosModel) -> None:
     """Keep only each layer's input for the backward pass and compute the rest again."""
-    for layer in [*_layers(model.backbone), *model.encoder]:
+    for layer in chain(*model.backbone.stacks(), model.encoder):
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
-
-
-def _layers(backbone: nn.Module) -> list[nn.Module]:
-    layers = getattr(backbone, "layers", None) or getattr(backbone, "blocks", None)
-    return list(layers) if layers is not None else []
 
 
 def flat_gradients(parameters: Sequence[Tensor]) -> Tensor:

@@ -67,7 +67,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_model/training/fields.py": "model/training/test_config.py: every field of every section",
     "sqa_model/network/fields.py": "model/network/test_config.py: every field of every configuration",
     "sqa_model/errors.py": "classes without code",
-    "sqa_model/checkpoint/locate.py": "model/checkpoint/test_checkpoint.py: names of models, hub or no hub",
     "sqa_model/checkpoint/names.py": "model/network/test_wavlm.py: transformers' weights in ours give its states",
     "sqa_model/checkpoint/ours.py": "model/checkpoint/test_checkpoint.py: round trips, whole and damaged",
     "sqa_model/checkpoint/published.py": "model/checkpoint/test_checkpoint.py: published weights and numbers",

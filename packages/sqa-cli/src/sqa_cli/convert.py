@@ -4,31 +4,34 @@ from pathlib import Path
 
 import click
 
+from sqa_cli import options as o
 from sqa_cli.terminal import say
 
 
 @click.command()
 @click.argument("model")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@o.config
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
 @click.option("--push", metavar="OWNER/NAME", help="Also upload the folder to this Hub repository.")
-def convert(model: str, folder: Path, dtype: str, push: str | None) -> None:
+def convert(model: str, folder: Path, config: Path | None, dtype: str, push: str | None) -> None:
     """Write MODEL (a Hub id, folder, file, or default-1) as config.json + model.safetensors in FOLDER.
 
     \b
     Examples:
       sqa-cli convert vvwangvv/universa-ext_wavlm-base_5metric models/five
-      sqa-cli convert model.pt models/mine --dtype float16
+      sqa-cli convert exp/five models/mine --dtype float16
+      sqa-cli convert exp/five/model_3000.pt models/early --config configs/five.yaml
       sqa-cli convert runs/five/best upload --push me/five
     """
     from sqa_data.atomic import lock
     from sqa_model.checkpoint.locate import check_name, push_to_hub
 
     # torch takes seconds to load; a wrong name is told before
-    check_name(model)
+    check_name(model, config)
     from sqa_model.checkpoint.ours import load, save
 
-    loaded = load(model)
+    loaded = load(model, config=config)
     # two files make a model: those of another process must not come between
     with lock(folder / ".convert"):
         save(loaded, folder, dtype=dtype)

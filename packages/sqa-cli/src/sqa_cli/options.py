@@ -34,6 +34,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 FILE_HERE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+config = click.option(
+    "--config",
+    type=FILE_HERE,
+    metavar="FILE",
+    help="The model's configuration, where that is not beside its weights.",
+)
 manifests = click.argument("manifests", nargs=-1, required=True, type=FILE_HERE)
 raw = click.option("--raw", type=FOLDER, default="raw", show_default=True, help="Archives: RAW/NAME/.")
 out_folder = click.option(

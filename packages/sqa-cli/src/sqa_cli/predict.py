@@ -35,6 +35,7 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
     "--model",
     help="Folder, file or Hub id; default-1: an edition of the model in the package, the newest if none is named.",
 )
+@o.config
 @click.option(
     "--calibration",
     metavar="FILE",

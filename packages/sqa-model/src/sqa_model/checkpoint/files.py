@@ -7,11 +7,12 @@ from sqa_model.errors import CheckpointError
 LONGEST = 1 << 20  # bytes of a configuration: a thousand times what ours take
 
 
-def require_file(path: Path) -> Path:
+def require_file(path: Path, remedy: str = "") -> Path:
     """The path, if it names a regular file; a pipe or a device would be read for ever."""
     if not path.is_file():
         kind = "is not a regular file" if path.exists() else "no such file"
-        raise CheckpointError(f"{path}: {kind}; a model is a configuration and weights side by side")
+        text = f"{path}: {kind}; a model is a configuration and weights side by side"
+        raise CheckpointError(f"{text}; {remedy}" if remedy else text)
     return path
 
 

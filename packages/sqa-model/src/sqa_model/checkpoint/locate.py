@@ -18,14 +18,22 @@ EDITIONS = (
 EDITION = re.compile(r"default(-[1-9]\d*)?")
 OURS = ("config.json", "model.safetensors")
 PUBLISHED = ("config.yaml", "model.pt")
+LAST = "model_last.pt"  # what the baseline saves when a run ends; before that, model_1000.pt and so on
+SAVED = re.compile(r"model_(\d{1,18})\.pt")
+# configuration -> the weights that may lie beside it, the first that is there
+WEIGHTS = {OURS[0]: (OURS[1],), PUBLISHED[0]: (PUBLISHED[1], LAST)}
+ALL_WEIGHTS = tuple(name for names in WEIGHTS.values() for name in names)
+ELSEWHERE = "a configuration that lies elsewhere is named by --config FILE (config=)"
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of a WavLM alone
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
-def check_name(source: str | os.PathLike[str] | None) -> None:
+def check_name(source: str | os.PathLike[str] | None, config: str | os.PathLike[str] | None = None) -> None:
     """Raise `CheckpointError` for what cannot name a model; the Hub is not asked, nothing is imported."""
     if not (isinstance(source, str) and not Path(source).exists() and HUB_ID.fullmatch(source)):
-        locate(source)
+        locate(source, config)
+    elif config is not None:
+        require_file(Path(config))
 
 
 def edition(name: str = "default") -> Path:
@@ -45,27 +53,45 @@ def edition(name: str = "default") -> Path:
     return found[names[-1] if name == "default" else name]
 
 
-def locate(source: str | os.PathLike[str] | None) -> tuple[Path, Path]:
-    """(configuration, weights) of whatever names a model."""
+def locate(
+    source: str | os.PathLike[str] | None, config: str | os.PathLike[str] | None = None
+) -> tuple[Path, Path]:
+    """(configuration, weights) of whatever names a model; `config` is the first where it lies elsewhere."""
     if source is None:
         source = edition()
     elif isinstance(source, str) and EDITION.fullmatch(source) and not Path(source).exists():
         source = edition(source)
     path = Path(source)
+    if config is not None:
+        return require_file(Path(config)), path if path.is_file() else _weights(source, ALL_WEIGHTS)
     if path.is_file():
-        for config_name, weights_name in (OURS, PUBLISHED):
-            weights = path.with_name(weights_name)
-            if path.suffix == weights.suffix:
-                return require_file(path.with_name(config_name)), path
+        for config_name, weights_names in WEIGHTS.items():
+            if path.suffix == Path(weights_names[0]).suffix:
+                return require_file(path.with_name(config_name), ELSEWHERE), path
             if path.suffix == Path(config_name).suffix:
-                return path, require_file(weights)
+                return path, _weights(path.parent, weights_names)
         raise CheckpointError(f"{path}: not a model; expected a folder, a .safetensors file or a .pt file")
-    config = locate_file(source, (OURS[0], PUBLISHED[0]))
+    found = locate_file(source, tuple(WEIGHTS))
     if path.is_dir():
-        return config, require_file(config.with_name(OURS[1] if config.name == OURS[0] else PUBLISHED[1]))
+        return found, _weights(path, WEIGHTS[found.name])
     # the same commit as the configuration, should the repository change in between
-    repo = f"{str(source).partition('@')[0]}@{config.parent.name}"
-    return config, locate_file(repo, (OURS[1] if config.name == OURS[0] else PUBLISHED[1],))
+    return found, locate_file(f"{str(source).partition('@')[0]}@{found.parent.name}", WEIGHTS[found.name])
+
+
+def _weights(source: str | os.PathLike[str], names: Sequence[str]) -> Path:
+    """The weights of a model whose configuration is known: one of `names`, or the newest that the baseline saved."""
+    path = Path(source)
+    if path.is_dir() and not any((path / name).is_file() for name in names):
+        saved = saved_by_updates(path)
+        if saved and PUBLISHED[1] in names:
+            return saved[max(saved)]
+    return locate_file(source, names)
+
+
+def saved_by_updates(folder: Path) -> dict[int, Path]:
+    """The checkpoints `model_1000.pt`, `model_2000.pt`, ... of a run of the baseline, by their updates."""
+    found = {path: SAVED.fullmatch(path.name) for path in folder.glob("model_*.pt")}
+    return {int(match[1]): path for path, match in found.items() if match and path.is_file()}
 
 
 def locate_file(source: str | os.PathLike[str], names: Sequence[str]) -> Path:
@@ -76,7 +102,8 @@ def locate_file(source: str | os.PathLike[str], names: Sequence[str]) -> Path:
     if path.is_dir():
         found = [path / name for name in names if (path / name).is_file()]
         if not found:
-            raise CheckpointError(f"{path}: no model in this folder; expected {' or '.join(names)}")
+            remedy = f"; {ELSEWHERE}" if PUBLISHED[0] in names else ""
+            raise CheckpointError(f"{path}: no model in this folder; expected {' or '.join(names)}{remedy}")
         return found[0]
     if isinstance(source, str) and HUB_ID.fullmatch(source):
         return _download(source, names)

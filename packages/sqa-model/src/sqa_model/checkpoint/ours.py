@@ -18,32 +18,41 @@ from sqa_model.network.config import ModelConfig
 from sqa_model.network.model import MosModel
 
 
-def load(source: str | os.PathLike[str] | None = None, *, device: str | torch.device = "cpu") -> MosModel:
+def load(
+    source: str | os.PathLike[str] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    device: str | torch.device = "cpu",
+) -> MosModel:
     """A model, ready to score (eval mode).
 
     Args:
         source: a folder with config.json + model.safetensors or config.yaml + model.pt, one of these files, a
             Hugging Face Hub id `owner/name` or `owner/name@revision`; `default-1` is the first edition of the model in
-            the package, `default` or None the newest.
+            the package, `default` or None the newest. In an experiment folder of the baseline, model_last.pt, or the
+            newest of model_1000.pt, model_2000.pt, ...
+        config: its configuration, where that is not beside the weights.
 
     Raises: CheckpointError, which says what is missing or does not fit.
     """
-    config_file, weights = locate(source)
+    config_file, weights = locate(source, config)
     if weights.suffix == ".safetensors":
         try:
-            config = ModelConfig.from_json(read_text(config_file))
+            parsed = ModelConfig.from_json(read_text(config_file))
         except CheckpointError:
             raise
         except ModelError as error:
             raise CheckpointError(f"{config_file}: {error}") from error
-        model = _empty(config)
+        model = _empty(parsed)
         check_shapes(model, read_shapes(weights), weights)  # before anything large is read
         state = read_tensors(weights)
     else:
-        from sqa_model.checkpoint.published import read_published
+        from sqa_model.checkpoint.published import read_published, require_newest
 
-        config, state = read_published(config_file, weights)
-        model = _empty(config)
+        if source is not None and Path(source).is_dir():
+            require_newest(weights)
+        parsed, state = read_published(config_file, weights)
+        model = _empty(parsed)
     fill(model, state, weights)
     return model.to(device).eval()
 

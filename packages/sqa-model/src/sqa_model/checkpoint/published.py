@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sqa_model.checkpoint.files import first_lines
 from sqa_model.checkpoint.hyperpyyaml import read_hyperpyyaml
+from sqa_model.checkpoint.locate import LAST, saved_by_updates
 from sqa_model.checkpoint.names import below, take, wavlm_config, wavlm_weights
 from sqa_model.checkpoint.tensors import read_tensors
 from sqa_model.errors import CheckpointError, ModelError
@@ -38,6 +39,18 @@ def read_published(config: Path, weights: Path) -> tuple[ModelConfig, dict[str, 
         raise CheckpointError(
             f"{weights}: weights do not fit the configuration: {first_lines(error)}"
         ) from error
+
+
+def require_newest(weights: Path) -> None:
+    """`CheckpointError` where a checkpoint beside model_last.pt is newer: a run that went on has not ended."""
+    saved = saved_by_updates(weights.parent) if weights.name == LAST else {}
+    update = read_tensors(weights).get("update") if saved else None
+    if isinstance(update, int) and max(saved) > update:
+        newest = saved[max(saved)]
+        raise CheckpointError(
+            f"{weights}: of update {update:,}, but {newest.name} beside it is newer, as after a run that went on and "
+            f"has not ended; name the file that you mean, such as {newest}"
+        )
 
 
 def published_config(settings: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ModelConfig:

@@ -16,6 +16,7 @@ MOST_BATCH = 1e6  # seconds
 def check_options(
     *,
     model: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
     channel: int | None = None,
@@ -28,7 +29,7 @@ def check_options(
 
     Whether a CUDA device is there, and what is in the model's files or on the Hub, is seen later.
     """
-    check_name(model)
+    check_name(model, config)
     check_device(device)
     if dtype not in DTYPES:
         raise ModelError(f"dtype is {dtype!r:.50}; expected {', '.join(DTYPES[:-1])} or {DTYPES[-1]}")

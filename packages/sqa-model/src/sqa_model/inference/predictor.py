@@ -137,6 +137,7 @@ class Predictor:
     Args:
         model: a model, a folder, a Hugging Face Hub id, or an edition of the model in the package, such as
             "default-1"; None is the newest.
+        config: the model's configuration, where that is not beside its weights.
         device: "cpu", "cuda", "cuda:1"; "auto" takes CUDA where there is one.
         dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only for models whose
             scores it changes by at most 0.5 % of each head's range (0.02 MOS), which a probe of speech decides.
@@ -154,6 +155,7 @@ class Predictor:
         self,
         model: Model | None = None,
         *,
+        config: str | os.PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "auto",
         channel: int | None = None,
@@ -164,6 +166,7 @@ class Predictor:
     ) -> None:
         check_options(
             model=None if isinstance(model, MosModel) else model,
+            config=config,
             device=device,
             dtype=dtype,
             channel=channel,
@@ -174,7 +177,7 @@ class Predictor:
         )
         _survive_forks()
         self.device = pick_device(device)
-        loaded = model if isinstance(model, MosModel) else load(model)
+        loaded = model if isinstance(model, MosModel) else load(model, config=config)
         self.dtype, self.model = prepare(loaded, self.device, dtype)
         self.fingerprint = loaded.fingerprint()
         self.channel = channel

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqa_model.errors import ModelError
-from sqa_model.training.config import BatchConfig, LossConfig
+from sqa_model.training.config import BatchConfig, LossConfig, OptimConfig
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,22 @@ def test_nonsense_losses_are_refused_by_name(field: str, value: object) -> None:
 def test_nonsense_sizes_of_batches_are_refused_by_name(field: str, value: float) -> None:
     with pytest.raises(ModelError, match=f"batch.{field}"):
         BatchConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("layer_decay", 0.9),
+        ("freeze_updates", 1),
+        ("freeze_epochs", 1),
+        ("layers_per_epoch", 1),
+        ("lora_rank", 8),
+    ],
+)
+def test_how_a_backbone_learns_is_refused_where_it_does_not(field: str, value: float) -> None:
+    with pytest.raises(ModelError, match=rf"optim\.{field}: found {value}, but the backbone never learns"):
+        OptimConfig(**{field: value})  # type: ignore[arg-type]
+    OptimConfig(**{field: value}, unfreeze=1)  # type: ignore[arg-type]
 
 
 def test_mistakes_are_told_before_torch_is_loaded(tmp_path: Path) -> None:

@@ -70,8 +70,21 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
         ("eval.head=pesq", r"eval\.head: found 'pesq', expected a head of the model: mos"),
         ('model.heads=["mos", "mos_std"]', r"'mos_std' is only learned with loss\.kind"),
         ("run.device=tpu", r"run\.device: found 'tpu', expected auto, cpu, cuda or cuda:<number>"),
-        ("optim.unfreeze=0", r"optim\.unfreeze: found 0, but logmel has no pretrained weights"),
-        ("data.cache=x", r"data\.cache: needs a frozen backbone, found optim\.unfreeze = -1"),
+        (
+            "optim.unfreeze=0",
+            r"optim\.unfreeze: found 0, expected -1 .*, since logmel has no pretrained weights",
+        ),
+        (
+            "optim.lora_rank=4",
+            r"optim\.lora_rank: found 4, expected 0, since logmel has no pretrained weights",
+        ),
+        ("optim.lora_targets=[]", r"optim\.lora_targets: found \(\), expected at least one pattern"),
+        ("optim.layer_decay=1.5", r"optim\.layer_decay: found 1\.5, expected a number in \(0, 1\]"),
+        (
+            "optim.freeze_epochs=40",
+            r"optim\.freeze_epochs: found 40, expected fewer than the epochs .*\(40\)",
+        ),
+        ("data.cache=x", r"data\.cache: needs a backbone that is frozen .*, found optim\.unfreeze = -1"),
         ("seed=-1", r"seed: found -1"),
         (f"optim.lr=1{'0' * 400}", r"optim\.lr: found 1000"),
         ("data.weights.bvcc=-1", r"data\.weights\.bvcc"),

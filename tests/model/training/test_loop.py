@@ -118,6 +118,12 @@ def test_accumulation_equals_the_big_batch(configure: Configure, tmp_path: Path)
 
 EXTRAS = {
     "plain": [],
+    "freezing": [
+        "optim.freeze_updates=2",
+        "optim.layers_per_epoch=1",
+        "optim.layer_decay=0.7",
+        'optim.schedule="reference"',
+    ],
     "everything": [
         'model.heads=["mos","mos_std","pesq"]',
         "loss.kind=nll",
@@ -314,6 +320,25 @@ def test_a_frozen_backbone_stays_and_unfrozen_layers_learn(configure: Configure,
         assert {"mix", "projection.weight", "metrics.weight"} <= changed
 
 
+def test_until_its_backbone_begins_a_run_is_a_frozen_one(configure: Configure, tmp_path: Path) -> None:
+    frozen = configure(base=TINY_WAVLM)
+    late = configure("optim.unfreeze=2", "optim.freeze_epochs=1", base=TINY_WAVLM)
+    for name, config in (("frozen", frozen), ("late", late)):
+        train(config, tmp_path / name)
+    one, other = ([row for row in lines(tmp_path / name) if "loss" in row] for name in ("frozen", "late"))
+    epoch = sum(row["epoch"] == 0 for row in one)
+    timing = ("audio_per_s", "read_wait")
+    for a, b in zip(one[:epoch], other[:epoch], strict=True):
+        assert {k: v for k, v in a.items() if k not in timing} == {
+            k: v for k, v in b.items() if k not in timing
+        }
+    start, end = weights(tmp_path / "frozen"), weights(tmp_path / "late")
+    layers = {f"backbone.layers.{i}." for i in (1, 2)}
+    for name in start:
+        if name.startswith("backbone."):
+            assert torch.equal(start[name], end[name]) == (not name.startswith(tuple(layers)))
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_cached_run_learns_the_same_and_is_resumed_exactly(
     configure: Configure, tmp_path: Path, precision: str
@@ -460,12 +485,17 @@ def test_divergence_names_the_clips(
         (["eval.head=pesq"], r"eval\.head: found 'pesq', expected a head of the model: mos"),
         (['model.heads=["mos","mos_std"]'], r"'mos_std' is only learned with loss\.kind"),
         (["optim.unfreeze=0"], "logmel has no pretrained weights"),
+        (["optim.lora_rank=2"], "logmel has no pretrained weights"),
+        (["optim.freeze_updates=9"], r"optim\.freeze_updates: found 9, expected fewer than the 8 updates"),
         (["model.backbone=wav2vec"], r"model\.backbone: found 'wav2vec', expected one of logmel"),
         (["model.sizes.depth=3"], r"model\.sizes\.depth: found 3, expected a field of logmel"),
         (["data.train=[]"], r"data\.train: found no manifest"),
         (["data.train=nowhere/*.jsonl"], r"data\.train: no file matches 'nowhere/\*\.jsonl'"),
         (["data.weights.a=0", "data.weights.b=0"], "nothing to train on"),
-        (["data.cache=somewhere"], r"data\.cache: needs a frozen backbone, found optim\.unfreeze = -1"),
+        (
+            ["data.cache=somewhere"],
+            r"data\.cache: needs a backbone that is frozen .* found optim\.unfreeze = -1",
+        ),
         (["run.device=cuda:99"], r"run\.device|CUDA|cuda"),
         (["run.device=tpu"], r"run\.device: found 'tpu'"),
     ],

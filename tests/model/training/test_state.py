@@ -178,7 +178,9 @@ def test_only_a_gradient_over_the_limit_is_clipped(clip: str, shrunk: bool) -> N
 def test_a_backbones_rate_is_its_own_share_of_the_schedule() -> None:
     made, reader = learner(config("optim.lr=1e-2", "optim.backbone_lr=1e-4", "optim.warmup=4"))
     update(made, reader, batches([0, 1]), number=1)
-    assert [group["lr"] for group in made.optimizer.param_groups] == pytest.approx([1e-4 / 4, 1e-2 / 4])
+    rates = {id(p): group["lr"] for group in made.optimizer.param_groups for p in group["params"]}
+    assert rates[id(made.trainable["backbone.stem.weight"])] == pytest.approx(1e-4 / 4)
+    assert rates[id(made.trainable["metrics.weight"])] == pytest.approx(1e-2 / 4)
 
 
 @pytest.mark.parametrize("ema", [0.2, 0.9])
@@ -220,16 +222,42 @@ def test_dropout_is_drawn_by_seed_update_and_micro_batch() -> None:
 
 
 def test_a_frozen_backbone_is_in_evaluation_mode_and_the_rest_trains() -> None:
-    made, _ = learner(config())
-    step_with = batches([0])
-    made.frozen = True
+    made, reader = learner(config("optim.freeze_updates=1"))
     made.model.eval()
-    update(made, ClipReader(made.config, table(), made.model, 0.7), step_with)
+    update(made, reader, batches([0]), 1)
     assert not made.model.backbone.training
     assert made.model.encoder.training
-    made.frozen = False
-    update(made, ClipReader(made.config, table(), made.model, 0.7), step_with, 2)
+    update(made, reader, batches([0]), 2)
     assert made.model.backbone.training
+
+
+def test_what_begins_later_is_still_until_then_and_begins_with_fresh_moments() -> None:
+    made, reader = learner(config("optim.freeze_updates=2", "optim.lr=1e-2", "optim.weight_decay=0"))
+    name, warmup = "backbone.stem.weight", 2
+    p = made.trainable[name]
+    start = p.detach().clone()
+    for number in (1, 2):
+        update(made, reader, batches([0, 1, 2, 3]), number)
+        assert torch.equal(p, start)
+        assert not p.requires_grad
+    assert float(made.optimizer.state[made.model.metrics.weight]["step"]) == warmup
+    update(made, reader, batches([0, 1, 2, 3]), 3)
+    assert float(made.optimizer.state[p]["step"]) == 1
+    # Adam's first step is the learning rate, whatever the gradient
+    moved = (p.detach() - start).abs()
+    assert float(moved.max()) == pytest.approx(made.optimizer.param_groups[0]["lr"], rel=1e-3)
+
+
+def test_gradients_of_what_is_frozen_do_not_count_for_the_norm() -> None:
+    frozen, _ = learner(config("optim.freeze_updates=1"))
+    free, reader = learner(config())
+    one, other = (update(made, reader, batches([0, 1])) for made in (frozen, free))
+    assert (one.loss, one.head_losses) == (pytest.approx(other.loss), pytest.approx(other.head_losses))
+    head = [p.grad for name, p in free.trainable.items() if not name.startswith("backbone.")]
+    norm = math.sqrt(sum(float(g.square().sum()) for g in head if g is not None))
+    scale = min(1.0, 1.0 / other.grad_norm)  # optim.clip is 1
+    assert one.grad_norm == pytest.approx(norm / scale, rel=1e-4)
+    assert one.grad_norm < other.grad_norm
 
 
 class Twins(Processes):

@@ -44,6 +44,8 @@ def train(
         --dev 'data/*/dev/data.jsonl' --out runs/mini
       sqa-cli train --preset universa-ext-5metric --set optim.lr=1e-4 \\
         --set batch.micro_seconds=100 --data ... --dev ... --out runs/five
+      sqa-cli train --preset universa-ext-5metric --set optim.unfreeze=-1 \\
+        --set optim.lora_rank=8 --data ... --dev ... --out runs/lora
       torchrun --nproc-per-node 4 -m sqa_cli train --preset ... (four GPUs)
 
     Ctrl-C saves and stops. The run folder holds best/ and last/ (both for

@@ -76,9 +76,13 @@ class SelfAttention(torch.nn.Module):
         self, x: Tensor, lengths: list[int], bias: Tensor | None = None, gate: Tensor | None = None
     ) -> Tensor:
         """x: (frames, dim) -> (frames, dim)."""
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).unflatten(-1, (3, self.heads, -1))
-        q, k, v = qkv.unbind(1)  # (frames, heads, head_dim) each
+        # (frames, heads, head_dim) each
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(1)
         out: Tensor = self.out_proj(
             attend(q, k, v, lengths, bias, gate, self.dropout if self.training else 0.0)
         )
         return out
+
+    def qkv(self, x: Tensor) -> Tensor:
+        """The three projections of a frame side by side: (frames, dim) -> (frames, 3 * dim)."""
+        return F.linear(x, self.in_proj_weight, self.in_proj_bias)

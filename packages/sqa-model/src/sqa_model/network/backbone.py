@@ -31,7 +31,8 @@ class Backbone(nn.Module, ABC):
     def stacks(self) -> list[list[nn.Module]]:
         """The layers of each encoder in it (one, as a rule), from the waveform up.
 
-        Training unfreezes the last of each stack first, and may compute each layer's activations anew.
+        Training unfreezes the last of each stack first, and may compute each layer's activations anew. LoRA's factors
+        stand beside the linear maps in them that are called as an `nn.Linear`, or are a `SelfAttention`'s.
         """
 
 

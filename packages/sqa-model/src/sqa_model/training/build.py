@@ -1,21 +1,18 @@
-"""From a config to what learns: the network, its trainable weights, the optimizer and its schedule."""
+"""From a config to the network that learns."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from itertools import chain
 
-import torch
 from sqa_data.labels import is_uncertainty, range_of
-from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from sqa_model.checkpoint.ours import load, load_backbone
 from sqa_model.network.backbones import BACKBONES
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.model import MosModel
-from sqa_model.training.config import NetConfig, OptimConfig, TrainConfig
+from sqa_model.training.config import NetConfig, TrainConfig
 from sqa_model.training.fields import require
 
 
@@ -58,58 +55,7 @@ def _head(name: str) -> Head:
     return Head(name, low if math.isfinite(low) else None, high if math.isfinite(high) else None)
 
 
-def set_trainable(model: MosModel, unfreeze: int) -> None:
-    """Freeze the backbone but for the last `unfreeze` layers of each of its stacks (-1: freeze nothing)."""
-    if unfreeze == -1:
-        return
-    model.backbone.requires_grad_(False)
-    for stack in model.backbone.stacks() if unfreeze else []:
-        for layer in stack[-unfreeze:]:
-            layer.requires_grad_(True)
-
-
 def recompute_activations(model: MosModel) -> None:
     """Keep only each layer's input for the backward pass and compute the rest again."""
     for layer in chain(*model.backbone.stacks(), model.encoder):
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
-
-
-def flat_gradients(parameters: Sequence[Tensor]) -> Tensor:
-    """One vector whose pieces are the parameters' gradients: summed over processes and clipped as one."""
-    flat = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float32, device=parameters[0].device)
-    for p, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        p.grad = piece.view_as(p)
-    return flat
-
-
-def adamw(trainable: Mapping[str, Tensor], optim: OptimConfig, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW with the backbone's own learning rate; the corpus scales are not decayed."""
-    kinds: dict[str, list[Tensor]] = {"backbone": [], "corpus_scale": [], "head": []}
-    for name, p in trainable.items():
-        kind = name.split(".")[0]
-        kinds[kind if kind in kinds else "head"].append(p)
-    groups = [
-        {
-            "params": parameters,
-            "peak": optim.backbone_lr if kind == "backbone" and optim.backbone_lr else optim.lr,
-            "weight_decay": 0.0 if kind == "corpus_scale" else optim.weight_decay,
-        }
-        for kind, parameters in kinds.items()
-        if parameters
-    ]
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, fused=device.type in ("cpu", "cuda"))
-
-
-def lr_factor(update: int, total: int, optim: OptimConfig) -> float:
-    """Learning rate of update 1..total as a fraction of its peak, which is reached with update `optim.warmup`.
-
-    >>> [round(lr_factor(u, 6, OptimConfig(warmup=2)), 1) for u in range(1, 7)]
-    [0.5, 1.0, 0.8, 0.6, 0.4, 0.2]
-    """
-    peak = max(1, optim.warmup)
-    if update <= peak:
-        return update / peak
-    if optim.schedule == "constant":
-        return 1.0
-    done = (update - peak) / (total + 1 - peak)  # would be 1 one update after the last
-    return 1 - done if optim.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done))

@@ -69,9 +69,21 @@ class OptimConfig(Section):
     """AdamW and its schedule, counted in updates (so neither processes nor accumulation change it).
 
     lr: peak learning rate.
-    backbone_lr: that of the backbone's unfrozen layers; none: the same.
+    backbone_lr: that of the backbone's last layer; none: the same.
+    layer_decay: each layer of the backbone learns at this share of the rate of the one above it, and what is below the
+        layers at this share of the first one's (Howard & Ruder 2018 divide by 2.6).
     unfreeze: how many of the backbone's last layers learn; 0: none (frozen, evaluation mode), -1: all of it.
-    schedule: after `warmup` updates of linear rise, "linear" and "cosine" fall to 0 at the end of the run.
+    freeze_updates, freeze_epochs: the backbone stays frozen for so many updates, and for so many epochs; then what
+        `unfreeze` says begins to learn, with fresh moments, at the rate that the schedule has reached.
+    layers_per_epoch: the layers begin so many an epoch, the last ones first and what is below them at the end
+        (gradual unfreezing, Howard & Ruder 2018); 0: all at once.
+    lora_rank: of what `unfreeze` says learn only factors of this rank beside the linear layers (LoRA, Hu et al. 2021),
+        at backbone_lr; saved models have them merged. 0: the weights themselves.
+    lora_alpha: the factors count lora_alpha / lora_rank times.
+    lora_targets: names of linear layers inside a layer of the backbone, or patterns: "*" is all, "q_proj" the queries.
+    schedule: after `warmup` updates of linear rise, "linear" and "cosine" fall to 0 at the end of the run. "reference"
+        is the published baseline's: linear, one update later, so that the first has a rate of 0. (On n GPUs its warm-up
+        ends n times as early; ours does not depend on the processes.)
     clip: largest gradient norm; none: not clipped.
     ema: decay of the averaged weights that are evaluated and saved; none: not averaged.
     """
@@ -79,15 +91,31 @@ class OptimConfig(Section):
     section = "optim."
     lr: float = above_0(3e-5)
     backbone_lr: float | None = above_0(None)
+    layer_decay: float = limited(1.0, "a number in (0, 1]", lambda decay: 0 < decay <= 1)
     unfreeze: int = limited(0, "-1 (all), 0 (none) or a number of layers", lambda layers: layers >= -1)
+    freeze_updates: int = at_least(0, 0, " updates")
+    freeze_epochs: int = at_least(0, 0, " epochs")
+    layers_per_epoch: int = at_least(0, 0, " layers")
+    lora_rank: int = at_least(0, 0)
+    lora_alpha: float = above_0(16.0)
+    lora_targets: tuple[str, ...] = limited(("*",), "at least one pattern", len)
     weight_decay: float = at_least(0, 0.01)
     betas: tuple[float, float] = limited(
         (0.9, 0.999), "two numbers in [0, 1)", lambda betas: all(0 <= b < 1 for b in betas)
     )
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    schedule: Literal["linear", "cosine", "constant", "reference"] = "linear"
     warmup: int = at_least(0, 2500, " updates")
     clip: float | None = above_0(1.0)
     ema: float | None = limited(None, "a number in (0, 1)", lambda decay: 0 < decay < 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("layer_decay", "freeze_updates", "freeze_epochs", "layers_per_epoch", "lora_rank"):
+            if self.unfreeze == 0 and getattr(self, name) != getattr(OptimConfig, name):
+                raise ConfigError(
+                    f"optim.{name}: found {getattr(self, name)}, but the backbone never learns (optim.unfreeze is 0); "
+                    f"set optim.unfreeze to -1 or a number of layers, or leave optim.{name} out"
+                )
 
 
 @dataclass(frozen=True)
@@ -213,14 +241,21 @@ class TrainConfig(Section):
         )
         if self.data.cache is not None and self.optim.unfreeze != 0:
             raise ConfigError(
-                f"data.cache: needs a frozen backbone, found optim.unfreeze = {self.optim.unfreeze}; "
-                "set it to 0, or data.cache to none"
+                "data.cache: needs a backbone that is frozen for the whole run, found optim.unfreeze = "
+                f"{self.optim.unfreeze}; set it to 0, or data.cache to none (or train one run with it, and a second "
+                "without from the first one's model.init = RUN/best)"
             )
+        require(
+            self.optim.freeze_epochs < self.epochs,
+            "optim.freeze_epochs",
+            self.optim.freeze_epochs,
+            f"fewer than the epochs of the run ({self.epochs}), so that the backbone begins to learn",
+        )
         if self.model.init is None:
-            if self.optim.unfreeze == 0 and self.model.backbone == "logmel":
-                raise ConfigError(
-                    "optim.unfreeze: found 0, but logmel has no pretrained weights; expected -1 (all of it)"
-                )
+            if self.model.backbone == "logmel":
+                optim, why = self.optim, "since logmel has no pretrained weights"
+                require(optim.unfreeze != 0, "optim.unfreeze", 0, f"-1 (all of it), {why}")
+                require(optim.lora_rank == 0, "optim.lora_rank", optim.lora_rank, f"0, {why}")
             self.check_heads(self.model.heads)
 
     def check_heads(self, heads: Sequence[str]) -> None:

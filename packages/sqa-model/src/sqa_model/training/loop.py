@@ -23,6 +23,7 @@ from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
 from sqa_model.training.journal import Journal, Pace, log
 from sqa_model.training.leaks import refuse_leaks
+from sqa_model.training.optimizer import told
 from sqa_model.training.plan import Crop, Plan, Work
 from sqa_model.training.processes import Processes, processes, stop_signals
 from sqa_model.training.source import ClipReader, MicroBatch, check_unreadable
@@ -215,6 +216,7 @@ def _log_start(learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipR
         *(plan.total, learner.state.update),
         *(sum(p.numel() for p in some) / 1e6 for some in (learner.trainable.values(), parameters)),
     )
+    log.info("learning rates: %s", told(learner.terms.values()))
     if audio.cache and dev_audio.cache:
         log.info(
             "features of %d + %d clips cached, %.1f GB when complete, in %s",

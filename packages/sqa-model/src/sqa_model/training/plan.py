@@ -51,6 +51,11 @@ class Plan:
         self.total = self.ends[-1]
         if self.total == 0:
             raise ModelError("data.weights: every corpus has the weight 0, so there is nothing to train on")
+        if config.optim.freeze_updates >= self.total:
+            raise ModelError(
+                f"optim.freeze_updates: found {config.optim.freeze_updates}, expected fewer than the {self.total} "
+                "updates of the run, so that the backbone begins to learn"
+            )
 
     def epoch(self, number: int) -> list[np.ndarray]:
         """The clips of each update of one epoch."""

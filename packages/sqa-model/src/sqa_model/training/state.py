@@ -25,10 +25,11 @@ from sqa_model.checkpoint.ours import save
 from sqa_model.errors import ModelError
 from sqa_model.network.model import MosModel
 from sqa_model.training import loss
-from sqa_model.training.build import adamw, flat_gradients, lr_factor, recompute_activations, set_trainable
+from sqa_model.training.build import recompute_activations
 from sqa_model.training.clips import SHOWN, Clips
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, merit
+from sqa_model.training.optimizer import Terms, adamw, choose_weights, flat_gradients, lr_factor
 from sqa_model.training.plan import Work
 from sqa_model.training.processes import Processes
 from sqa_model.training.source import ClipReader, MicroBatch
@@ -77,15 +78,16 @@ class Learner:
         """`clips` are the training set's: their labels, and a scale for each of their corpora if asked for."""
         self.model, self.clips, self.config, self.group = model.to(group.device), clips, config, group
         self.names, self.state = model.config.names, State()
-        self.frozen = config.optim.unfreeze == 0
-        set_trainable(model, config.optim.unfreeze)
+        self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
         if config.run.checkpointing:
             recompute_activations(model)
         self.corpus_scale = self._corpus_scale().to(group.device)
-        self.trainable: dict[str, Tensor] = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self.trainable |= {f"corpus_scale.{name}": p for name, p in self.corpus_scale.named_parameters()}
-        self.gradients = flat_gradients(list(self.trainable.values()))
-        self.optimizer = adamw(self.trainable, config.optim, group.device)
+        scales = {f"corpus_scale.{name}": p for name, p in self.corpus_scale.named_parameters()}
+        self.trainable |= scales
+        self.terms |= dict.fromkeys(scales, Terms("corpus scale", config.optim.lr, weight_decay=0.0))
+        self.gradients, self._pieces = flat_gradients(list(self.trainable.values()))
+        self.optimizer = adamw(self.trainable, self.terms, config.optim, group.device)
+        self.thaw(1, 0)
         ema = config.optim.ema is not None
         self.averaged = {name: p.detach().clone() for name, p in self.trainable.items()} if ema else {}
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=config.precision == "fp16")
@@ -123,6 +125,8 @@ class Learner:
             with torch.no_grad():
                 for name, p in self.trainable.items():
                     p.copy_(tensors[f"weight.{name}"])
+                    if f"step.{name}" not in tensors:
+                        continue  # it had not begun to learn
                     self.optimizer.state[p] = {
                         kind: tensors[f"{kind}.{name}"].to(p.device)
                         for kind in ("step", "exp_avg", "exp_avg_sq")
@@ -141,10 +145,19 @@ class Learner:
 
     def save_model(self, folder: Path) -> None:
         """Write the model alone, as predict loads it."""
-        with self.averages_in_place():
+        with self.averages_in_place(), self.lora.merged():
             save(self.model, folder)
 
     # One update
+
+    def thaw(self, update: int, epoch: int) -> None:
+        """Let learn what learns in an update, and nothing else; `frozen`: nothing of the backbone does."""
+        self.frozen = True
+        for (name, p), piece in zip(self.trainable.items(), self._pieces, strict=True):
+            learns = self.terms[name].learns(update, epoch)
+            p.requires_grad_(learns)
+            p.grad = piece if learns else None
+            self.frozen &= not (learns and name.startswith(("backbone.", "lora.")))
 
     def count(self, batch: Sequence[MicroBatch], reader: ClipReader, stop: bool) -> Totals:
         """What all processes hold of an update: needed before any of them knows its part of the loss."""
@@ -168,6 +181,7 @@ class Learner:
         Raises `ModelError`, and changes nothing, where the loss or the gradient is no number.
         """
         self.model.train()
+        self.thaw(work.update, work.epoch)
         if self.frozen:
             self.model.backbone.eval()
         # the loss is the weighted mean over the heads that have a label anywhere in the update

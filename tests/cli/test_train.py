@@ -32,10 +32,67 @@ def test_show_config_is_the_resolved_config(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "epochs", "hold_out"),
+    [((), 10, 0.2), (("--preset", "mini"), 40, 0.0), (("--config", "my.toml"), 3, 0.0)],
+)
+def test_init_takes_the_preset_for_it_unless_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], epochs: int, hold_out: float
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text("epochs = 3\n")
+    shown = call("--init", "default", "--heads", "mos, noisiness", *more, "--out", "run", "--show-config")
+    config = json.loads(shown.output)
+    assert config["model"] == {"heads": ["mos", "noisiness"], "dropout": None, "init": "default-2"}
+    assert (config["epochs"], config["data"]["hold_out"]) == (epochs, hold_out)
+
+
+@pytest.mark.parametrize(
+    ("parent", "best_update", "said"),
+    [
+        (
+            0.5,
+            0,
+            ["the parent stays best, none of the 3 updates made it better", "the parent, before the first"],
+        ),
+        (0.5, 2, ["best checkpoint: update 2 of 3", "the parent, before the first update:"]),
+        (None, 2, ["best checkpoint: update 2 of 3"]),
+    ],
+)
+def test_the_result_says_whether_the_parent_stays_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parent: float | None, best_update: int, said: list[str]
+) -> None:
+    def figures(value: float) -> dict:
+        names = ("mse", "lcc", "srcc", "ktau")
+        return {"x": {"mos": {"clips": 9, **{f"utterance_{name}": value for name in names}}}}
+
+    before = {} if parent is None else figures(parent)
+    ended = Ended(
+        tmp_path, 3, True, best_update, figures(0.25) if best_update else before, figures(0.75), before
+    )
+    monkeypatch.setattr("sqa_model.training.run_folder.check_run", lambda *_: None)
+    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, watch: ended)
+    for as_json in ((), ("--json",)):
+        result = CliRunner().invoke(main, ["train", "--init", "default", "--out", str(tmp_path), *as_json])
+        assert result.exit_code == 0, result.output
+        if as_json:
+            assert json.loads(result.stdout)["parent"] == before
+        else:
+            assert [line for line in said if line not in result.stdout] == []
+            assert ("0.500" in result.stdout) == (parent is not None)
+            assert ("0.250" in result.stdout) == bool(best_update)
+            assert ("before the first update" in result.stdout) == (parent is not None)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--preset", "maxi"], "Error: preset: found 'maxi', expected one of mini"),
+        (["--preset", "maxi"], "Error: preset: found 'maxi', expected one of fine-tune, mini"),
         (["--set", "optim.lr=zero"], "Error: optim.lr: found 'zero', expected a finite number"),
+        (
+            ["--init", "default", "--set", "model.dim=16"],
+            "Error: model.dim: the network is that of model.init = default, of which only heads and dropout can be",
+        ),
+        (["--init", "default-99"], "Error: data.train: found no manifest"),
         (["--preset", "mini"], "Error: data.train: found no manifest"),
         (
             ["--preset", "mini", "--data", "nowhere.jsonl"],

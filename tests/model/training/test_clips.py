@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqa_data.errors import DataError
 from sqa_model.errors import ModelError
-from sqa_model.training.clips import Clips, read_clips
+from sqa_model.training.clips import Clips, clips_of, read_rows
 from sqa_model.training.config import DataConfig
 
 
@@ -21,7 +21,8 @@ def manifest(path: Path, *rows: dict) -> str:
 
 
 def read(*patterns: str, heads: tuple[str, ...] = ("mos",), **options: str) -> Clips:
-    return read_clips(patterns, heads, DataConfig(**options), name="data.train")  # type: ignore[arg-type]
+    data = DataConfig(**options)  # type: ignore[arg-type]
+    return clips_of(read_rows(patterns, "data.train"), heads, data, name="data.train")
 
 
 def test_globs_and_paths_each_manifest_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,10 +152,14 @@ def test_manifests_are_read_in_the_order_of_their_names_however_they_are_given(t
 
 def test_only_needed_heads_must_be_labelled(tmp_path: Path) -> None:
     path = manifest(tmp_path / "m.jsonl", {"metrics": {"mos": 2.0}})
-    clips = read_clips([path], ("mos", "utmos"), DataConfig(), name="data.dev", needed=["mos"])
+    clips = clips_of(
+        read_rows([path], "data.dev"), ("mos", "utmos"), DataConfig(), name="data.dev", needed=["mos"]
+    )
     assert np.isnan(clips.labels[:, 1]).all()
     with pytest.raises(ModelError, match=r"data\.dev: no utterance has the label 'utmos'"):
-        read_clips([path], ("mos", "utmos"), DataConfig(), name="data.dev", needed=["utmos"])
+        clips_of(
+            read_rows([path], "data.dev"), ("mos", "utmos"), DataConfig(), name="data.dev", needed=["utmos"]
+        )
 
 
 def test_bounds_are_inclusive_and_each_heads_own(tmp_path: Path) -> None:

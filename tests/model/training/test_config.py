@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqa_model.errors import ModelError
-from sqa_model.training.config import BatchConfig, LossConfig, OptimConfig
+from sqa_model.training.config import BatchConfig, LossConfig, NetConfig, OptimConfig
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,24 @@ sys.exit("torch" in sys.modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "data.train: no file matches 'nowhere.jsonl'" in done.stdout
+
+
+def test_heads_and_dropout_are_the_parents_unless_they_are_set() -> None:
+    assert (NetConfig().heads, NetConfig().dropout) == (("mos",), 0.1)
+    assert (NetConfig(init="x").heads, NetConfig(init="x").dropout) == (None, None)
+
+
+def test_beside_init_other_fields_of_the_network_are_refused() -> None:
+    for field in ({"dim": 16}, {"pretrained": "x"}, {"sizes": {"dim": 16}}, {"normalize": True}):
+        with pytest.raises(
+            ModelError, match=rf"model\.{next(iter(field))}: the network is that of model.init = x"
+        ):
+            NetConfig(init="x", **field)  # type: ignore[arg-type]
+
+
+def test_the_default_model_gets_its_lasting_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert NetConfig(init="default").init == "default-2"
+    assert NetConfig(init="default-1").init == "default-1"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default").mkdir()  # what lies here comes first, as for predict
+    assert NetConfig(init="default").init == "default"

@@ -1,11 +1,12 @@
 """Configs as text: presets, files, overrides, JSON, and what is wrong in them."""
 
+import json
 from pathlib import Path
 
 import pytest
 from sqa_data.labels import RANGES
 from sqa_model.errors import ModelError
-from sqa_model.training.config import RunConfig, TrainConfig
+from sqa_model.training.config import NetConfig, RunConfig, TrainConfig
 from sqa_model.training.config_text import differences, from_json, load_config, presets, to_json
 from sqa_model.training.fields import ConfigError
 
@@ -14,7 +15,46 @@ from sqa_model.training.fields import ConfigError
 def test_presets_load_and_survive_json(preset: str) -> None:
     config = load_config(preset)
     assert from_json(to_json(config)) == config
+    assert config.model.heads is not None
     assert set(config.model.heads) <= set(RANGES) | {"mos_std"}
+
+
+def test_what_a_run_records_is_not_what_was_asked_for() -> None:
+    asked = load_config(
+        "fine-tune", overrides=["model.init=runs/mine", "model.heads=mos", "model.dropout=0.2"]
+    )
+    alone = json.loads(to_json(asked))
+    assert alone["model"] == {"heads": ["mos"], "dropout": 0.2, "init": "runs/mine"}
+    record = {"model": {"heads": ["mos"], "dim": 200, "init": "runs/mine"}, "fine_tuned_from": {"name": "x"}}
+    text = to_json(asked, record)
+    assert json.loads(text)["model"]["dim"] == 200
+    assert json.loads(text)["fine_tuned_from"] == {"name": "x"}
+    assert from_json(text) == from_json(to_json(asked)) == asked
+
+
+def test_old_configs_with_init_say_what_counted() -> None:
+    """0.1.0 wrote the whole section, of which only `init` counted: the network and its heads were the parent's."""
+    table = json.loads(to_json(load_config("mini", overrides=["model.dim=32"])))
+    table["model"]["init"] = "runs/mine"
+    assert from_json(json.dumps(table)).model == NetConfig(init="runs/mine")
+
+
+def test_beside_init_a_preset_gives_way_and_what_is_set_is_refused(tmp_path: Path) -> None:
+    config = load_config("universa-ext-5metric", overrides=["model.init=default-1", "model.heads=mos"])
+    assert config.model == NetConfig(init="default-1", heads=("mos",))
+    assert config.optim.warmup == 2500
+    file = tmp_path / "my.toml"
+    file.write_text('[model]\ninit = "default-1"\npooling = "mean"\n')
+    with pytest.raises(
+        ConfigError, match=r"model\.pooling: the network is that of model\.init = default-1.*leave"
+    ):
+        load_config(file=file)
+    for field in ("dim=768", "backbone=logmel", "pretrained=none", "sizes.blocks=2", "trim=false"):
+        with pytest.raises(
+            ConfigError, match=rf"model\.{field.partition('=')[0].partition('.')[0]}: the network"
+        ):
+            load_config("mini", overrides=["model.init=x", f"model.{field}"])
+    assert load_config("mini", file, ["model.init=none"]).model.pooling == "mean"
 
 
 def test_the_reference_recipes() -> None:
@@ -89,6 +129,10 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
         (f"optim.lr=1{'0' * 400}", r"optim\.lr: found 1000"),
         ("data.weights.bvcc=-1", r"data\.weights\.bvcc"),
         ("lr", r"--set lr: expected name=value"),
+        ("data.hold_out=1", r"data\.hold_out: found 1\.0, expected a number in \[0, 1\)"),
+        ("data.missing_heads=warn", r"data\.missing_heads: found 'warn', expected one of error, drop, keep"),
+        ("eval.weights.bvcc=-1", r"eval\.weights\.bvcc: found -1\.0, expected 0 or more"),
+        ("model.heads=[]", r"model\.heads: found \(\), expected at least one label"),
         ("data.train=3", r"data\.train: found 3, expected a list"),
     ],
 )
@@ -98,7 +142,7 @@ def test_a_wrong_value_is_reported_with_its_field(override: str, message: str) -
 
 
 def test_unknown_preset_and_broken_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"preset: found 'maxi', expected one of mini"):
+    with pytest.raises(ConfigError, match=r"preset: found 'maxi', expected one of fine-tune, mini"):
         load_config("maxi")
     with pytest.raises(ConfigError, match="cannot read the config"):
         load_config(file=tmp_path / "absent.toml")

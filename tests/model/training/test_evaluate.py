@@ -13,7 +13,7 @@ from sqa_metrics import score
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
-from sqa_model.training.evaluate import agreement, merit, predictions
+from sqa_model.training.evaluate import agreement, check_choice, merit, predictions
 from sqa_model.training.processes import Processes
 
 
@@ -194,6 +194,35 @@ def test_merit_is_the_mean_over_the_corpora_that_have_the_figure() -> None:
     assert merit({"d": {}}, EvalConfig()) == (-math.inf, -math.inf)
     other = {"a": {"pesq": {"system_srcc": 0.3, "utterance_srcc": 0.1}, "mos": {"system_srcc": 0.9}}}
     assert merit(other, EvalConfig(head="pesq")) == pytest.approx((0.3, 0.1))
+
+
+def test_merit_weighs_the_corpora_as_asked() -> None:
+    def corpus(system: float | None, utterance: float) -> dict:
+        return {"mos": {"system_srcc": system, "utterance_srcc": utterance}}
+
+    three = {"a": corpus(0.9, 0.2), "b": corpus(None, 0.4), "c": corpus(0.5, 0.6)}
+    assert merit(three, EvalConfig(weights={"a": 3.0})) == pytest.approx((0.8, (0.6 + 0.4 + 0.6) / 5))
+    assert merit(three, EvalConfig(weights={"c": 0.0})) == pytest.approx((0.9, 0.3))
+    assert merit(three, EvalConfig(weights={"a": 0.0, "c": 0.0})) == (-math.inf, 0.4)
+    # more of everything is not more of one
+    same = EvalConfig(weights={"a": 2.0, "b": 2.0, "c": 2.0})
+    assert merit(three, same) == pytest.approx(merit(three, EvalConfig()))
+
+
+def test_a_choice_that_cannot_be_made_is_told() -> None:
+    table = clips()
+    check_choice(table, ("mos", "pesq"), EvalConfig(weights={"bvcc": 0.0}))
+    with pytest.raises(
+        ModelError, match=r"eval\.weights\.somos: found 1, but data\.dev has no such corpus.*bvcc"
+    ):
+        check_choice(table, ("mos", "pesq"), EvalConfig(weights={"somos": 1.0}))
+    with pytest.raises(
+        ModelError, match=r"eval\.weights: no corpus of a weight above 0 has a clip labelled 'mos'"
+    ):
+        check_choice(table, ("mos", "pesq"), EvalConfig(weights={"bvcc": 0.0, "nisqa": 0.0}))
+    table.labels[table.corpus == 1, 0] = math.nan
+    with pytest.raises(ModelError, match="no corpus of a weight above 0"):
+        check_choice(table, ("mos", "pesq"), EvalConfig(weights={"bvcc": 0.0}))
 
 
 def test_merit_orders_checkpoints() -> None:

@@ -39,6 +39,18 @@ def test_a_journal_goes_on_after_the_last_update(tmp_path: Path, config: TrainCo
     assert lines[0] == {"update": 1, "loss": 0.5, "dev": {"a": {"mos": None}}}
 
 
+def test_what_was_measured_before_the_first_update_is_written_once(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    for done, rows in ((0, (0, 1)), (0, (0, 1, 2)), (2, (3,))):
+        made = Journal(tmp_path, config, done)
+        for update in rows:
+            made.record(update, {})
+        made.close()
+    lines = [json.loads(line)["update"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [0, 1, 2, 3]
+
+
 def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
     tmp_path: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
 ) -> None:

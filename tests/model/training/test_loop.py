@@ -410,7 +410,8 @@ def test_early_stop(configure: Configure, tmp_path: Path) -> None:
 def test_continue_from_a_checkpoint(configure: Configure, tmp_path: Path) -> None:
     train(configure(), tmp_path / "first")
     start = weights(tmp_path / "first")
-    config = configure(f"model.init={tmp_path}/first/last", "optim.lr=1e-12", "epochs=1")
+    base = [item for item in TINY if not item.startswith("model.")]
+    config = configure(f"model.init={tmp_path}/first/last", "optim.lr=1e-12", "optim.unfreeze=-1", base=base)
     train(config, tmp_path / "second")
     assert all(torch.allclose(v, start[k], atol=1e-6) for k, v in weights(tmp_path / "second").items())
 

@@ -132,3 +132,30 @@ def test_what_0_1_0_left_half_written_is_cleared_away(tmp_path: Path, config: Tr
 def test_the_environment_is_json(tmp_path: Path) -> None:
     found = json.loads(json.dumps(run_folder.environment()))
     assert {"command", "python", "torch", "git_commit", "processes"} <= found.keys()
+
+
+def test_without_development_manifests_clips_must_be_held_out(tmp_path: Path) -> None:
+    for share in (0.0, 0.1):
+        config = configured(tmp_path, "data.dev=[]", f"data.hold_out={share}")
+        if share:
+            run_folder.check_run(tmp_path / "run", config)
+        else:
+            with pytest.raises(ModelError, match=r"data\.dev: found no manifest.*data\.hold_out"):
+                run_folder.check_run(tmp_path / "run", config)
+
+
+def test_a_run_goes_on_only_from_the_model_that_it_started_from(tmp_path: Path) -> None:
+    config, folder = configured(tmp_path, "model.init=runs/mine"), tmp_path / "run"
+    record = {"model": {"dim": 200}, "fine_tuned_from": {"name": "runs/mine", "fingerprint": "0011aabb"}}
+    for _ in range(2):
+        with run_folder.open_run(folder, config, record):
+            assert json.loads((folder / "config.json").read_text())["model"] == {"dim": 200}
+    other = record | {"fine_tuned_from": {"name": "runs/mine", "fingerprint": "ffffffff"}}
+    with (
+        pytest.raises(
+            ModelError, match=r"started from the model 0011aabb, but model\.init = runs/mine is now fff"
+        ),
+        run_folder.open_run(folder, config, other),
+    ):
+        pass
+    assert "0011aabb" in (folder / "config.json").read_text()

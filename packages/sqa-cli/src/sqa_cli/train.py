@@ -14,14 +14,24 @@ from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, say, say_json, show_log, table
 
 if TYPE_CHECKING:
+    from sqa_model.training.config import TrainConfig
+    from sqa_model.training.evaluate import Results
     from sqa_model.training.loop import Progress, Result
 
 
 @click.command()
-@click.option("--preset", help="Start from a preset: mini, universa-ext-5metric, -22metric or -mos-only.")
+@click.option("--preset", help="Start from a preset: fine-tune, mini, universa-ext-5metric, ...")
 @click.option("--config", "file", type=o.FILE, help="A TOML file on top.")
+@click.option(
+    "--init",
+    metavar="MODEL",
+    help="Go on from a model: default, a folder or a Hub id. Without --preset or --config by the preset fine-tune.",
+)
+@click.option(
+    "--heads", metavar="LABELS", help="The labels to predict: mos,noisiness. Default: those of --init."
+)
 @click.option("--data", "train_data", multiple=True, help="Training manifests, a path or glob. Repeatable.")
-@click.option("--dev", "dev_data", multiple=True, help="Development manifests, a path or glob. Repeatable.")
+@click.option("--dev", "dev_data", multiple=True, help="Development manifests, likewise. See data.hold_out.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field. Repeatable.")
 @click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
@@ -29,6 +39,8 @@ if TYPE_CHECKING:
 def train(
     preset: str | None,
     file: Path | None,
+    init: str | None,
+    heads: str | None,
     train_data: tuple[str, ...],
     dev_data: tuple[str, ...],
     overrides: tuple[str, ...],
@@ -42,19 +54,26 @@ def train(
     Examples:
       sqa-cli train --preset mini --data 'data/*/train/data.jsonl' \\
         --dev 'data/*/dev/data.jsonl' --out runs/mini
-      sqa-cli train --preset universa-ext-5metric --set optim.lr=1e-4 \\
-        --set batch.micro_seconds=100 --data ... --dev ... --out runs/five
+      sqa-cli train --init default --data mine.jsonl --out runs/mine
       sqa-cli train --preset universa-ext-5metric --set optim.unfreeze=-1 \\
         --set optim.lora_rank=8 --data ... --dev ... --out runs/lora
       torchrun --nproc-per-node 4 -m sqa_cli train --preset ... (four GPUs)
 
+    --init goes on with a network and its heads; heads without a label are left
+    out. It is measured before the first update and may stay the best. Without
+    --dev some clips are held out, by talker if rows name one; the log says so.
     Ctrl-C saves and stops. The run folder holds best/ and last/ (both for
     predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
     """
     from sqa_model.training.config_text import load_config, to_json
 
-    for name, patterns in (("data.train", train_data), ("data.dev", dev_data)):
-        overrides += (f"{name}={json.dumps(patterns)}",) if patterns else ()
+    labels = None if heads is None else [name.strip() for name in heads.split(",")]
+    given = {"data.train": train_data, "data.dev": dev_data, "model.init": init, "model.heads": labels}
+    overrides += tuple(
+        f"{name}={json.dumps(value)}" for name, value in given.items() if value not in (None, ())
+    )
+    if init is not None and preset is None and file is None:
+        preset = "fine-tune"
     config = load_config(preset, file, overrides)
     if show_config:
         say(*to_json(config).splitlines())
@@ -63,21 +82,13 @@ def train(
     from sqa_model.training.run_folder import check_run
 
     check_run(out, config)  # before the seconds that torch takes to load
-    from sqa_model.training.loop import train as run
-
     # of torchrun's processes only one talks
     first = os.environ.get("RANK", "0") == "0"
     show_log("sqa_model", logging.INFO if first else logging.ERROR)
-    with bars() as show:
-
-        def watch(at: "Progress") -> None:
-            pace = f"epoch {at.epoch + 1}  loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s"
-            show("training", at.update, at.total, pace)
-
-        result = run(config, out, watch=watch)
+    result = _train(config, out)
     if first and as_json:
         say_json(dataclasses.asdict(result) | {"folder": str(result.folder)})
-    elif first and result.best_update:
+    elif first and result.best:
         _say_result(result)
     if not result.finished:
         if first:
@@ -86,16 +97,43 @@ def train(
         sys.exit(130)
 
 
+def _train(config: "TrainConfig", out: Path) -> "Result":
+    """Train with a bar that shows how far it is."""
+    from sqa_model.training.loop import train as run
+
+    with bars() as show:
+
+        def watch(at: "Progress") -> None:
+            pace = f"epoch {at.epoch + 1}  loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s"
+            show("training", at.update, at.total, pace)
+
+        return run(config, out, watch=watch)
+
+
 def _say_result(result: "Result") -> None:
-    """The best checkpoint's figures as a table."""
-    say(f"best checkpoint: update {result.best_update} of {result.updates}, {result.folder}/best")
+    """The best checkpoint's figures as a table, and those of the model that the run started from."""
+    header = ["corpus", "head", "level", "n", "MSE", "LCC", "SRCC", "KTAU"]
+    if result.best_update:
+        say(f"best checkpoint: update {result.best_update} of {result.updates}, {result.folder}/best")
+        say(*table(header, _rows(result.best), right="n MSE LCC SRCC KTAU", keys=3))
+    else:
+        say(
+            f"best checkpoint: the parent stays best, none of the {result.updates} updates made it better on the "
+            f"development set; {result.folder}/best"
+        )
+    if result.parent:
+        say("the parent, before the first update:")
+        say(*table(header, _rows(result.parent), right="n MSE LCC SRCC KTAU", keys=3))
+
+
+def _rows(results: "Results") -> list[list[str]]:
+    """Figures as the rows of a table."""
     rows = []
-    for corpus, heads in result.best.items():
+    for corpus, heads in results.items():
         for head, figures in heads.items():
             for level, count in (("utterance", "clips"), ("system", "systems")):
                 if count in figures:
                     values = [figures[f"{level}_{name}"] for name in ("mse", "lcc", "srcc", "ktau")]
                     shown = ["-" if value is None else f"{value:.3f}" for value in values]
                     rows.append([corpus, head, level, str(figures[count]), *shown])
-    header = ["corpus", "head", "level", "n", "MSE", "LCC", "SRCC", "KTAU"]
-    say(*table(header, rows, right="n MSE LCC SRCC KTAU", keys=3))
+    return rows

@@ -53,6 +53,17 @@ def edition(name: str = "default") -> Path:
     return found[names[-1] if name == "default" else name]
 
 
+def edition_name(source: str) -> str:
+    """The lasting name of an edition that is called "default"; any other source as it is.
+
+    >>> edition_name("default-1"), edition_name("models/mine")
+    ('default-1', 'models/mine')
+    """
+    if source != "default" or Path(source).exists():
+        return source
+    return f"default-{edition().name}"
+
+
 def locate(
     source: str | os.PathLike[str] | None, config: str | os.PathLike[str] | None = None
 ) -> tuple[Path, Path]:

@@ -31,6 +31,8 @@ def build_model(config: TrainConfig) -> MosModel:
 
 
 def _model_config(net: NetConfig) -> ModelConfig:
+    assert net.heads is not None  # only with `init` they may be
+    assert net.dropout is not None
     require(net.backbone in BACKBONES, "model.backbone", net.backbone, f"one of {', '.join(BACKBONES)}")
     backbone = BACKBONES[net.backbone]
     sizes = [f.name for f in fields(backbone)]
@@ -38,7 +40,7 @@ def _model_config(net: NetConfig) -> ModelConfig:
         require(name in sizes, f"model.sizes.{name}", size, f"a field of {net.backbone}: {', '.join(sizes)}")
     return ModelConfig(
         backbone=replace(backbone, **net.sizes),
-        heads=tuple(_head(name) for name in net.heads),
+        heads=tuple(head_of(name) for name in net.heads),
         dim=net.dim,
         layers=net.layers,
         attention_heads=net.attention_heads,
@@ -50,7 +52,8 @@ def _model_config(net: NetConfig) -> ModelConfig:
     )
 
 
-def _head(name: str) -> Head:
+def head_of(name: str) -> Head:
+    """A head for a label, with the range of the label."""
     low, high = (0.0, math.inf) if is_uncertainty(name) else range_of(name)
     return Head(name, low if math.isfinite(low) else None, high if math.isfinite(high) else None)
 

@@ -37,28 +37,54 @@ class Clips:
         return len(self.paths)
 
 
-def read_clips(
-    patterns: Sequence[str],
+@dataclass(frozen=True)
+class Rows:
+    """The utterances of some manifests, before it is known which labels are learned."""
+
+    utterances: list[Utterance]
+    corpora: list[str]  # of each: what it says, else what its manifest's path says
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def take(self, chosen: Sequence[int]) -> "Rows":
+        """Those at these places."""
+        return Rows([self.utterances[i] for i in chosen], [self.corpora[i] for i in chosen])
+
+    def labels(self) -> set[str]:
+        """Every label that some row has."""
+        return {label for row in self.utterances for label in row.metrics}
+
+
+def read_rows(patterns: Sequence[str], name: str) -> Rows:
+    """The rows of every manifest that the paths or globs name, each manifest once, in sorted order.
+
+    `name` is the config field ("data.train") that errors name. Raises `ModelError` for a pattern without a file;
+    `DataError` for an empty manifest and a line that is wrong.
+    """
+    rows = Rows([], [])
+    for path in find_manifests(patterns, name):
+        found = list(iter_manifest(path))
+        rows.utterances.extend(found)
+        rows.corpora.extend(row.corpus or _corpus_of(path) for row in found)
+    return rows
+
+
+def clips_of(
+    found: Rows,
     heads: Sequence[str],
     data: DataConfig,
     *,
     name: str,
     needed: Sequence[str] | None = None,
 ) -> Clips:
-    """The clips of every manifest that the paths or globs name, each manifest once, in sorted order.
+    """The clips of rows with their labels for `heads`.
 
-    `name` is the config field ("data.train") that errors name; `needed` are the heads that some line must label
-    (default: all). Raises `ModelError` for a pattern without a file, a needed head that no line labels, labels of
-    another scale than their head's and (unless `data.out_of_range` says otherwise) labels that are not valid;
-    `DataError` for an empty manifest and a line that is wrong. Valid labels beyond their head's range are moved to its
-    end, and counted in the log.
+    `needed` are the heads that some row must label (default: all). Raises `ModelError` for a needed head that no row
+    labels, labels of another scale than their head's and (unless `data.out_of_range` says otherwise) labels that are
+    not valid. Valid labels beyond their head's range are moved to its end, and counted in the log.
     """
-    rows: list[Utterance] = []
-    corpora: list[str] = []
-    for path in find_manifests(patterns, name):
-        found = list(iter_manifest(path))
-        rows += found
-        corpora += [row.corpus or _corpus_of(path) for row in found]
+    rows, corpora = found.utterances, found.corpora
     _require_scales(rows, corpora, heads, name)
     names = tuple(sorted(set(corpora)))
     number = {corpus: i for i, corpus in enumerate(names)}
@@ -80,8 +106,9 @@ def read_clips(
 def find_manifests(patterns: Sequence[str], name: str) -> list[str]:
     """The files that paths and globs name, each once by whatever path, sorted; `ModelError` where one names nothing."""
     if not patterns:
+        instead = ", or data.hold_out=0.2 to hold out some of data.train" if name == "data.dev" else ""
         raise ModelError(
-            f"{name}: found no manifest, expected at least one path or glob, data/*/train/data.jsonl"
+            f"{name}: found no manifest, expected at least one path or glob, data/*/train/data.jsonl{instead}"
         )
     paths: dict[str, str] = {}
     for pattern in patterns:
@@ -106,7 +133,7 @@ def _check_present(
         if head in needed and not is_uncertainty(head) and np.isnan(labels[:, column]).all():
             known = sorted({label for row in rows for label in row.metrics})
             remedy = (
-                "leave it out of model.heads (eval.head), or add it to the manifests"
+                "leave it out of model.heads (eval.head), add it to the manifests, or see data.missing_heads"
                 if known
                 else "expected rated clips; a label that is null counts as none"
             )

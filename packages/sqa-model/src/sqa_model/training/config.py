@@ -5,16 +5,18 @@ What does not fit together is found here, before torch is loaded; `config_text` 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal
 
 from sqa_data.labels import is_uncertainty
 from sqa_metrics.figures import FIGURES
 
+from sqa_model.checkpoint.locate import edition_name
 from sqa_model.training.error_loss import LOSSES
 from sqa_model.training.fields import WEIGHTS, ConfigError, Section, above_0, at_least, limited, require
 
 METRICS = [f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES]
+WITH_INIT = ("heads", "dropout", "init")  # the fields of `model` that may stand beside init
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class DataConfig(Section):
         nearest bound of its head ("clip"); one that the metric can give and the head cannot (PESQ of 4.64) always is.
     leaks: clips of `dev` that are among those of `train`, or of a corpus that holds them, stop the run ("error") or
         are told ("allow"). Copies are found byte by byte; `sqa-cli data verify` also hears those encoded anew.
+    missing_heads: a head whose label no training clip has stops the run ("error"), is left out of the model ("drop")
+        or stays as it is ("keep", as in the published baseline): it learns nothing, and what it says drifts with the
+        layers below it. none: "drop" for a head that only comes with `model.init`, "error" for one that was asked for.
+    hold_out: where `dev` names no manifest, about this share of every corpus's training clips is held out instead:
+        whole talkers, or references, systems or clips, see `held_out`; 0: `dev` is needed.
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
         later epochs skip the backbone; none: computed anew each time.
@@ -43,6 +50,8 @@ class DataConfig(Section):
     max_seconds: float = above_0(30.0)
     out_of_range: Literal["error", "mask", "clip"] = "error"
     leaks: Literal["error", "allow"] = "error"
+    missing_heads: Literal["error", "drop", "keep"] | None = None
+    hold_out: float = limited(0.0, "a number in [0, 1)", lambda share: 0 <= share < 1)
     max_unreadable: int = at_least(0, 10)
     cache: str | None = None
 
@@ -146,8 +155,10 @@ class EvalConfig(Section):
 
     every: updates between evaluations (and saves); none: once an epoch. The last update is always evaluated.
     head: the head that chooses.
-    metric: "system_srcc", "utterance_lcc", ...; several corpora count the same. Ties, and development sets
-        without systems, are decided by utterance SRCC.
+    metric: "system_srcc", "utterance_lcc", ...: its mean over the corpora. Ties, and development sets without
+        systems, are decided by utterance SRCC.
+    weights: how much each corpus of the development set counts in these means, 1 if not named; one of weight 0 is
+        measured, but chooses nothing.
     patience: stop after this many evaluations without a better one; none: never.
     """
 
@@ -155,6 +166,7 @@ class EvalConfig(Section):
     every: int | None = at_least(1, 1000, " updates")
     head: str = "mos"
     metric: str = limited("system_srcc", f"one of {', '.join(METRICS)}", lambda name: name in METRICS)
+    weights: dict[str, float] = field(default_factory=dict, metadata=WEIGHTS)
     patience: int | None = at_least(1, None)
 
 
@@ -186,19 +198,24 @@ class RunConfig(Section):
 class NetConfig(Section):
     """The network to train, see `ModelConfig`.
 
-    heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. A head `mos_std` beside
-        `mos` predicts the standard deviation of the error of `mos` and needs `loss.kind = "nll"`.
+    heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. none: mos, or with `init` the
+        heads there. A head `mos_std` beside `mos` predicts the standard deviation of the error of `mos` and needs
+        `loss.kind = "nll"`.
     backbone: a name in `sqa_model.network.backbones.BACKBONES`.
     pretrained: folder or Hub id of published weights for the backbone; none: random weights.
     sizes: fields of the backbone's own configuration that differ from its defaults.
     pooling: how frames become a clip: their mean, or a mean with learned weights.
     normalize: scale every waveform to mean 0 and variance 1, so that its level does not matter.
     trim: leave out what is silent at either end of a clip.
-    init: a checkpoint to start from, as for `predict`; its own configuration then counts instead of all else here.
+    dropout: none: 0.1, or with `init` what it is there.
+    init: a checkpoint to start from, as for `predict`. The network is then that one, so of the fields here only heads
+        and dropout may be set beside it. Heads that it has keep their weights, others start anew; one that predicts a
+        standard deviation stays only where it learns, with `loss.kind = "nll"`. "default" becomes "default-2", the
+        edition that it now is.
     """
 
     section = "model."
-    heads: tuple[str, ...] = limited(("mos",), "at least one label", len)
+    heads: tuple[str, ...] | None = limited(None, "at least one label", len)
     backbone: str = "wavlm-base-plus"
     pretrained: str | None = None
     sizes: dict[str, int] = field(default_factory=dict)
@@ -206,11 +223,32 @@ class NetConfig(Section):
     layers: int = at_least(0, 6)
     attention_heads: int = at_least(1, 8)
     feedforward: int = at_least(1, 2048)
-    dropout: float = limited(0.1, "a number in [0, 1)", lambda share: 0 <= share < 1)
+    dropout: float | None = limited(None, "a number in [0, 1)", lambda share: 0 <= share < 1)
     pooling: Literal["mean", "attention"] = "mean"
     normalize: bool = False
     trim: bool = False
     init: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init is None:
+            object.__setattr__(self, "heads", ("mos",) if self.heads is None else self.heads)
+            object.__setattr__(self, "dropout", 0.1 if self.dropout is None else self.dropout)
+            return
+        object.__setattr__(self, "init", edition_name(self.init))
+        for each in fields(self):
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            if getattr(self, each.name) != default:
+                refuse_beside_init(each.name, self.init)
+
+
+def refuse_beside_init(name: str, init: object) -> None:
+    """Raise `ConfigError` for a field of `model` that `init` decides."""
+    if name not in WITH_INIT:
+        raise ConfigError(
+            f"model.{name}: the network is that of model.init = {init}, of which only {' and '.join(WITH_INIT[:2])} "
+            "can be changed; leave it out"
+        )
 
 
 @dataclass(frozen=True)
@@ -251,11 +289,11 @@ class TrainConfig(Section):
             self.optim.freeze_epochs,
             f"fewer than the epochs of the run ({self.epochs}), so that the backbone begins to learn",
         )
-        if self.model.init is None:
-            if self.model.backbone == "logmel":
-                optim, why = self.optim, "since logmel has no pretrained weights"
-                require(optim.unfreeze != 0, "optim.unfreeze", 0, f"-1 (all of it), {why}")
-                require(optim.lora_rank == 0, "optim.lora_rank", optim.lora_rank, f"0, {why}")
+        if self.model.init is None and self.model.backbone == "logmel":
+            optim, why = self.optim, "since logmel has no pretrained weights"
+            require(optim.unfreeze != 0, "optim.unfreeze", 0, f"-1 (all of it), {why}")
+            require(optim.lora_rank == 0, "optim.lora_rank", optim.lora_rank, f"0, {why}")
+        if self.model.heads is not None:
             self.check_heads(self.model.heads)
 
     def check_heads(self, heads: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqa_model.training.config import TrainConfig
+from sqa_model.training.config import WITH_INIT, TrainConfig, refuse_beside_init
 from sqa_model.training.fields import ConfigError, require
 
 Kind = TypeVar("Kind")  # a config dataclass
@@ -26,7 +26,7 @@ def presets() -> tuple[str, ...]:
     """Names of the presets in the package.
 
     >>> presets()
-    ('mini', 'universa-ext-22metric', 'universa-ext-5metric', 'universa-ext-mos-only')
+    ('fine-tune', 'mini', 'universa-ext-22metric', 'universa-ext-5metric', 'universa-ext-mos-only')
     """
     files = resources.files("sqa_model").joinpath("presets").iterdir()
     return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
@@ -38,7 +38,8 @@ def load_config(
     """A preset, changed by a TOML file, changed by `name=value` overrides; each may be left out.
 
     A value is written as in TOML (`3e-4`, `true`, `["a.jsonl"]`), a bare word is a string, `none` switches an
-    optional field off. Raises `ConfigError` naming the field.
+    optional field off. Where the file or an override sets `model.init`, what a preset says of the network gives way
+    to it. Raises `ConfigError` naming the field.
 
     >>> load_config("mini", overrides=["optim.lr=1e-4", "run.device=cpu"]).optim.lr
     0.0001
@@ -49,11 +50,22 @@ def load_config(
         table = tomllib.loads(
             resources.files("sqa_model").joinpath(f"presets/{preset}.toml").read_text("utf-8")
         )
-    if file is not None:
-        _merge(table, _read_toml(Path(file)))
+    own = {} if file is None else _read_toml(Path(file))
     for override in overrides:
-        _merge(table, _override(override))
+        _merge(own, _override(override))
+    if (init := _init_of(own)) is not None:
+        for name in own["model"]:
+            refuse_beside_init(name, init)
+        table.pop("model", None)
+    _merge(table, own)
     return parse(TrainConfig, table)
+
+
+def _init_of(table: Mapping[str, Any]) -> object:
+    """What `model.init` is in a table; None where there is none."""
+    model = table.get("model")
+    init = model.get("init") if isinstance(model, Mapping) else None
+    return None if init == "none" else init
 
 
 def parse(kind: type[Kind], value: object, name: str = "") -> Kind:
@@ -108,19 +120,35 @@ def _scalar(kind: type, value: object, name: str) -> object:
     raise _wrong(name, value, expected[kind])
 
 
-def to_json(config: TrainConfig) -> str:
-    """The config as JSON text, every field written out; `from_json` gives it back equal.
+def to_json(config: TrainConfig, record: Mapping[str, Any] | None = None) -> str:
+    """The config as JSON text, every field that counts written out; `from_json` gives it back equal.
+
+    record: what a run adds that is only known with its data or its `init`: "model", the network as it is trained,
+        which is then written in place of what was asked for ("asked"), and more beside it.
 
     >>> from_json(to_json(TrainConfig())) == TrainConfig()
     True
     """
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    table = dataclasses.asdict(config)
+    if config.model.init is not None:
+        table["model"] = {name: table["model"][name] for name in WITH_INIT}
+    if record is not None:
+        table |= {"asked": {"model": table["model"]}, **record}
+    return json.dumps(table, indent=2) + "\n"
 
 
 def from_json(text: str, source: str = "config.json") -> TrainConfig:
-    """Read what `to_json` wrote; `source` is named in errors."""
+    """Read what `to_json` wrote, with or without a record; `source` is named in errors."""
     try:
-        return parse(TrainConfig, json.loads(text))
+        table = json.loads(text)
+        if isinstance(table, dict):
+            if isinstance(asked := table.pop("asked", None), dict):
+                table |= asked
+            elif (init := _init_of(table)) is not None and "backbone" in table["model"]:
+                # 0.1.0 wrote all fields there, but only this one counted
+                table["model"] = {"init": init}
+            table.pop("fine_tuned_from", None)
+        return parse(TrainConfig, table)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{source}: not JSON ({error}); the run folder is damaged, start in a new one"

@@ -84,21 +84,45 @@ def agreement(clips: Clips, scores: np.ndarray, heads: Sequence[str]) -> Results
 def merit(results: Results, config: EvalConfig) -> tuple[float, float]:
     """What the best checkpoint has most of: (the chosen metric, utterance SRCC), each the mean over the corpora.
 
-    A figure that is better when lower counts negative, so more is always better. Corpora where the chosen metric is
-    undefined do not count; if it is undefined everywhere, the first number is -inf and utterance SRCC decides.
+    The mean is weighted by `config.weights`. A figure that is better when lower counts negative, so more is always
+    better. Corpora where the chosen metric is undefined do not count; if it is undefined everywhere, the first number
+    is -inf and utterance SRCC decides.
 
     >>> figures = {"clips": 9, "utterance_mse": 0.5, "utterance_srcc": 0.7}
     >>> merit({"a": {"mos": figures}}, EvalConfig(metric="system_srcc"))
     (-inf, 0.7)
     """
+    weights = {corpus: config.weights.get(corpus, 1.0) for corpus in results}
 
     def mean(metric: str) -> float:
-        values = [corpus[config.head].get(metric) for corpus in results.values() if config.head in corpus]
-        known = [float(value) for value in values if value is not None]
+        found = [
+            (weights[corpus], heads[config.head].get(metric))
+            for corpus, heads in results.items()
+            if weights[corpus] and config.head in heads
+        ]
+        known = [(weight, float(value)) for weight, value in found if value is not None]
         sign = 1 if FIGURES[metric.partition("_")[2]].better == "higher" else -1
-        return sign * sum(known) / len(known) if known else -math.inf
+        total = sum(weight for weight, _ in known)
+        return sign * sum(weight * value for weight, value in known) / total if known else -math.inf
 
     return mean(config.metric), mean("utterance_srcc")
+
+
+def check_choice(dev: Clips, heads: Sequence[str], config: EvalConfig) -> None:
+    """`ModelError` where `config.weights` names a corpus that `dev` lacks, or leaves no label to choose by."""
+    for name, weight in config.weights.items():
+        if name not in dev.corpora:
+            raise ModelError(
+                f"eval.weights.{name}: found {weight:g}, but data.dev has no such corpus; expected one of "
+                f"{', '.join(dev.corpora)}"
+            )
+    chooses = np.array([config.weights.get(name, 1.0) > 0 for name in dev.corpora])
+    labelled = np.isfinite(dev.labels[:, list(heads).index(config.head)])
+    if not (labelled & chooses[dev.corpus]).any():
+        raise ModelError(
+            f"eval.weights: no corpus of a weight above 0 has a clip labelled {config.head!r} in data.dev, so nothing "
+            "could choose the best checkpoint; raise a weight, or name another eval.head"
+        )
 
 
 def summary(results: Results, head: str) -> str:

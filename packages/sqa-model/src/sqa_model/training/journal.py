@@ -27,19 +27,22 @@ class Journal:
     """Writes what is told; says nothing where `folder` is None (all processes but the first)."""
 
     def __init__(self, folder: Path | None, config: TrainConfig, done: int) -> None:
-        """Go on after update `done`: later lines are dropped, since the run will write them again."""
+        """Go on after update `done`: later lines are dropped, since the run will write them again.
+
+        If nothing is done, that is every line: what was measured before the first update is measured again.
+        """
         self.folder = folder
         self._file: TextIO | None = None
         self._board: Board | None = None
         self._handler: logging.FileHandler | None = None
         if folder is None:
             return
-        rewind_metrics(folder / "metrics.jsonl", done)
+        rewind_metrics(folder / "metrics.jsonl", done or -1)
         self._file = (folder / "metrics.jsonl").open("a", encoding="utf-8", newline="\n")
         if config.run.tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # a second to import
 
-            self._board = SummaryWriter(str(folder), purge_step=done + 1)
+            self._board = SummaryWriter(str(folder), purge_step=done + 1 if done else 0)
         self._handler = _LogFile(folder / "log.txt", encoding="utf-8")
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(self._handler)

@@ -6,9 +6,10 @@ measures, `journal` tells, `run_folder` keeps everything whole.
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -17,8 +18,7 @@ from torch import Tensor
 
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
-from sqa_model.training.build import build_model
-from sqa_model.training.clips import read_clips
+from sqa_model.training.begin import begin
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
 from sqa_model.training.journal import Journal, Pace, log
@@ -52,6 +52,8 @@ class Result:
     best_update: int
     best: Results
     last: Results
+    # of `model.init`, as the run started; empty without it. It is the best one where `best_update` is 0
+    parent: Results = field(default_factory=dict)
 
 
 def train(
@@ -66,6 +68,9 @@ def train(
     with _open(config, Path(folder)) as run:
         learner, plan, state = run.learner, run.plan, run.learner.state
         stopped = False
+        if config.model.init is not None and not state.update:
+            run.evaluate()
+            state.parent = state.last
         for work, batch in run.pace.over(run.batches):
             if config.eval.patience and state.stale >= config.eval.patience:
                 log.info("stopping early: no better checkpoint in %d evaluations", state.stale)
@@ -84,10 +89,7 @@ def train(
 
             evaluated = plan.evaluate_after(work.update)
             if evaluated:
-                if learner.judge(run.measure()) and run.group.first:
-                    run_folder.replace(run.folder / "best", learner.save_model)
-                run.journal.record(work.update, {"dev": state.last, "best_update": state.best_update})
-                log.info("update %d: %s", work.update, summary(state.last, config.eval.head))
+                run.evaluate()
             if evaluated or time.monotonic() - run.saved_at > 60 * config.run.save_minutes:
                 run.save()
 
@@ -100,7 +102,11 @@ def train(
         run.group.wait()
         for line in run.audio.unreadable:
             log.warning("skipped %s", line)
-        return Result(run.folder, state.update, not stopped, state.best_update, state.best, state.last)
+        if state.parent and not state.best_update:
+            log.info("the parent stays best: %s", summary(state.parent, config.eval.head))
+        return Result(
+            run.folder, state.update, not stopped, state.best_update, state.best, state.last, state.parent
+        )
 
 
 @dataclass
@@ -119,6 +125,14 @@ class _Run:
     journal: Journal
     pace: Pace = field(default_factory=Pace)
     saved_at: float = field(default_factory=time.monotonic)
+
+    def evaluate(self) -> None:
+        """Measure the model, keep it as the best one if it is, and tell."""
+        learner, state = self.learner, self.learner.state
+        if learner.judge(self.measure()) and self.group.first:
+            run_folder.replace(self.folder / "best", learner.save_model)
+        self.journal.record(state.update, {"dev": state.last, "best_update": state.best_update})
+        log.info("update %d: %s", state.update, summary(state.last, self.config.eval.head))
 
     def measure(self) -> Results:
         """The figures of the averaged weights on the development set, equal on all processes."""
@@ -147,8 +161,10 @@ class _Run:
 
     def save(self) -> None:
         """Keep all that the run needs to go on; before the first update that is nothing."""
-        if self.group.first and self.learner.state.update:
-            run_folder.replace(self.folder / "last", self.learner.save)
+        update = self.learner.state.update
+        if self.group.first and update:
+            fill = partial(self.learner.save, measured=self.plan.evaluate_after(update))
+            run_folder.replace(self.folder / "last", fill)
         self.saved_at = time.monotonic()
 
 
@@ -164,20 +180,18 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
 
         torch.manual_seed(config.seed)
         run_folder.check_run(folder, config)
-        model = build_model(config)
-        heads, head = model.config.names, config.eval.head
-        config.check_heads(heads)
-        clips = read_clips(config.data.train, heads, config.data, name="data.train")
-        # only the head that chooses needs labels there
-        dev = read_clips(config.data.dev, heads, config.data, name="data.dev", needed=[head])
+        start = begin(config)
+        model, clips, dev = start.model, start.clips, start.dev
         # a run that has begun goes on
         refuse_leaks(clips, dev, "allow" if (folder / "last").exists() else config.data.leaks)
         plan = Plan(config, clips, group)
-        learner = Learner(model, clips, config, group)
+        learner = Learner(
+            model, clips, config, group, frozen_heads=start.frozen_heads, provenance=start.provenance
+        )
         problem = ""
         if group.first:
             try:
-                stack.enter_context(run_folder.open_run(folder, config))
+                stack.enter_context(run_folder.open_run(folder, config, start.record))
             except ModelError as error:
                 problem = str(error)
         # all wait for the first here, and all end if it cannot go on
@@ -189,7 +203,7 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         audio = stack.enter_context(closing(ClipReader(config, clips, model, config.data.max_seconds)))
         dev_audio = stack.enter_context(closing(ClipReader(config, dev, model, math.inf)))
         batches = stack.enter_context(closing(audio.batches(plan.after(done))))
-        _log_start(learner, plan, audio, dev_audio)
+        _log_start(learner, plan, audio, dev_audio, start.told)
         yield _Run(config, folder, group, stop, plan, learner, audio, dev_audio, batches, journal)
 
 
@@ -207,7 +221,9 @@ def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:
     return row | ({"cropped": work.cropped} if work.cropped else {})
 
 
-def _log_start(learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipReader) -> None:
+def _log_start(
+    learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipReader, decisions: Sequence[str]
+) -> None:
     clips, parameters = learner.clips, learner.model.parameters()
     log.info(
         "%d clips (%.1f h) of %d corpora, %d for development; %d updates, %d done; "
@@ -217,6 +233,8 @@ def _log_start(learner: Learner, plan: Plan, audio: ClipReader, dev_audio: ClipR
         *(sum(p.numel() for p in some) / 1e6 for some in (learner.trainable.values(), parameters)),
     )
     log.info("learning rates: %s", told(learner.terms.values()))
+    for line in decisions:
+        log.info("%s", line)
     if audio.cache and dev_audio.cache:
         log.info(
             "features of %d + %d clips cached, %.1f GB when complete, in %s",

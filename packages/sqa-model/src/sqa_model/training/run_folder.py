@@ -15,9 +15,10 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from sqa_data.atomic import atomic_folder, atomic_write, finish_replace, lock
@@ -36,7 +37,8 @@ def check_run(folder: Path, config: TrainConfig) -> None:
     Raises `ConfigError` with the differences if `folder` holds another run, and `ModelError` if it is no run folder.
     """
     find_manifests(config.data.train, "data.train")
-    find_manifests(config.data.dev, "data.dev")
+    if config.data.dev or not config.data.hold_out:
+        find_manifests(config.data.dev, "data.dev")
     saved = folder / "config.json"
     if saved.is_file():
         changed = differences(from_json(saved.read_text("utf-8", "replace"), str(saved)), config)
@@ -54,10 +56,11 @@ def check_run(folder: Path, config: TrainConfig) -> None:
 
 
 @contextmanager
-def open_run(folder: Path, config: TrainConfig) -> Iterator[None]:
+def open_run(folder: Path, config: TrainConfig, record: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Make `folder` the run of `config`, or go on with the run that is there; locked against a second training.
 
-    Raises as `check_run` does, and `ModelError` if another process trains there.
+    record: what the config cannot know, see `to_json`. Raises as `check_run` does, and `ModelError` if another process
+    trains there or the model that the run started from is not what `model.init` names now.
     """
     check_run(folder, config)
     busy = "another process trains in this folder; wait for it to end, or choose another folder"
@@ -67,12 +70,24 @@ def open_run(folder: Path, config: TrainConfig) -> Iterator[None]:
         except DataError as error:
             raise ModelError(f"{folder}: {busy}") from error
         check_run(folder, config)  # again: the other one may just have made it
-        write_text(folder / "config.json", to_json(config))
+        _check_parent(folder / "config.json", record or {})
+        write_text(folder / "config.json", to_json(config, record))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
         for name in ("best", "last"):
             finish_replace(folder / name)
             shutil.rmtree(folder / f".{name}.part", ignore_errors=True)  # of 0.1.0
         yield
+
+
+def _check_parent(saved: Path, record: Mapping[str, Any]) -> None:
+    """Raise `ModelError` if the run there started from another model, which `model.init` has named since."""
+    before = json.loads(saved.read_text("utf-8")).get("fine_tuned_from") if saved.is_file() else None
+    now = record.get("fine_tuned_from")
+    if before is not None and now is not None and before["fingerprint"] != now["fingerprint"]:
+        raise ModelError(
+            f"{saved.parent}: the run started from the model {before['fingerprint']}, but model.init = {now['name']} "
+            f"is now {now['fingerprint']}; bring the first one back, or use another folder for this one"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,10 +8,11 @@ would.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,7 @@ class State:
     best_update: int = 0
     best: Results = field(default_factory=dict)
     last: Results = field(default_factory=dict)
+    parent: Results = field(default_factory=dict)  # of `model.init`, before the first update
     stale: int = 0  # evaluations since the best one
     scaler: dict[str, object] = field(default_factory=dict)  # of fp16
 
@@ -74,8 +76,21 @@ class Step:
 class Learner:
     """The model, what learns in it, the optimizer, the averaged weights and the `State`."""
 
-    def __init__(self, model: MosModel, clips: Clips, config: TrainConfig, group: Processes) -> None:
-        """`clips` are the training set's: their labels, and a scale for each of their corpora if asked for."""
+    def __init__(
+        self,
+        model: MosModel,
+        clips: Clips,
+        config: TrainConfig,
+        group: Processes,
+        *,
+        frozen_heads: Sequence[str] = (),
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`clips` are the training set's: their labels, and a scale for each of their corpora if asked for.
+
+        frozen_heads: those that keep their weights. provenance: what saved models say of where they come from, beside
+        the figures; None: nothing.
+        """
         self.model, self.clips, self.config, self.group = model.to(group.device), clips, config, group
         self.names, self.state = model.config.names, State()
         self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
@@ -94,12 +109,20 @@ class Learner:
         self.weights = loss.head_weights(config.loss, self.names).to(group.device)
         self.labels = torch.from_numpy(clips.labels).to(group.device)  # (clips, heads)
         self.corpus = torch.from_numpy(clips.corpus).to(group.device)
+        self.provenance = provenance
+        rows = [self.names.index(name) for name in frozen_heads]
+        # what no loss moves, weight decay would
+        kept = [(p, rows, p.detach()[rows].clone()) for p in self.model.metrics.parameters()]
+        self.kept_rows = kept if rows else []
 
     # What can be lost
 
-    def save(self, folder: Path) -> None:
-        """Write into `folder` the model as predict loads it, and what training needs to go on."""
-        self.save_model(folder)
+    def save(self, folder: Path, *, measured: bool = True) -> None:
+        """Write into `folder` the model as predict loads it, and what training needs to go on.
+
+        measured: whether the last figures are those of the weights as they are.
+        """
+        self.save_model(folder, measured=measured)
         tensors = {f"average.{name}": value for name, value in self.averaged.items()}
         tensors |= {f"weight.{name}": p.detach() for name, p in self.trainable.items()}
         for name, p in self.trainable.items():
@@ -108,7 +131,10 @@ class Learner:
             save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, path)
         self.state.scaler = self.scaler.state_dict()
         with atomic_write(folder / "training.json") as file:
-            file.write((json.dumps(asdict(self.state), indent=2) + "\n").encode())
+            record = asdict(self.state)
+            if not self.state.parent:
+                del record["parent"]
+            file.write((json.dumps(record, indent=2) + "\n").encode())
 
     def resume(self, folder: Path) -> None:
         """Put everything back as `save` wrote it; do nothing if there is no such folder.
@@ -143,8 +169,12 @@ class Learner:
             state, best_merit=(state.best_merit[0], state.best_merit[1])
         )  # JSON has no tuples
 
-    def save_model(self, folder: Path) -> None:
+    def save_model(self, folder: Path, *, measured: bool = True) -> None:
         """Write the model alone, as predict loads it."""
+        if self.provenance is not None:
+            figures = {"dev": self.state.last} if measured else {}
+            extra = {**self.provenance, "update": self.state.update, **figures}
+            self.model.config = replace(self.model.config, extra=extra)
         with self.averages_in_place(), self.lora.merged():
             save(self.model, folder)
 
@@ -228,7 +258,7 @@ class Learner:
         """Take note of an evaluation; True if there was no better one before."""
         state = self.state
         state.last, now = results, merit(results, self.config.eval)
-        if state.best_update and now <= state.best_merit:
+        if state.best and now <= state.best_merit:
             state.stale += 1
             return False
         state.best, state.best_merit, state.best_update, state.stale = results, now, state.update, 0
@@ -281,6 +311,9 @@ class Learner:
             group["lr"] = group["peak"] * lr
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        with torch.no_grad():
+            for p, rows, before in self.kept_rows:
+                p[rows] = before
         if optim.ema is not None:
             young = (1 + work.update) / (10 + work.update)  # an average over few updates is a short one
             decay = min(optim.ema, young)

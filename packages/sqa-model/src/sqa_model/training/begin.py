@@ -1,0 +1,76 @@
+"""What a run starts from: its clips, those to measure on, its heads and its network, all decided by the config."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqa_model.network.model import MosModel
+from sqa_model.training.build import build_model
+from sqa_model.training.clips import Clips, Rows, clips_of, read_rows
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.evaluate import check_choice
+from sqa_model.training.fine_tune import data_record, network_record, parent_record, with_heads
+from sqa_model.training.heads import choose_heads
+from sqa_model.training.held_out import hold_out
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run starts from."""
+
+    model: MosModel
+    frozen_heads: tuple[str, ...]  # those that learn nothing
+    clips: Clips
+    dev: Clips
+    told: tuple[str, ...]  # what was decided, for the log
+    record: Mapping[str, Any] | None  # for the run's config, see `config_text.to_json`
+    provenance: Mapping[str, Any] | None  # for the models of a run with `model.init`
+
+
+def begin(config: TrainConfig) -> Start:
+    """Read the manifests, hold out clips if that is asked for, decide about the heads, and make the network.
+
+    Weights that are random are drawn from torch's generator. Raises `ModelError` for anything wrong with the config or
+    the data, `DataError` for a wrong line of a manifest.
+    """
+    data, asked = config.data, config.model.heads
+    model = build_model(config)
+    rows, dev_rows, told = _read(config)
+    parent = None if config.model.init is None else model.config.names
+    heads = choose_heads(config, parent, rows.labels())
+    needed = [head for head in heads.names if head not in heads.frozen]
+    clips = clips_of(rows, heads.names, data, name="data.train", needed=needed)
+    config.check_heads(heads.names)
+    # only the head that chooses needs labels there
+    dev = clips_of(dev_rows, heads.names, data, name="data.dev", needed=[config.eval.head])
+    check_choice(dev, heads.names, config.eval)
+
+    told += heads.told
+    record: dict[str, Any] = {}
+    if parent is not None:
+        record["fine_tuned_from"] = parent_record(config, model)
+        told += _compared(parent, heads.names)
+    if parent is not None or heads.names != asked:
+        model = with_heads(model, heads.names, config.model.dropout)
+        record = {"model": network_record(config, model)} | record
+    provenance = None
+    if parent is not None:
+        provenance = {"fine_tuned_from": record["fine_tuned_from"], "data": data_record(config, clips, dev)}
+    return Start(model, heads.frozen, clips, dev, tuple(told), record or None, provenance)
+
+
+def _read(config: TrainConfig) -> tuple[Rows, Rows, list[str]]:
+    """The rows to learn from, those to measure on, and what is told of how they were parted."""
+    data = config.data
+    rows = read_rows(data.train, "data.train")
+    if data.dev or not data.hold_out:
+        return rows, read_rows(data.dev, "data.dev"), []
+    rows, held, told = hold_out(rows, data.hold_out, config.seed, config.eval.head)
+    return rows, held, [f"held out for development, as data.dev names nothing: {'; '.join(told)}"]
+
+
+def _compared(parent: tuple[str, ...], heads: tuple[str, ...]) -> list[str]:
+    """Which heads go on and which are new."""
+    old, new = ([name for name in heads if (name in parent) == had] for had in (True, False))
+    kept = f"heads that go on: {', '.join(old)}" if old else "no head of the parent goes on"
+    return [kept + (f"; new ones: {', '.join(new)}" if new else "")]

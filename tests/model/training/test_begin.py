@@ -1,0 +1,104 @@
+"""What a run starts from, by its config: clips, held out or not, heads and the network."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from sqa_model import load, save
+from sqa_model.errors import ModelError
+from sqa_model.training.begin import begin
+from sqa_model.training.build import build_model
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.config_text import load_config
+from tiny_training import TINY
+
+PARENT = 'model.heads=["mos","mos_std","pesq"]'
+BESIDE = [item for item in TINY if not item.startswith("model.")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """parent/ and mine.jsonl, with MOS labels alone, of five talkers."""
+    folder = tmp_path_factory.mktemp("begin")
+    torch.manual_seed(0)
+    save(build_model(load_config("mini", overrides=[*TINY, PARENT, "loss.kind=nll"])), folder / "parent")
+    rows = [
+        {
+            "audio_path": f"{i}.wav",
+            "sample_id": str(i),
+            "duration": 1,
+            "metrics": {"mos": 3},
+            "talker": f"t{i % 5}",
+        }
+        for i in range(20)
+    ]
+    (folder / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def config(folder: Path, *overrides: str) -> TrainConfig:
+    data = [f"data.train={folder}/mine.jsonl", f"model.init={folder}/parent"]
+    return load_config("fine-tune", overrides=[*BESIDE, *data, *overrides])
+
+
+def test_mos_labels_alone_are_enough(folder: Path) -> None:
+    start = begin(config(folder))
+    assert (len(start.clips), len(start.dev)) == (16, 4)
+    assert start.model.config.names == ("mos",)
+    parent = load(folder / "parent")
+    assert torch.equal(start.model.metrics.weight[0], parent.metrics.weight[0])
+    assert start.told[0].endswith("mine: 4 of 20 clips, 1 of 5 talkers")
+    assert [line.split(":")[0] for line in start.told[1:]] == [
+        "head 'mos_std' is left out",
+        "head 'pesq' is left out",
+        "heads that go on",
+    ]
+    assert start.record is not None
+    assert start.record["model"]["heads"] == ["mos"]
+    assert start.record["fine_tuned_from"]["fingerprint"] == parent.fingerprint()
+    assert start.provenance is not None
+    assert start.provenance["data"]["train"]["corpora"] == {"mine": 16}
+
+
+def test_heads_are_kept_added_and_frozen(folder: Path) -> None:
+    start = begin(config(folder, 'model.heads=["noisiness","mos","pesq"]', "data.missing_heads=keep"))
+    assert start.model.config.names == ("noisiness", "mos", "pesq")
+    assert start.frozen_heads == ("noisiness", "pesq")
+    assert start.told[-1] == "heads that go on: mos, pesq; new ones: noisiness"
+    with pytest.raises(
+        ModelError, match=r"data\.train: no utterance has the label 'noisiness'.*missing_heads"
+    ):
+        begin(config(folder, 'model.heads=["mos","noisiness"]'))
+
+
+def test_a_fresh_network_is_as_ever(folder: Path) -> None:
+    fresh = load_config(
+        "mini", overrides=[*TINY, f"data.train={folder}/mine.jsonl", f"data.dev={folder}/mine.jsonl"]
+    )
+    torch.manual_seed(1)
+    expected = build_model(fresh).state_dict()
+    torch.manual_seed(1)
+    start = begin(fresh)
+    assert all(torch.equal(value, expected[name]) for name, value in start.model.state_dict().items())
+    assert (start.told, start.record, start.provenance, start.frozen_heads) == ((), None, None, ())
+
+
+def test_a_fresh_network_may_lose_a_head_that_nothing_labels(folder: Path) -> None:
+    data = [f"data.train={folder}/mine.jsonl", "data.hold_out=0.2", 'model.heads=["mos","pesq"]']
+    start = begin(load_config("mini", overrides=[*TINY, *data, "data.missing_heads=drop"]))
+    assert start.model.config.names == ("mos",)
+    assert start.record is not None
+    assert (start.record["model"]["heads"], start.record["model"]["dim"]) == (["mos"], 16)
+    assert start.provenance is None
+
+
+def test_no_label_at_all_and_no_choice_are_told(folder: Path) -> None:
+    (folder / "bare.jsonl").write_text(
+        '{"audio_path": "a.wav", "sample_id": "a", "duration": 1, "metrics": {"x": 1}}\n'
+    )
+    bare = f"data.train={folder}/bare.jsonl"
+    with pytest.raises(ModelError, match=r"data\.train: no utterance has the label 'mos'; found: x"):
+        begin(config(folder, bare, f"data.dev={folder}/mine.jsonl"))
+    with pytest.raises(ModelError, match=r"eval\.weights\.other: found 1"):
+        begin(config(folder, "eval.weights.other=1"))

@@ -68,18 +68,18 @@ def test_totals_count_labels_pairs_and_seconds_as_cut() -> None:
     made, reader = learner(config("loss.rank=1", "loss.rank_margin=0.5"))
     reader.unreadable = {"gone": None, "torn": None}
     totals = made.count(batches([0, 1], [2, 3]), reader, stop=True)
-    assert totals.labels.tolist() == [3, 2]
-    assert totals.pairs.tolist() == [
+    assert totals.counts.labels.tolist() == [3, 2]
+    assert totals.counts.ranked.tolist() == [
         1,
         0,
     ]  # 4 over 2 in corpus x; the others lie in two corpora or have no label
     assert totals.seconds == pytest.approx(0.3 + 0.5 + 0.7 + 0.4)  # data.max_seconds is 0.7
     assert (totals.unreadable, totals.stop) == (2, True)
     made, reader = learner(config("loss.rank=1", "loss.rank_margin=2"))
-    assert made.count(batches([0, 1]), reader, stop=False).pairs.tolist() == [0, 0]
+    assert made.count(batches([0, 1]), reader, stop=False).counts.ranked.tolist() == [0, 0]
     made, reader = learner(config())
     totals = made.count(batches([0, 1]), reader, stop=False)
-    assert (totals.pairs.tolist(), totals.unreadable, totals.stop) == ([0, 0], 0, False)
+    assert (totals.counts.ranked.tolist(), totals.unreadable, totals.stop) == ([0, 0], 0, False)
 
 
 @pytest.mark.parametrize("groups", [([0, 1, 2, 3],), ([0, 2], [1, 3]), ([3], [2], [1], [0])])
@@ -136,7 +136,7 @@ def test_the_deviation_is_that_of_its_own_head() -> None:
     heads = 'model.heads=["pesq","mos_std","mos"]'
     made, reader = learner(config(heads, "loss.kind=nll"))
     made.clips.labels[:] = 0  # not used: `labels` below are
-    made.labels = torch.tensor([[3.0, NAN, 2.0]] * 4)
+    made.objective.labels = torch.tensor([[3.0, NAN, 2.0]] * 4)
     with torch.no_grad():
         pesq, std, mos = made.model(waves()[:1])[0].double().tolist()
     step = update(made, reader, batches([0]))

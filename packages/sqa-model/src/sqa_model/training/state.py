@@ -19,17 +19,16 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from sqa_data.atomic import atomic_path, atomic_write
-from sqa_data.labels import uncertainty_of
-from torch import Tensor, nn
+from torch import Tensor
 
 from sqa_model.checkpoint.ours import save
 from sqa_model.errors import ModelError
 from sqa_model.network.model import MosModel
-from sqa_model.training import loss
 from sqa_model.training.build import recompute_activations
 from sqa_model.training.clips import SHOWN, Clips
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, merit
+from sqa_model.training.objective import Counts, Objective
 from sqa_model.training.optimizer import Terms, adamw, choose_weights, flat_gradients, lr_factor
 from sqa_model.training.plan import Work
 from sqa_model.training.processes import Processes
@@ -56,8 +55,7 @@ class State:
 class Totals:
     """What an update holds over all its micro-batches on all processes, known before it is computed."""
 
-    labels: Tensor  # (heads,) labels
-    pairs: Tensor  # (heads,) pairs to rank
+    counts: Counts  # of what the loss is a mean of
     seconds: float  # of audio
     unreadable: int  # files so far
     stop: bool  # some process was asked to
@@ -96,19 +94,16 @@ class Learner:
         self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
         if config.run.checkpointing:
             recompute_activations(model)
-        self.corpus_scale = self._corpus_scale().to(group.device)
-        scales = {f"corpus_scale.{name}": p for name, p in self.corpus_scale.named_parameters()}
-        self.trainable |= scales
-        self.terms |= dict.fromkeys(scales, Terms("corpus scale", config.optim.lr, weight_decay=0.0))
+        self.objective = Objective(model.config.heads, clips, config.loss).to(group.device)
+        beside = dict(self.objective.named_parameters())
+        self.trainable |= beside
+        self.terms |= dict.fromkeys(beside, Terms("corpus scale", config.optim.lr, weight_decay=0.0))
         self.gradients, self._pieces = flat_gradients(list(self.trainable.values()))
         self.optimizer = adamw(self.trainable, self.terms, config.optim, group.device)
         self.thaw(1, 0)
         ema = config.optim.ema is not None
         self.averaged = {name: p.detach().clone() for name, p in self.trainable.items()} if ema else {}
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=config.precision == "fp16")
-        self.weights = loss.head_weights(config.loss, self.names).to(group.device)
-        self.labels = torch.from_numpy(clips.labels).to(group.device)  # (clips, heads)
-        self.corpus = torch.from_numpy(clips.corpus).to(group.device)
         self.provenance = provenance
         rows = [self.names.index(name) for name in frozen_heads]
         # what no loss moves, weight decay would
@@ -191,19 +186,14 @@ class Learner:
 
     def count(self, batch: Sequence[MicroBatch], reader: ClipReader, stop: bool) -> Totals:
         """What all processes hold of an update: needed before any of them knows its part of the loss."""
-        counts = torch.zeros(2, len(self.names), dtype=torch.float32, device=self.group.device)
-        seconds = 0.0
-        for part in batch:
-            labels = self.labels[part.clips]
-            counts[0] += loss.label_counts(labels)
-            if self.config.loss.rank:
-                counts[1] += loss.pair_counts(labels, self.corpus[part.clips], self.config.loss.rank_margin)
-            seconds += np.minimum(self.clips.seconds[part.clips], self.config.data.max_seconds).sum()
-        flags = torch.tensor([float(stop), len(reader.unreadable), seconds]).to(counts)
-        totals = self.group.sum(torch.cat([counts.flatten(), flags]))
-        labels, pairs = totals[:-3].view(2, -1)
+        counts = self.objective.count([part.clips for part in batch])
+        seconds = sum(
+            np.minimum(self.clips.seconds[part.clips], self.config.data.max_seconds).sum() for part in batch
+        )
+        flags = torch.tensor([float(stop), len(reader.unreadable), seconds]).to(counts.numbers)
+        totals = self.group.sum(torch.cat([counts.numbers.flatten(), flags]))
         stopped, unreadable, seconds = totals[-3:].tolist()
-        return Totals(labels, pairs, seconds, int(unreadable), bool(stopped))
+        return Totals(Counts(totals[:-3].view_as(counts.numbers)), seconds, int(unreadable), bool(stopped))
 
     def step(self, work: Work, batch: Sequence[MicroBatch], reader: ClipReader, totals: Totals) -> Step:
         """Forward and backward for each micro-batch, add up over the processes, clip, change the weights.
@@ -214,11 +204,9 @@ class Learner:
         self.thaw(work.update, work.epoch)
         if self.frozen:
             self.model.backbone.eval()
-        # the loss is the weighted mean over the heads that have a label anywhere in the update
-        present = (totals.labels > 0) * self.weights  # (heads,)
-        part_of_mean = present / present.sum().clamp(min=1e-12)
+        part_of_mean = self.objective.shares(totals.counts)
         self.gradients.zero_()
-        parts = torch.zeros_like(self.weights)  # (heads,): this process's part of each head's loss
+        parts = torch.zeros_like(part_of_mean)  # (heads,): this process's part of each head's loss
         not_finite: list[str] = []
         for number, micro_batch in enumerate(batch):
             # seeded by the update and the micro-batch's place in it, whichever process computes it
@@ -226,7 +214,7 @@ class Learner:
             torch.manual_seed(_seed(self.config.seed, work.update, place))
             with _explained_memory(self.config):
                 pred = self.forward(micro_batch, reader)  # (clips, heads)
-                per_head = self._losses(pred, micro_batch, totals)
+                per_head = self.objective.losses(pred, micro_batch.clips, totals.counts)
                 self.scaler.scale((per_head * part_of_mean).sum()).backward()
             parts += per_head.detach()
             finite = pred.isfinite().all(1).tolist()
@@ -241,7 +229,7 @@ class Learner:
             raise ModelError(_diverged(f"the loss is {value}", work, everyones, self.config))
         factor = lr_factor(work.update, work.total, self.config.optim)
         norm = self._change_weights(work, factor)
-        labelled = zip(self.names, parts.tolist(), totals.labels.tolist(), strict=True)
+        labelled = zip(self.names, parts.tolist(), totals.counts.labels.tolist(), strict=True)
         head_losses = {name: part for name, part, count in labelled if count}
         return Step(value, head_losses, self.config.optim.lr * factor, norm)
 
@@ -278,26 +266,6 @@ class Learner:
         finally:
             swap()
 
-    def _losses(self, pred: Tensor, batch: MicroBatch, totals: Totals) -> Tensor:
-        """This micro-batch's part of each head's loss, (heads,)."""
-        config, labels, corpus = self.config.loss, self.labels[batch.clips], self.corpus[batch.clips]
-        scaled = self.corpus_scale(pred, corpus) if config.corpus_scale else pred
-        per_head = loss.regression(scaled, labels, totals.labels, config, std=self._deviations(pred))
-        if config.rank:
-            per_head = per_head + config.rank * loss.ranking(
-                pred, labels, corpus, totals.pairs, config.rank_margin
-            )
-        return per_head
-
-    def _deviations(self, pred: Tensor) -> Tensor | None:
-        """For each head the prediction of its uncertainty, NaN where it has none: (clips, heads)."""
-        columns = {name: pred[:, i] for i, name in enumerate(self.names)}
-        found = [columns.get(uncertainty_of(name)) for name in self.names]
-        if all(column is None for column in found):
-            return None
-        nothing = torch.full_like(pred[:, 0], math.nan)
-        return torch.stack([nothing if column is None else column for column in found], 1)
-
     def _change_weights(self, work: Work, lr: float) -> float:
         """Clip the gradient and let the optimizer step with `lr` of its peaks; returns the norm before clipping."""
         optim = self.config.optim
@@ -321,14 +289,6 @@ class Learner:
                 torch._foreach_lerp_(list(self.averaged.values()), list(self.trainable.values()), 1 - decay)
         self.state.update = work.update
         return float(norm)
-
-    def _corpus_scale(self) -> nn.Module:
-        heads = self.model.config.heads
-        if not self.config.loss.corpus_scale:
-            return nn.Identity()
-        ends = [(0.0 if h.min is None else h.min, 0.0 if h.max is None else h.max) for h in heads]
-        centre = torch.tensor([(low + high) / 2 for low, high in ends], dtype=torch.float32)
-        return loss.CorpusScale(len(self.clips.corpora), len(heads), centre)
 
 
 def _seed(*numbers: int) -> int:

@@ -1,6 +1,6 @@
 """What an update minimises: the labels of its clips, and how far the model's scores are from them.
 
-Every loss here is a part of a whole, see `loss`: it is computed of one micro-batch, and of what the entire update counts.
+Every loss here is a part of a whole, see `loss`: it is computed of one micro-batch, and of what the update counts.
 """
 
 import math

@@ -29,10 +29,11 @@ def urgent(year: int, test: str) -> dict[str, Ids]:
     return {"train": train, test: [(f"blind_test_mos_{year}_s1_x_fileid_5", "s1")]}
 
 
-# Where a copy of NISQA writes conditions as 1.0, as this one does in a part, pandas makes the whole column so. Ours is
-# the number that other copies have: which one the baseline's user had, nobody can tell.
+# the conditions of the live half of "train" are written 1.0
 NISQA = {
-    "train": [(f"c00001_train_{kind} {talker}", "1") for kind in ("sim", "live") for talker in "ab"],
+    "train": [
+        (f"c00001_train_{kind} {t}", con) for kind, con in (("sim", "1"), ("live", "1.0")) for t in "ab"
+    ],
     "dev": [(f"c00001_val_{kind} {talker}", "1") for kind in ("sim", "live") for talker in "ab"],
     **{
         name: [(f"c00001_test_{name.lower()} {t}", "1") for t in "ab"] for name in ("FOR", "P501", "LIVETALK")

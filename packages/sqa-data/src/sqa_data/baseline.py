@@ -6,7 +6,8 @@ A corpus without systems has the clip's id for each. What else differs is one ru
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)  # what fits into 64 bits
 
@@ -25,6 +26,12 @@ class BaselineIds:
     example: tuple[str, str | None]  # sample_id and system_id of a clip as they are here
     sample: Callable[[str], str] = str
     system: Callable[[str], str] = str
+    # the same for a copy of the corpus in this folder, where it hangs on how the label files are written
+    system_in: Callable[[Path], Callable[[str], str]] | None = None
+
+    def read_in(self, root: Path) -> "BaselineIds":
+        """The rule for a copy of the corpus."""
+        return replace(self, system=self.system_in(root)) if self.system_in else self
 
     def of_sample(self, sample_id: str) -> str:
         """The baseline's sample_id."""

@@ -1,10 +1,11 @@
 """NISQA: simulated and live telephony in five databases, with four dimensions beside the quality."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from sqa_data.baseline import BaselineIds, after_dash
 from sqa_data.corpus import Archive, Corpus, Licence, Sample, Split
-from sqa_data.tables import Row, each_row
+from sqa_data.tables import Row, each_row, rows
 
 SPLITS = {
     "NISQA_TRAIN_SIM": "train",
@@ -35,6 +36,17 @@ def parse(row: Row, split: str) -> Iterator[Sample]:
         votes=row.votes("votes"),
         mos_std=row.number_or_none("mos_std", 0, 4),
     )
+
+
+def _baseline_system(root: Path) -> Callable[[str], str]:
+    """The baseline reads the conditions of a split as one column: where a single one is written 1.0, all are."""
+    floats = {split for name, split in FILES.items() for row in rows(root / name, "con") if "." in row["con"]}
+
+    def system(ours: str) -> str:
+        database, _, condition = ours.rpartition("-")
+        return f"{condition}.0" if SPLITS.get(database) in floats else condition
+
+    return system
 
 
 CORPUS = Corpus(
@@ -68,5 +80,7 @@ CORPUS = Corpus(
     citation="G. Mittag et al., NISQA: A deep CNN-self-attention model for multidimensional speech quality "
     "prediction with crowdsourced datasets, Interspeech 2021",
     parse=parse,
-    baseline_ids=BaselineIds(("c00001_for_cnv_m_0103_01", "NISQA_TEST_FOR-1"), system=after_dash),
+    baseline_ids=BaselineIds(
+        ("c00001_for_cnv_m_0103_01", "NISQA_TEST_FOR-1"), system=after_dash, system_in=_baseline_system
+    ),
 )

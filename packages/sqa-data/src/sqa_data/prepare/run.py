@@ -116,7 +116,9 @@ def _opinions(corpus: Corpus, root: Path, writer: Writer, labels: str, ids: str)
     """What is said of single clips, by the names that are asked for."""
     as_baseline = corpus.parse_as_baseline if labels == "baseline" else None
     opinions = writer.of_clips((as_baseline or corpus.parse)(root))
-    return renamed(opinions, corpus.baseline_ids) if ids == "baseline" and corpus.baseline_ids else opinions
+    if ids == "baseline" and corpus.baseline_ids:
+        return renamed(opinions, corpus.baseline_ids.read_in(root))
+    return opinions
 
 
 def _baseline_notes(corpus: Corpus, labels: str, ids: str) -> Iterator[str]:

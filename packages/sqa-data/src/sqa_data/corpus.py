@@ -171,6 +171,8 @@ class Corpus:
     label_files: tuple[str, ...] = ()
     # the same as the 2026 baseline reads it, where that differs
     parse_as_baseline: Callable[[Path], Iterator[Opinion]] | None = None
+    # sample_id and system_id -> what clips of one reference (clean speech, or a text) share; None: not known
+    reference: Callable[[str, str | None], str] | None = None
     baseline_ids: BaselineIds | None = None  # the ids that it gives; None: it has no such corpus
     method: str = "ACR"  # how listeners were asked: ACR, CCR, P.835, MUSHRA, preference ...
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of labels that are not 1 to 5

@@ -7,11 +7,12 @@
 above 0 where a is better.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sqa_data.atomic import atomic_write
 from sqa_data.errors import DataError
 from sqa_data.lines import Wrong, id_text, json_line, open_lines, parse_object
 
@@ -39,6 +40,16 @@ def iter_pairs(path: str | Path) -> Iterator[tuple[int, Pair]]:
             yield number, _pair(line)
         except Wrong as error:
             raise DataError(f"{path}:{number}: {error}") from None
+
+
+def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> int:
+    """Write a file of pairs, whole or not at all; returns how many."""
+    count = 0
+    with atomic_write(Path(path)) as file:
+        for pair in pairs:
+            file.write(to_line(pair))
+            count += 1
+    return count
 
 
 def to_line(pair: Pair) -> bytes:

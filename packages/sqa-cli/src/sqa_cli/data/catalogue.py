@@ -196,7 +196,7 @@ def show(name: str, raw: Path, as_json: bool) -> None:
     steps = manual_steps(corpus, raw)
     if as_json:
         facts = asdict(corpus) | {"manual": steps}
-        del facts["parse"], facts["parse_as_baseline"]
+        del facts["parse"], facts["parse_as_baseline"], facts["reference"]
         facts["baseline_ids"] = _baseline_ids(corpus)
         if corpus.picked:
             del facts["picked"]["plan"], facts["picked"]["write"]

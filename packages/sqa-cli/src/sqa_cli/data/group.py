@@ -15,6 +15,7 @@ COMMANDS = {
     "filter": ("sqa_cli.data.manifests:filter_", "Choose utterances."),
     "merge": ("sqa_cli.data.manifests:merge", "Put manifests together."),
     "sample": ("sqa_cli.data.manifests:sample", "Draw utterances."),
+    "pairs": ("sqa_cli.data.manifests:pairs", "Make pairs of rated clips."),
     "annotate": ("sqa_cli.data.annotate:annotate", "Label utterances with quality metrics."),
     "degrade": ("sqa_cli.data.degrade:degrade", "Make degraded speech of clean speech."),
     "kinds": ("sqa_cli.data.degrade:kinds", "The kinds of degradation, and pictures of them."),

@@ -1,4 +1,4 @@
-"""`sqa-cli data` on manifests: `verify`, `stats`, `filter`, `merge`, `sample` and `import`."""
+"""`sqa-cli data` on manifests: `verify`, `stats`, `filter`, `merge`, `sample`, `pairs` and `import`."""
 
 import math
 from collections.abc import Iterable
@@ -198,6 +198,66 @@ def sample(
     if len(drawn) < n:
         note(f"note: {n:,} were asked for; there are {len(drawn):,}")
     _write(out, drawn, relative, as_json)
+
+
+@click.command()
+@o.manifests
+@click.option(
+    "--out", required=True, type=o.FILE, help="File of pairs to write, beside the manifest of the clips."
+)
+@click.option(
+    "--within",
+    type=click.Choice(["corpus", "reference", "any"]),
+    default="corpus",
+    show_default=True,
+    help="Pair clips of one corpus (and split), of one reference clip or text among these, or any two.",
+)
+@click.option("--label", default="mos", show_default=True, help="What is compared; on a scale of 1 to 5.")
+@click.option(
+    "--margin", type=NUMBER, default=0.0, help="Leave out pairs whose labels are closer.  [default: none]"
+)
+@click.option("-n", "n", type=click.IntRange(1), help="How many.  [default: 100000]")
+@click.option("--share", type=click.FloatRange(0, 1, min_open=True), help="Which part of all that there are.")
+@click.option(
+    "--balance",
+    type=click.Choice(["outcome", "corpus"]),
+    multiple=True,
+    help="As many that a wins, that b wins, and ties; as many of each corpus. May be given twice.",
+)
+@click.option("--tie", type=NUMBER, default=0.5, show_default=True, help="Below this difference it is a tie.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@o.json
+def pairs(
+    manifests: tuple[Path, ...], out: Path, n: int | None, share: float | None, as_json: bool, **how: Any
+) -> None:
+    """Make pairs of rated clips: {"corpus", "a", "b", "metrics": {"cmos": x}}, x = label of a - label of b.
+
+    Drawn from all possible pairs, each as likely as any other, none twice (neither as b and a), the better clip first
+    in every second one; the same for the same seed, whatever the order of the clips. A difference of more than 3, the
+    end of the scale of CMOS, becomes 3.
+
+    \b
+    Examples:
+      sqa-cli data pairs data/somos/train/data.jsonl --out data/somos/train/pairs.jsonl
+      sqa-cli data pairs data/*/train/data.jsonl --balance corpus --balance outcome -n 1000000 --out pairs.jsonl
+      sqa-cli data pairs data/somos/dev/data.jsonl --within reference --margin 0.5 --out pairs.jsonl
+    """
+    from sqa_data.pairing import draw_pairs
+    from sqa_data.pairs import write_pairs
+
+    if n is not None and share is not None:
+        raise click.UsageError("give -n or --share, not both")
+    drawn = draw_pairs(manifests, n=n, share=share, **how)
+    write_pairs(out, drawn.pairs)
+    if drawn.unlabelled:
+        note(f"note: {drawn.unlabelled:,} clips without {how['label']} are left out")
+    if drawn.clamped:
+        note(f"note: {drawn.clamped:,} differences are beyond the scale of CMOS, 3, and became 3")
+    if n is not None and drawn.count < n:
+        note(f"note: {n:,} were asked for; there are {drawn.possible:,}")
+    a, b, tie = (f"{drawn.outcomes[outcome]:,}" for outcome in ("a", "b", "tie"))
+    line = f"{out}: {drawn.count:,} of {drawn.possible:,} pairs of {drawn.clips:,} clips; a is better in {a}, b in {b}"
+    o.report(as_json, vars(drawn) | {"pairs": str(out)}, [f"{line}, a tie in {tie}"])
 
 
 def _write(out: Path, utterances: "Iterable[Utterance]", relative: bool, as_json: bool) -> None:

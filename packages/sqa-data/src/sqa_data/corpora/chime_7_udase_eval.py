@@ -71,6 +71,7 @@ CORPUS = Corpus(
     "task of the 7th CHiME challenge, Computer Speech and Language 2024",
     parse=parse,
     parse_as_baseline=parse_as_baseline,
+    reference=lambda sample_id, system_id: sample_id.partition("_")[2],
     baseline_ids=BaselineIds(("C1_S01_a", "C1")),
     layout="two public scripts that read the label file",
     assumed=True,

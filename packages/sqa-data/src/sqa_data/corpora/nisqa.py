@@ -1,5 +1,6 @@
 """NISQA: simulated and live telephony in five databases, with four dimensions beside the quality."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,6 +81,8 @@ CORPUS = Corpus(
     citation="G. Mittag et al., NISQA: A deep CNN-self-attention model for multidimensional speech quality "
     "prediction with crowdsourced datasets, Interspeech 2021",
     parse=parse,
+    # c00001_for_cnv_m_0103_01 and book_00000_chp_0009_reader_06709_17_seg_live_phone_1
+    reference=lambda sample_id, system_id: re.sub(r"^c\d+_|_live_[a-z]+_\d+$", "", sample_id),
     baseline_ids=BaselineIds(
         ("c00001_for_cnv_m_0103_01", "NISQA_TEST_FOR-1"), system=after_dash, system_in=_baseline_system
     ),

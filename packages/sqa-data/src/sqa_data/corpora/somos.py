@@ -41,5 +41,7 @@ CORPUS = Corpus(
     citation="G. Maniati et al., SOMOS: The Samsung Open MOS dataset for the evaluation of neural text-to-speech "
     "synthesis, Interspeech 2022",
     parse=parse,
+    # the sentence: novel_2007_0098_015.wav
+    reference=lambda sample_id, system_id: sample_id.rpartition("_")[0],
     baseline_ids=BaselineIds(("novel_2007_0098_015.wav", "015")),
 )

@@ -93,5 +93,7 @@ CORPUS = Corpus(
     "in VoIP applications, QoMEX 2015",
     label_files=("*.xlsx",),
     parse=parse,
+    # degradation and talker, as UrgentMOS has it
+    reference=lambda sample_id, system_id: "_".join(sample_id.split("_")[2:]),
     baseline_ids=BaselineIds(("C_01_ECHO_FA", "ECHO-001"), system=after_dash),
 )

@@ -44,6 +44,8 @@ CORPUS = Corpus(
     citation="Y.-W. Chen, Y. Tsao, InQSS: A speech intelligibility and quality assessment model using a multi-task "
     "learning network, Interspeech 2022",
     parse=parse,
+    # FCN_babble_-2_TMHINT_b1_01_03: what follows is the sentence
+    reference=lambda sample_id, system_id: sample_id.rpartition("TMHINT")[2],
     baseline_ids=BaselineIds(("FCN_babble_-2_01_01", "FCN-SNR-2-babble")),
     label_files=("raw_data.csv",),
 )

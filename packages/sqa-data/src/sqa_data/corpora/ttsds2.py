@@ -18,6 +18,12 @@ def parse(row: Row, split: str) -> Iterator[Rating]:
         yield Rating(split, audio, sample_id, system_id, row["annotator"], row.number("value"))
 
 
+def reference(sample_id: str, system_id: str | None) -> str:
+    """The dataset and the name of the file: noisy-0001 of noisy-xtts-0001."""
+    system = system_id or ""
+    return f"{system.partition('-')[0]}-{sample_id.removeprefix(f'{system}-')}"
+
+
 CORPUS = Corpus(
     name="ttsds2",
     title="TTSDS2 listening test",
@@ -31,5 +37,6 @@ CORPUS = Corpus(
     citation="C. Minixhofer, O. Klejch, P. Bell, TTSDS2: Resources and benchmark for evaluating human-quality "
     "text to speech systems, 2025",
     parse=parse,
+    reference=reference,
     baseline_ids=BaselineIds(("noisy-xtts-0001", "noisy-xtts")),
 )

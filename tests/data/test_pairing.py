@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sqa_metrics
 from commands import run
-from sqa_data import DataError, Utterance, get_corpus, write_manifest
+from sqa_data import DataError, Utterance, write_manifest
 from sqa_data.pairing import Drawn, distinct, draw_pairs
 from sqa_data.pairs import Pair, iter_pairs, write_pairs
 
@@ -216,31 +216,6 @@ def test_memory_does_not_grow_with_the_pairs_that_there_are(
 
 
 # --- clips of one reference --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("corpus", "one", "same", "other"),
-    [
-        ("somos", "novel_2007_0098_015.wav", "novel_2007_0098_000.wav", "novel_2007_0099_015.wav"),
-        ("chime-7-udase-eval", "C1_S01_a", "C2_S01_a", "C1_S02_a"),
-        ("tcd-voip", "C_01_ECHO_FA", "C_12_ECHO_FA", "C_01_CHOP_FA"),
-        ("tmhint-qi", "FCN_babble_-2_TMHINT_b1_01_03", "clean_TMHINT_b1_01_03", "clean_TMHINT_b1_01_02"),
-        ("nisqa", "c00001_for_cnv_m_0103_01", "c00009_for_cnv_m_0103_01", "c00001_for_cnv_m_1035_02"),
-        ("nisqa", "book_1_seg_live_phone_1", "book_1_seg_live_skype_600", "book_2_seg_live_phone_1"),
-    ],
-)
-def test_a_corpus_says_which_clips_are_of_one_reference(corpus: str, one: str, same: str, other: str) -> None:
-    rule = get_corpus(corpus).reference
-    assert rule is not None
-    assert rule(one, "s1") == rule(same, "s2") != rule(other, "s1")
-
-
-def test_ttsds2_numbers_its_texts_in_each_dataset() -> None:
-    rule = get_corpus("ttsds2").reference
-    assert rule is not None
-    assert rule("noisy-xtts-0001", "noisy-xtts") == rule("noisy-f5-tts-0001", "noisy-f5-tts")
-    assert rule("noisy-xtts-0001", "noisy-xtts") != rule("kids-xtts-0001", "kids-xtts")
-    assert rule("noisy-xtts-0001", "noisy-xtts") != rule("noisy-xtts-0002", "noisy-xtts")
 
 
 def test_the_row_comes_before_the_rule_of_its_corpus(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """What clips of a corpus have in common: who talks, and the recording that they were made from.
 
-Rows say it by keys that `Utterance` has no field for: `talker` (of `sqa-cli data degrade`), `reference_path` (of that
-and of `data annotate`), `reference_id` (of UrgentMOS), and the names that others give to these.
+Rows say it by keys that `Utterance` has no field for: `talker` and `ladder` (of `sqa-cli data degrade`),
+`reference_path` (of that and of `data annotate`), `reference_id` (of UrgentMOS), and the names that others give to
+these. Of some corpora the names of clips say it (`Corpus.reference`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
+from sqa_data.corpus import list_corpora
 from sqa_data.manifest import Utterance
 
 TALKER = ("talker", "speaker_id", "speaker")
-REFERENCE = ("reference_id", "reference_path", "reference", "source_id")
+# each rung of a ladder has a copy of its reference
+REFERENCE = ("ladder", "reference_id", "reference_path", "reference", "source_id")
 
 
 def talker_of(row: Utterance) -> str | None:
@@ -22,12 +26,21 @@ def talker_of(row: Utterance) -> str | None:
 
 
 def reference_of(row: Utterance) -> str | None:
-    """The clean recording that a clip was made from; None where its row does not say.
+    """The clean recording, or the text, that a clip was made from; None where neither its row nor its corpus says.
 
     >>> reference_of(Utterance("a.wav", "sys1:u7", 1.0, {}, extra={"reference_id": "u7"}))
     'u7'
+    >>> reference_of(Utterance("a.wav", "novel_2007_0098_015.wav", 1.0, {}, corpus="somos"))
+    'novel_2007_0098'
     """
-    return _first(row, REFERENCE)
+    told = _first(row, REFERENCE)
+    rule = None if told else _rules().get(row.corpus)
+    return rule(row.sample_id, row.system_id) if rule else told
+
+
+@cache
+def _rules() -> dict[str | None, Callable[[str, str | None], str]]:
+    return {corpus.name: corpus.reference for corpus in list_corpora() if corpus.reference}
 
 
 def _first(row: Utterance, keys: Sequence[str]) -> str | None:

@@ -7,9 +7,8 @@ and a draw of numbers is a draw of pairs: each as likely, none twice, in memory 
 Labels are compared in whole millionths: 3.3 and 3.1 are .2 apart.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,8 +16,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sqa_data.choose import merged
-from sqa_data.corpus import list_corpora
 from sqa_data.errors import DataError
+from sqa_data.groups import reference_of
 from sqa_data.ids import short_hash
 from sqa_data.labels import MOS, RANGES, is_opinion
 from sqa_data.manifest import Utterance
@@ -175,26 +174,15 @@ def _group(utterance: Utterance, within: Within) -> tuple[str, ...]:
     if within == "any":
         return ()
     group = utterance.corpus or "", utterance.split or ""
-    return group if within == "corpus" else (*group, _reference(utterance))
-
-
-def _reference(utterance: Utterance) -> str:
-    """The clean speech or the text that a clip was made of: by its row, or by the rule of its corpus."""
-    for key in ("reference_id", "ladder"):
-        if value := utterance.extra.get(key):
-            return str(value)
-    rule = _reference_rules().get(utterance.corpus)
-    if rule is None:
+    if within == "corpus":
+        return group
+    reference = reference_of(utterance)
+    if reference is None:
         raise DataError(
             f"sample {utterance.sample_id!r} of {utterance.corpus or 'no corpus'}: its reference is not known; "
             "expected the key reference_id in its row, or --within corpus"
         )
-    return rule(utterance.sample_id, utterance.system_id)
-
-
-@cache
-def _reference_rules() -> dict[str | None, Callable[[str, str | None], str]]:
-    return {corpus.name: corpus.reference for corpus in list_corpora() if corpus.reference}
+    return *group, reference
 
 
 def _value(utterance: Utterance, label: str) -> int:

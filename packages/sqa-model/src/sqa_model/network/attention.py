@@ -5,6 +5,8 @@ layers and norms then work on the whole at once, and a clip's result cannot depe
 attention, pooling and convolutions over time must know the borders.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,9 +36,7 @@ def attend(
 
     Returns: (frames, heads * head_dim).
     """
-    # on CPUs torch's kernel is slower than all the rest where it draws dropout or finds gradients in bfloat16
-    plain = q.is_cpu and (dropout > 0 or (q.requires_grad and q.dtype == torch.bfloat16))
-    kernel = plain_attention if plain else F.scaled_dot_product_attention
+    kernel = kernel_for(q, dropout)
     gates = gate.split(lengths) if gate is not None else [None] * len(lengths)
     mixed = []
     # split, not slices: the gradient of a slice is a whole tensor of zeros
@@ -52,6 +52,19 @@ def attend(
         out = kernel(query, key, value, mask, dropout)  # (1, heads, length, head_dim)
         mixed.append(out[0].transpose(0, 1).flatten(1))
     return torch.cat(mixed)
+
+
+def kernel_for(q: Tensor, dropout: float) -> Callable[..., Tensor]:
+    """The function of (query, key, value, mask, dropout) that attends fastest to tensors like `q`."""
+    # on CPUs torch's kernel is slower than all the rest where it draws dropout or finds gradients in bfloat16
+    plain = q.is_cpu and (dropout > 0 or (q.requires_grad and q.dtype == torch.bfloat16))
+    return plain_attention if plain else F.scaled_dot_product_attention
+
+
+def missing_rows(x: Tensor) -> int:
+    """How many frames to add to (frames, dim) so that CPUs do not compile a kernel for their number."""
+    compiles = x.is_cpu and (x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu"))
+    return -len(x) % ROWS if compiles else 0
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, p: float) -> Tensor:

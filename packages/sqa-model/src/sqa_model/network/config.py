@@ -12,6 +12,7 @@ from sqa_data.labels import is_uncertainty, label_of
 from sqa_model.errors import ModelError
 from sqa_model.network.backbone import BackboneConfig
 from sqa_model.network.backbones import BACKBONES, named, read_backbone
+from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.fields import between, check_ranges, from_record
 
 MOST_HEADS = 1_000
@@ -45,6 +46,7 @@ class ModelConfig:
     feedforward: int = between(2_048, 1, 65_536)
     dropout: float = between(0.1, 0, 0.95)
     pooling: str = "mean"  # over time; or "attention": learned weights of the frames
+    comparison: ComparisonConfig | None = None  # the head that compares two clips; None: there is none
     window_s: float = between(30.0, 0.5, 3_600.0)  # longest piece of speech to look at at once
     # kept, not read: origin, training notes
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -60,6 +62,7 @@ class ModelConfig:
             raise ModelError(f"pooling is {self.pooling!r:.50}; expected 'mean' or 'attention'")
         if self.dim % self.attention_heads:
             raise ModelError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
+        _check_comparison(self.comparison, self.dim)
         if not isinstance(self.extra, Mapping):
             raise ModelError(f"extra is {self.extra!r:.50}; expected an object")
 
@@ -73,7 +76,7 @@ class ModelConfig:
         record = dataclasses.asdict(self)
         record["backbone"] = {"kind": self.backbone.kind} | dataclasses.asdict(self.backbone)
         record["heads"] = [list(h) for h in self.heads]
-        for name in ("window_s", "trim"):  # so that older checkpoints keep their fingerprints
+        for name in ("window_s", "trim", "comparison"):  # so that older checkpoints keep their fingerprints
             if record[name] == getattr(ModelConfig, name):
                 del record[name]
         return json.dumps(record, indent=2) + "\n"
@@ -89,7 +92,25 @@ class ModelConfig:
             raise ModelError(f"model configuration must be a JSON object, found {type(record).__name__}")
         if "backbone" in record:
             record["backbone"] = read_backbone(record["backbone"])
+        if isinstance(record.get("comparison"), dict):
+            record["comparison"] = from_record(
+                ComparisonConfig, record["comparison"], "model configuration: comparison"
+            )
         return from_record(cls, record, "model configuration")
+
+
+def _check_comparison(comparison: object, dim: int) -> None:
+    """Raise `ModelError` for what is no comparative head of a transformer of this size."""
+    if comparison is None:
+        return
+    if not isinstance(comparison, ComparisonConfig):
+        raise ModelError(
+            f"comparison is {comparison!r:.50}; expected a ComparisonConfig, or None for no such head"
+        )
+    if dim % comparison.attention_heads:
+        raise ModelError(
+            f"dim {dim} is not a multiple of comparison.attention_heads {comparison.attention_heads}"
+        )
 
 
 def _heads(heads: Any) -> tuple[Head, ...]:

@@ -3,7 +3,9 @@
     model = MosModel(ModelConfig(backbone="logmel", heads=[("mos", 1, 5), ("pesq", 1, 4.5)]))
     scores = model([wave_a, wave_b])                    # (2 clips, 2 heads); differentiable
 
-Training splits the same computation, to keep a frozen encoder's states: `model.head(model.features(waves))`.
+Training splits the same computation, to keep a frozen encoder's states: `model.head(model.features(waves))`. Where
+clips are also compared, `encoded = model.encode(waves)` is computed once for `model.scores(encoded)` and
+`model.compare(encoded, [(0, 1)])`.
 """
 
 import zlib
@@ -15,10 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
-from sqa_model.network.attention import ROWS, SelfAttention
+from sqa_model.network.attention import SelfAttention, missing_rows
+from sqa_model.network.comparison import Compared, Comparison, Encoded
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.dropout import Dropout
 from sqa_model.network.ends import without_silent_ends
+
+NO_COMPARISON = "the model has no comparative head; UrgentMOS's have one, and so has what is trained on pairs"
 
 
 class Features(NamedTuple):
@@ -45,6 +50,7 @@ class MosModel(nn.Module):
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.pooling = AttentionPooling(config.dim) if config.pooling == "attention" else None
         self.metrics = nn.Linear(config.dim, len(config.heads))
+        self.comparison = Comparison(config.dim, config.comparison) if config.comparison else None
 
     def forward(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """Score clips; differentiable with respect to the waveforms.
@@ -59,6 +65,10 @@ class MosModel(nn.Module):
 
     def logits(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """As `forward`, before the values are mapped into the heads' ranges."""
+        return self._pooled(self.encode(waves, lengths))
+
+    def encode(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Encoded:
+        """What `scores` and `compare` are made of: the frames above the transformer. Arguments as of `forward`."""
         clips = self._clips(waves, lengths)
         weights = self.mix.softmax(0)
         mixed: Tensor | None = None
@@ -66,7 +76,27 @@ class MosModel(nn.Module):
         for weight, state in zip(weights, self.backbone(clips), strict=True):
             mixed = state * weight if mixed is None else torch.addcmul(mixed, state, weight)
         assert mixed is not None
-        return self._pooled(mixed, self.backbone.lengths([len(c) for c in clips]))
+        return self._encoded(mixed, self.backbone.lengths([len(c) for c in clips]))
+
+    def scores(self, encoded: Encoded) -> Tensor:
+        """Frames -> (batch, heads), inside each head's range; `scores(encode(x))` equals `forward(x)`."""
+        return bounded(self._pooled(encoded), self.config.heads)
+
+    def compare(self, encoded: Encoded, pairs: Sequence[tuple[int, int]]) -> Compared:
+        """Which clip of each pair is better; differentiable.
+
+        However many pairs a clip is in, it is encoded once, and a pair's answer does not depend on the others.
+
+        Args:
+            encoded: what `encode` or `encode_features` says of the clips.
+            pairs: (index of clip a, index of clip b) each, of the batch that was encoded.
+
+        Raises: ModelError where the model has no comparative head (`config.comparison` is None), or no such clip.
+        """
+        if self.comparison is None:
+            raise ModelError(NO_COMPARISON)
+        found: Compared = self.comparison(encoded, pairs)
+        return found
 
     def features(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Features:
         """All layer states of the encoder: what `head` needs, and what a frozen encoder lets you cache."""
@@ -77,8 +107,12 @@ class MosModel(nn.Module):
 
     def head(self, features: Features) -> Tensor:
         """States -> (batch, heads); `head(features(x))` equals `forward(x)`."""
+        return self.scores(self.encode_features(features))
+
+    def encode_features(self, features: Features) -> Encoded:
+        """States -> frames above the transformer; `encode_features(features(x))` equals `encode(x)`."""
         mixed = torch.tensordot(self.mix.softmax(0).to(features.states), features.states, 1)
-        return bounded(self._pooled(mixed, features.lengths), self.config.heads)
+        return self._encoded(mixed, features.lengths)
 
     def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
         """The same model in eval mode on a device, matrices in `dtype`; this one is untouched.
@@ -88,7 +122,11 @@ class MosModel(nn.Module):
         """
         with torch.device("meta"):
             copy = MosModel(self.config)
-        exact = ("mix", "metrics.", *(f"backbone.{name}" for name in self.backbone.exact))
+        exact = (
+            *("mix", "metrics."),
+            *(f"backbone.{name}" for name in self.backbone.exact),
+            *(f"comparison.{name}" for name in Comparison.exact),
+        )
         state = {
             name: value.to(device, torch.float32 if name.startswith(exact) else dtype)
             for name, value in self.state_dict().items()
@@ -114,21 +152,24 @@ class MosModel(nn.Module):
             clips = [c / (c.square().mean() + 1e-7).sqrt() for c in centred]
         return clips
 
-    def _pooled(self, mixed: Tensor, lengths: list[int]) -> Tensor:
-        """Mixed states (frames, dim) -> (batch, heads), not yet in their ranges."""
-        clips = len(lengths)
-        if mixed.is_cpu and (mixed.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")):
-            rest = -len(mixed) % ROWS or ROWS  # one more clip, never empty, dropped again
-            mixed, lengths = F.pad(mixed, (0, 0, 0, rest)), [*lengths, rest]
+    def _encoded(self, mixed: Tensor, lengths: list[int]) -> Encoded:
+        """Mixed states (frames, dim) -> frames above the transformer."""
+        frames, rest = len(mixed), missing_rows(mixed)
+        if rest:  # one more clip, dropped again
+            mixed = F.pad(mixed, (0, 0, 0, rest))
         x = self.norm(self.projection(mixed.to(self.projection.weight.dtype)))
         for layer in self.encoder:
-            x = layer(x, lengths)
+            x = layer(x, [*lengths, rest] if rest else lengths)
+        return Encoded(x[:frames], lengths)
+
+    def _pooled(self, encoded: Encoded) -> Tensor:
+        """Frames -> (batch, heads), not yet in their ranges."""
+        x, lengths = encoded
         if self.pooling is not None:
             pooled = self.pooling(x, lengths)
         else:
             pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
-        pooled = pooled[:clips].to(self.metrics.weight.dtype)
-        logits: Tensor = self.metrics(pooled).float()
+        logits: Tensor = self.metrics(pooled.to(self.metrics.weight.dtype)).float()
         return logits
 
 

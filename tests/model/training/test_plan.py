@@ -98,7 +98,7 @@ def test_windows_are_drawn_by_seed_and_update() -> None:
 def test_with_a_cache_a_clip_keeps_its_window() -> None:
     drawn = np.random.default_rng([5, 4]).random(23)
     for work in plan("data.cache=somewhere").after(0):
-        assert work.crops() == [Crop(clip, drawn[clip]) for clip, _ in work.crops()]
+        assert work.crops() == [Crop(clip, drawn[clip]) for clip, *_ in work.crops()]
 
 
 def test_cut_clips_are_counted() -> None:

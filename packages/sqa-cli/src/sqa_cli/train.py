@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from sqa_model.training.config import TrainConfig
     from sqa_model.training.evaluate import Results
     from sqa_model.training.loop import Progress, Result
+
+# options that set a field of the config
+FIELDS = {
+    "init": "model.init",
+    "heads": "model.heads",
+    "data": "data.train",
+    "dev": "data.dev",
+    "pairs": "data.pairs",
+    "dev_pairs": "data.dev_pairs",
+}
 
 
 @click.command()
@@ -30,8 +40,10 @@ if TYPE_CHECKING:
 @click.option(
     "--heads", metavar="LABELS", help="The labels to predict: mos,noisiness. Default: those of --init."
 )
-@click.option("--data", "train_data", multiple=True, help="Training manifests, a path or glob. Repeatable.")
-@click.option("--dev", "dev_data", multiple=True, help="Development manifests, likewise. See data.hold_out.")
+@click.option("--data", multiple=True, help="Training manifests, a path or glob. Repeatable.")
+@click.option("--dev", multiple=True, help="Development manifests, likewise. See data.hold_out.")
+@click.option("--pairs", multiple=True, help="Files of compared pairs to learn from, likewise. Repeatable.")
+@click.option("--dev-pairs", multiple=True, help="Files of compared pairs to measure on. Repeatable.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field. Repeatable.")
 @click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
@@ -39,14 +51,11 @@ if TYPE_CHECKING:
 def train(
     preset: str | None,
     file: Path | None,
-    init: str | None,
-    heads: str | None,
-    train_data: tuple[str, ...],
-    dev_data: tuple[str, ...],
     overrides: tuple[str, ...],
     out: Path,
     show_config: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Train a MOS model; the same command again goes on where it stopped.
 
@@ -57,23 +66,24 @@ def train(
       sqa-cli train --init default --data mine.jsonl --out runs/mine
       sqa-cli train --preset universa-ext-5metric --set optim.unfreeze=-1 \\
         --set optim.lora_rank=8 --data ... --dev ... --out runs/lora
+      sqa-cli train --init default --data acr.jsonl --pairs pairs.jsonl \\
+        --out runs/pairs
       torchrun --nproc-per-node 4 -m sqa_cli train --preset ... (four GPUs)
 
     --init goes on with a network and its heads; heads without a label are left
     out. It is measured before the first update and may stay the best. Without
     --dev some clips are held out, by talker if rows name one; the log says so.
+    With --pairs the model also learns to compare two clips (predict --pairs).
     Ctrl-C saves and stops. The run folder holds best/ and last/ (both for
     predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
     """
     from sqa_model.training.config_text import load_config, to_json
 
-    labels = None if heads is None else [name.strip() for name in heads.split(",")]
-    given = {"data.train": train_data, "data.dev": dev_data, "model.init": init, "model.heads": labels}
-    overrides += tuple(
-        f"{name}={json.dumps(value)}" for name, value in given.items() if value not in (None, ())
-    )
-    if init is not None and preset is None and file is None:
+    if given["init"] is not None and preset is None and file is None:
         preset = "fine-tune"
+    overrides += tuple(
+        _override(FIELDS[name], value) for name, value in given.items() if value not in (None, ())
+    )
     config = load_config(preset, file, overrides)
     if show_config:
         say(*to_json(config).splitlines())
@@ -95,6 +105,13 @@ def train(
             kept = f"saved in {out}" if result.updates else "before the first update, so nothing was saved"
             note(f"stopped, {kept}; run the same command again to go on")
         sys.exit(130)
+
+
+def _override(field: str, value: str | tuple[str, ...]) -> str:
+    """What an option sets, as --set would."""
+    if field == "model.heads":
+        value = tuple(name.strip() for name in str(value).split(","))
+    return f"{field}={json.dumps(value)}"
 
 
 def _train(config: "TrainConfig", out: Path) -> "Result":

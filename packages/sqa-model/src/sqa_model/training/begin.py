@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.model import MosModel
 from sqa_model.training.build import build_model
 from sqa_model.training.clips import Clips, Rows, clips_of, read_rows
@@ -12,6 +13,7 @@ from sqa_model.training.evaluate import check_choice
 from sqa_model.training.fine_tune import data_record, network_record, parent_record, with_heads
 from sqa_model.training.heads import choose_heads
 from sqa_model.training.held_out import hold_out
+from sqa_model.training.pairs import Pairs, read_pairs
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Start:
     frozen_heads: tuple[str, ...]  # those that learn nothing
     clips: Clips
     dev: Clips
+    pairs: Pairs
+    dev_pairs: Pairs
     told: tuple[str, ...]  # what was decided, for the log
     record: Mapping[str, Any] | None  # for the run's config, see `config_text.to_json`
     provenance: Mapping[str, Any] | None  # for the models of a run with `model.init`
@@ -36,13 +40,17 @@ def begin(config: TrainConfig) -> Start:
     data, asked = config.data, config.model.heads
     model = build_model(config)
     rows, dev_rows, told = _read(config)
+    rows, pairs, left_out = read_pairs(data.pairs, rows, dev_rows, "data.pairs")
+    dev_rows, dev_pairs, _ = read_pairs(data.dev_pairs, dev_rows, Rows([], []), "data.dev_pairs")
+    told += left_out
     parent = None if config.model.init is None else model.config.names
     heads = choose_heads(config, parent, rows.labels())
     needed = [head for head in heads.names if head not in heads.frozen]
     clips = clips_of(rows, heads.names, data, name="data.train", needed=needed)
     config.check_heads(heads.names)
     # only the head that chooses needs labels there
-    dev = clips_of(dev_rows, heads.names, data, name="data.dev", needed=[config.eval.head])
+    chooses = [config.eval.head] if config.eval.head in heads.names else []
+    dev = clips_of(dev_rows, heads.names, data, name="data.dev", needed=chooses)
     check_choice(dev, heads.names, config.eval)
 
     told += heads.told
@@ -51,12 +59,22 @@ def begin(config: TrainConfig) -> Start:
         record["fine_tuned_from"] = parent_record(config, model)
         told += _compared(parent, heads.names)
     if parent is not None or heads.names != asked:
-        model = with_heads(model, heads.names, config.model.dropout)
+        comparison = model.config.comparison
+        if len(pairs):
+            comparison = comparison or ComparisonConfig()
+        elif data.missing_heads != "keep":
+            told += (
+                ["the comparative head is left out: there are no pairs to learn from"] if comparison else []
+            )
+            comparison = None
+        model = with_heads(model, heads.names, config.model.dropout, comparison)
+        if model.comparison and not len(pairs):
+            model.comparison.requires_grad_(False)
         record = {"model": network_record(config, model)} | record
     provenance = None
     if parent is not None:
         provenance = {"fine_tuned_from": record["fine_tuned_from"], "data": data_record(config, clips, dev)}
-    return Start(model, heads.frozen, clips, dev, tuple(told), record or None, provenance)
+    return Start(model, heads.frozen, clips, dev, pairs, dev_pairs, tuple(told), record or None, provenance)
 
 
 def _read(config: TrainConfig) -> tuple[Rows, Rows, list[str]]:

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sqa_model.checkpoint.ours import load, load_backbone
 from sqa_model.network.backbones import BACKBONES
+from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.model import MosModel
 from sqa_model.training.config import NetConfig, TrainConfig
@@ -24,7 +25,8 @@ def build_model(config: TrainConfig) -> MosModel:
     net = config.model
     if net.init is not None:
         return load(net.init)
-    model = MosModel(_model_config(net))
+    comparison = ComparisonConfig() if config.data.pairs else None
+    model = MosModel(replace(_model_config(net), comparison=comparison))
     if net.pretrained is not None:
         load_backbone(model.backbone, net.pretrained)
     return model

@@ -66,7 +66,7 @@ def read_rows(patterns: Sequence[str], name: str) -> Rows:
     for path in find_manifests(patterns, name):
         found = list(iter_manifest(path))
         rows.utterances.extend(found)
-        rows.corpora.extend(row.corpus or _corpus_of(path) for row in found)
+        rows.corpora.extend(row.corpus or corpus_of(path) for row in found)
     return rows
 
 
@@ -120,7 +120,7 @@ def find_manifests(patterns: Sequence[str], name: str) -> list[str]:
     return sorted(paths.values())
 
 
-def _corpus_of(path: str) -> str:
+def corpus_of(path: str) -> str:
     """The corpus of a manifest that does not say; the baseline has data/<corpus>/<split>/data.jsonl."""
     file = Path(path)
     return (file.resolve().parent.parent.name if file.name == "data.jsonl" else file.stem) or "unnamed"

@@ -15,7 +15,7 @@ from sqa_model.checkpoint.locate import edition_name
 from sqa_model.training.error_loss import LOSSES
 from sqa_model.training.fields import WEIGHTS, ConfigError, Section, above_0, at_least, limited, require
 
-METRICS = [f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES]
+METRICS = [*(f"{level}_{name}" for level in ("system", "utterance") for name in FIGURES), "accuracy"]
 WITH_INIT = ("heads", "dropout", "init")  # the fields of `model` that may stand beside init
 
 
@@ -37,6 +37,10 @@ class DataConfig(Section):
         layers below it. none: "drop" for a head that only comes with `model.init`, "error" for one that was asked for.
     hold_out: where `dev` names no manifest, about this share of every corpus's training clips is held out instead:
         whole talkers, or references, systems or clips, see `held_out`; 0: `dev` is needed.
+    pairs, dev_pairs: files of compared pairs (paths or globs), to learn from and to measure on: the model gets the
+        comparative head of UrgentMOS. Their clips are found by sample_id in `train` (`dev`), else in data.jsonl
+        beside the file. In an epoch pairs come beside the clips; weights of 0 leave pairs alone.
+    pair_share: how often each pair is used in an epoch.
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
         later epochs skip the backbone; none: computed anew each time.
@@ -52,6 +56,9 @@ class DataConfig(Section):
     leaks: Literal["error", "allow"] = "error"
     missing_heads: Literal["error", "drop", "keep"] | None = None
     hold_out: float = limited(0.0, "a number in [0, 1)", lambda share: 0 <= share < 1)
+    pairs: tuple[str, ...] = ()
+    dev_pairs: tuple[str, ...] = ()
+    pair_share: float = above_0(1.0)
     max_unreadable: int = at_least(0, 10)
     cache: str | None = None
 
@@ -138,6 +145,7 @@ class LossConfig(Section):
     rank: weight of the pairwise ranking term added to each head's loss; 0 leaves it out.
     rank_margin: pairs whose labels differ by no more than this are not ranked, in label units.
     corpus_scale: learn an offset and a scale per corpus between prediction and label, used in training only.
+    comparison: how much of the loss compared pairs are, in updates that have labels and pairs.
     """
 
     section = "loss."
@@ -147,6 +155,7 @@ class LossConfig(Section):
     rank: float = at_least(0, 0.0)
     rank_margin: float = at_least(0, 0.1)
     corpus_scale: bool = False
+    comparison: float = limited(0.5, "a number in [0, 1]", lambda share: 0 <= share <= 1)
 
 
 @dataclass(frozen=True)
@@ -154,9 +163,9 @@ class EvalConfig(Section):
     """When the development set is measured and which checkpoint is the best one.
 
     every: updates between evaluations (and saves); none: once an epoch. The last update is always evaluated.
-    head: the head that chooses.
-    metric: "system_srcc", "utterance_lcc", ...: its mean over the corpora. Ties, and development sets without
-        systems, are decided by utterance SRCC.
+    head: the head that chooses; "cmos" for the pairs of `data.dev_pairs`, of which each counts as an utterance.
+    metric: "system_srcc", "utterance_lcc", ..., "accuracy" (of cmos alone): its mean over the corpora. Ties, and
+        development sets without systems, are decided by utterance SRCC.
     weights: how much each corpus of the development set counts in these means, 1 if not named; one of weight 0 is
         measured, but chooses nothing.
     patience: stop after this many evaluations without a better one; none: never.
@@ -277,6 +286,10 @@ class TrainConfig(Section):
             self.data.max_seconds,
             "no more than batch.seconds and batch.micro_seconds, so that every clip fits a batch",
         )
+        if self.data.dev_pairs and not self.data.pairs:
+            raise ConfigError(
+                "data.dev_pairs: found pairs to measure on, but data.pairs names none to learn from; give both"
+            )
         if self.data.cache is not None and self.optim.unfreeze != 0:
             raise ConfigError(
                 "data.cache: needs a backbone that is frozen for the whole run, found optim.unfreeze = "
@@ -299,7 +312,8 @@ class TrainConfig(Section):
     def check_heads(self, heads: Sequence[str]) -> None:
         """Refuse what does not fit a model with these heads (those of `model.init` are only known once it is read)."""
         known = f"a head of the model: {', '.join(heads)}"
-        require(self.eval.head in heads, "eval.head", self.eval.head, known)
+        compared = self.eval.head == "cmos" and self.data.dev_pairs
+        require(self.eval.head in heads or bool(compared), "eval.head", self.eval.head, known)
         for name in self.loss.weights:
             require(name in heads, f"loss.weights.{name}", self.loss.weights[name], known)
         uncertain = [name for name in heads if is_uncertainty(name)]

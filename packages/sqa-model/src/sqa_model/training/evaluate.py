@@ -101,7 +101,8 @@ def merit(results: Results, config: EvalConfig) -> tuple[float, float]:
             if weights[corpus] and config.head in heads
         ]
         known = [(weight, float(value)) for weight, value in found if value is not None]
-        sign = 1 if FIGURES[metric.partition("_")[2]].better == "higher" else -1
+        figure = FIGURES.get(metric.partition("_")[2])
+        sign = -1 if figure and figure.better == "lower" else 1
         total = sum(weight for weight, _ in known)
         return sign * sum(weight * value for weight, value in known) / total if known else -math.inf
 
@@ -116,6 +117,8 @@ def check_choice(dev: Clips, heads: Sequence[str], config: EvalConfig) -> None:
                 f"eval.weights.{name}: found {weight:g}, but data.dev has no such corpus; expected one of "
                 f"{', '.join(dev.corpora)}"
             )
+    if config.head not in heads:  # the pairs choose
+        return
     chooses = np.array([config.weights.get(name, 1.0) > 0 for name in dev.corpora])
     labelled = np.isfinite(dev.labels[:, list(heads).index(config.head)])
     if not (labelled & chooses[dev.corpus]).any():

@@ -9,22 +9,34 @@ import torch
 from torch import Tensor
 
 from sqa_model.network.backbones import BACKBONES
+from sqa_model.network.comparison import Comparison, ComparisonConfig
 from sqa_model.network.model import MosModel
 from sqa_model.training.build import head_of
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import TrainConfig
 
 
-def with_heads(model: MosModel, names: Sequence[str], dropout: float | None = None) -> MosModel:
+def with_heads(
+    model: MosModel,
+    names: Sequence[str],
+    dropout: float | None = None,
+    comparison: ComparisonConfig | None = None,
+) -> MosModel:
     """The same network with these heads in this order: those that it has as they are, others with random weights.
 
-    dropout: of the layers above the backbone, if it shall be another one. `model` should not be used any more: both
-    share their weights.
+    dropout: of the layers above the backbone, if it shall be another one. comparison: the comparative head, likewise
+    as it is or random; None: none. `model` should not be used any more: both share their weights.
     """
     config, state = model.config, dict(model.state_dict())
     had = {head.name: (head, row) for row, head in enumerate(config.heads)}
     heads = tuple(had[name][0] if name in had else head_of(name) for name in names)
-    config = replace(config, heads=heads, dropout=config.dropout if dropout is None else dropout)
+    if comparison is None:
+        state = {name: value for name, value in state.items() if not name.startswith("comparison.")}
+    elif config.comparison is None:
+        head = Comparison(config.dim, comparison).to(model.mix)
+        state |= {f"comparison.{name}": value for name, value in head.state_dict().items()}
+    dropout = config.dropout if dropout is None else dropout
+    config = replace(config, heads=heads, dropout=dropout, comparison=comparison)
     fresh = torch.nn.Linear(config.dim, len(heads), device=model.mix.device, dtype=model.mix.dtype)
     for part in ("weight", "bias"):
         rows: Tensor = fresh.get_parameter(part).detach()

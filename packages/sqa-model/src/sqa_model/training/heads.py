@@ -31,8 +31,10 @@ def choose_heads(config: TrainConfig, parent: Sequence[str] | None, labels: Coll
     wanted = tuple(parent or ()) if asked is None else asked
     rule = config.data.missing_heads or ("drop" if asked is None else "error")
     known = {head for head in wanted if head in labels}
-    if not known:
+    if not known and not config.data.pairs:
         return Heads(wanted, (), ())
+    if not known and rule == "drop":
+        rule = "keep"  # where only pairs are learned from
     names, frozen, told = [], [], []
     for head in wanted:
         if is_uncertainty(head) and config.loss.kind != "nll":

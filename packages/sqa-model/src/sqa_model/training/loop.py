@@ -19,11 +19,13 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.training import run_folder
 from sqa_model.training.begin import begin
+from sqa_model.training.compare import compared, pair_figures
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
 from sqa_model.training.journal import Journal, Pace, log
 from sqa_model.training.leaks import refuse_leaks
 from sqa_model.training.optimizer import told
+from sqa_model.training.pairs import Pairs
 from sqa_model.training.plan import Crop, Plan, Work
 from sqa_model.training.processes import Processes, processes, stop_signals
 from sqa_model.training.source import ClipReader, MicroBatch, check_unreadable
@@ -121,6 +123,7 @@ class _Run:
     learner: Learner
     audio: ClipReader
     dev_audio: ClipReader
+    dev_pairs: Pairs
     batches: Generator[tuple[Work, list[MicroBatch]], None, None]
     journal: Journal
     pace: Pace = field(default_factory=Pace)
@@ -144,13 +147,22 @@ class _Run:
         def score(chosen: list[int], items: list[Tensor]) -> Tensor:
             return learner.forward(MicroBatch([Crop(clip, 0.0) for clip in chosen], items), reader)
 
+        def say(chosen: list[int], items: list[Tensor], pairs: list[tuple[int, int]]) -> Tensor:
+            batch = MicroBatch([Crop(clip, 0.0) for clip in chosen], items)
+            return learner.compare(batch, reader, pairs).cmos
+
         learner.model.eval()
         with torch.no_grad(), learner.averages_in_place():
             batch, workers = self.config.batch, self.config.run.workers
             heads = len(learner.names)
             scores, missing = predictions(score, load, dev, heads, batch, self.group, workers=workers)
-        check_unreadable(missing, self.config.data.max_unreadable, "data.dev")
-        return agreement(dev, scores, learner.names)
+            check_unreadable(missing, self.config.data.max_unreadable, "data.dev")
+            results = agreement(dev, scores, learner.names)
+            if len(self.dev_pairs):
+                cmos, _ = compared(say, load, dev, self.dev_pairs, batch, self.group, workers=workers)
+                for corpus, figures in pair_figures(dev, self.dev_pairs, cmos).items():
+                    results[corpus] |= figures
+        return results
 
     def check_unreadable(self, totals: Totals) -> None:
         """Stop if too many files of all processes failed; only then they tell each other which."""
@@ -184,9 +196,15 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         model, clips, dev = start.model, start.clips, start.dev
         # a run that has begun goes on
         refuse_leaks(clips, dev, "allow" if (folder / "last").exists() else config.data.leaks)
-        plan = Plan(config, clips, group)
+        plan = Plan(config, clips, group, start.pairs)
         learner = Learner(
-            model, clips, config, group, frozen_heads=start.frozen_heads, provenance=start.provenance
+            model,
+            clips,
+            config,
+            group,
+            pairs=start.pairs,
+            frozen_heads=start.frozen_heads,
+            provenance=start.provenance,
         )
         problem = ""
         if group.first:
@@ -204,7 +222,9 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         dev_audio = stack.enter_context(closing(ClipReader(config, dev, model, math.inf)))
         batches = stack.enter_context(closing(audio.batches(plan.after(done))))
         _log_start(learner, plan, audio, dev_audio, start.told)
-        yield _Run(config, folder, group, stop, plan, learner, audio, dev_audio, batches, journal)
+        yield _Run(
+            config, folder, group, stop, plan, learner, audio, dev_audio, start.dev_pairs, batches, journal
+        )
 
 
 def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sqa_model.network.comparison import TIE
 from sqa_model.training.config import LossConfig
 from sqa_model.training.error_loss import LOSSES
 
@@ -77,6 +78,29 @@ def _pairs(labels: Tensor, corpus: Tensor, margin: float) -> Tensor:
     """(i, j, head) is True where label i is to be ranked above label j; NaN compares false."""
     same = (corpus[:, None] == corpus[None])[..., None]
     return (labels[:, None] - labels[None] > margin) & same  # (batch, batch, heads)
+
+
+def comparison(cmos: Tensor, logits: Tensor, target: Tensor, better: Tensor, totals: Tensor) -> Tensor:
+    """This micro-batch's part of the loss of compared pairs: half of how far cmos is off, half of who is better.
+
+    Half the mean squared error of CMOS over the pairs that have one, half the cross-entropy of the classes a, b and
+    tie over all: the loss of UrgentMOS. Each pair is there in both orders, so that neither place is preferred.
+
+    cmos: (2, pairs), of a against b and of b against a. logits: (2, pairs, 3). target: (pairs,) CMOS, NaN where there
+    is none. better: (pairs,) class. totals: pairs with a CMOS and all pairs of the whole update, (2,).
+
+    >>> sure = torch.tensor([[[9.0, 0.0, 0.0]], [[0.0, 9.0, 0.0]]])
+    >>> found = comparison(torch.tensor([[1.0], [-3.0]]), sure, torch.tensor([1.0]), torch.tensor([0]), torch.ones(2))
+    >>> round(found.item(), 3)  # (0 + 4) / 2 squared, and next to nothing for classes
+    1.0
+    """
+    known = target.isfinite()
+    wanted = torch.where(known, torch.stack([target, -target]), cmos.detach())
+    off = (cmos - wanted).square().mean(0).sum() / totals[0].clamp(min=1)
+    turned = torch.where(better == TIE, better, 1 - better)  # a and b change places
+    classes = torch.stack([better, turned])
+    wrong = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="sum") / 2
+    return (off + wrong / totals[1].clamp(min=1)) / 2
 
 
 class CorpusScale(nn.Module):

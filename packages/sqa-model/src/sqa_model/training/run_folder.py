@@ -37,6 +37,9 @@ def check_run(folder: Path, config: TrainConfig) -> None:
     Raises `ConfigError` with the differences if `folder` holds another run, and `ModelError` if it is no run folder.
     """
     find_manifests(config.data.train, "data.train")
+    for name, patterns in (("data.pairs", config.data.pairs), ("data.dev_pairs", config.data.dev_pairs)):
+        if patterns:
+            find_manifests(patterns, name)
     if config.data.dev or not config.data.hold_out:
         find_manifests(config.data.dev, "data.dev")
     saved = folder / "config.json"

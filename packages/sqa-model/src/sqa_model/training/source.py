@@ -1,5 +1,6 @@
 """What an update reads: audio, or a frozen backbone's cached states, by threads that stay ahead of the loop."""
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -7,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from sqa_data.audio import AudioError, hear, look, mixed
@@ -37,6 +38,23 @@ class MicroBatch:
     def clips(self) -> list[int]:
         """Their indices."""
         return [crop.clip for crop in self.crops]
+
+    @property
+    def pairs(self) -> list["PairHere"]:
+        """The pairs of which both clips are here."""
+        return [
+            PairHere(a.pair, i, i + 1)
+            for i, (a, b) in enumerate(itertools.pairwise(self.crops))
+            if a.pair is not None and a.pair == b.pair and a.side + b.side == "ab"
+        ]
+
+
+class PairHere(NamedTuple):
+    """A pair in a micro-batch."""
+
+    pair: int  # its index
+    a: int  # where its clips stand among the crops
+    b: int
 
 
 def read_audio(path: str, sample_rate: int, *, most_s: float = math.inf, crop_at: float = 0.5) -> Tensor:

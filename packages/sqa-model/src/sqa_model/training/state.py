@@ -23,6 +23,7 @@ from torch import Tensor
 
 from sqa_model.checkpoint.ours import save
 from sqa_model.errors import ModelError
+from sqa_model.network.comparison import Compared, Encoded
 from sqa_model.network.model import MosModel
 from sqa_model.training.build import recompute_activations
 from sqa_model.training.clips import SHOWN, Clips
@@ -30,6 +31,7 @@ from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, merit
 from sqa_model.training.objective import Counts, Objective
 from sqa_model.training.optimizer import Terms, adamw, choose_weights, flat_gradients, lr_factor
+from sqa_model.training.pairs import NO_PAIRS, Pairs
 from sqa_model.training.plan import Work
 from sqa_model.training.processes import Processes
 from sqa_model.training.source import ClipReader, MicroBatch
@@ -81,6 +83,7 @@ class Learner:
         config: TrainConfig,
         group: Processes,
         *,
+        pairs: Pairs = NO_PAIRS,
         frozen_heads: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
@@ -94,7 +97,7 @@ class Learner:
         self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
         if config.run.checkpointing:
             recompute_activations(model)
-        self.objective = Objective(model.config.heads, clips, config.loss).to(group.device)
+        self.objective = Objective(model.config.heads, clips, config.loss, pairs).to(group.device)
         beside = dict(self.objective.named_parameters())
         self.trainable |= beside
         self.terms |= dict.fromkeys(beside, Terms("corpus scale", config.optim.lr, weight_decay=0.0))
@@ -186,14 +189,14 @@ class Learner:
 
     def count(self, batch: Sequence[MicroBatch], reader: ClipReader, stop: bool) -> Totals:
         """What all processes hold of an update: needed before any of them knows its part of the loss."""
-        counts = self.objective.count([part.clips for part in batch])
+        counts = self.objective.count(batch)
         seconds = sum(
             np.minimum(self.clips.seconds[part.clips], self.config.data.max_seconds).sum() for part in batch
         )
-        flags = torch.tensor([float(stop), len(reader.unreadable), seconds]).to(counts.numbers)
-        totals = self.group.sum(torch.cat([counts.numbers.flatten(), flags]))
+        flags = torch.tensor([float(stop), len(reader.unreadable), seconds]).to(counts.labels)
+        totals = self.group.sum(torch.cat([counts.flat(), flags]))
         stopped, unreadable, seconds = totals[-3:].tolist()
-        return Totals(Counts(totals[:-3].view_as(counts.numbers)), seconds, int(unreadable), bool(stopped))
+        return Totals(counts.of(totals[:-3]), seconds, int(unreadable), bool(stopped))
 
     def step(self, work: Work, batch: Sequence[MicroBatch], reader: ClipReader, totals: Totals) -> Step:
         """Forward and backward for each micro-batch, add up over the processes, clip, change the weights.
@@ -206,17 +209,17 @@ class Learner:
             self.model.backbone.eval()
         part_of_mean = self.objective.shares(totals.counts)
         self.gradients.zero_()
-        parts = torch.zeros_like(part_of_mean)  # (heads,): this process's part of each head's loss
+        parts = torch.zeros_like(part_of_mean)  # (terms,): this process's part of each term
         not_finite: list[str] = []
         for number, micro_batch in enumerate(batch):
             # seeded by the update and the micro-batch's place in it, whichever process computes it
             place = self.group.rank + number * self.group.size
             torch.manual_seed(_seed(self.config.seed, work.update, place))
             with _explained_memory(self.config):
-                pred = self.forward(micro_batch, reader)  # (clips, heads)
-                per_head = self.objective.losses(pred, micro_batch.clips, totals.counts)
-                self.scaler.scale((per_head * part_of_mean).sum()).backward()
-            parts += per_head.detach()
+                pred, compared = self._outputs(micro_batch, reader)
+                terms = self.objective.losses(pred, micro_batch, totals.counts, compared)
+                self.scaler.scale((terms * part_of_mean).sum()).backward()
+            parts += terms.detach()
             finite = pred.isfinite().all(1).tolist()
             not_finite += [
                 self.clips.paths[i] for i, ok in zip(micro_batch.clips, finite, strict=True) if not ok
@@ -229,18 +232,38 @@ class Learner:
             raise ModelError(_diverged(f"the loss is {value}", work, everyones, self.config))
         factor = lr_factor(work.update, work.total, self.config.optim)
         norm = self._change_weights(work, factor)
-        labelled = zip(self.names, parts.tolist(), totals.counts.labels.tolist(), strict=True)
-        head_losses = {name: part for name, part, count in labelled if count}
-        return Step(value, head_losses, self.config.optim.lr * factor, norm)
+        counted = [*totals.counts.labels.tolist(), totals.counts.compared[1].item()]
+        named = zip(self.objective.terms, parts.tolist(), counted, strict=False)
+        terms_here = {name: part for name, part, count in named if count}
+        return Step(value, terms_here, self.config.optim.lr * factor, norm)
 
     def forward(self, batch: MicroBatch, reader: ClipReader) -> Tensor:
         """Predictions of a micro-batch, (clips, heads), in fp32."""
-        device, dtype = self.group.device, PRECISIONS[self.config.precision]
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            if self.frozen:
-                return self.model.head(reader.features(batch, dtype)).float()
-            pred: Tensor = self.model([wave.to(device, non_blocking=True) for wave in batch.items])
-            return pred.float()
+        with self._autocast():
+            return self.model.scores(self._encoded(batch, reader)).float()
+
+    def compare(self, batch: MicroBatch, reader: ClipReader, pairs: Sequence[tuple[int, int]]) -> Compared:
+        """What the model says of pairs of the clips of a micro-batch."""
+        with self._autocast():
+            return self.model.compare(self._encoded(batch, reader), pairs)
+
+    def _outputs(self, batch: MicroBatch, reader: ClipReader) -> tuple[Tensor, Compared | None]:
+        """Scores of a micro-batch, (clips, heads), in fp32, and what is said of its pairs, in both orders."""
+        pairs = [(pair.a, pair.b) for pair in batch.pairs]
+        with self._autocast():
+            encoded = self._encoded(batch, reader)
+            pred = self.model.scores(encoded).float()
+            both = [*pairs, *((b, a) for a, b in pairs)]
+            return pred, self.model.compare(encoded, both) if pairs else None
+
+    def _encoded(self, batch: MicroBatch, reader: ClipReader) -> Encoded:
+        if self.frozen:
+            return self.model.encode_features(reader.features(batch, PRECISIONS[self.config.precision]))
+        return self.model.encode([wave.to(self.group.device, non_blocking=True) for wave in batch.items])
+
+    def _autocast(self) -> torch.autocast:
+        dtype = PRECISIONS[self.config.precision]
+        return torch.autocast(self.group.device.type, dtype, enabled=dtype != torch.float32)
 
     def judge(self, results: Results) -> bool:
         """Take note of an evaluation; True if there was no better one before."""

@@ -1,0 +1,145 @@
+"""Pairs of clips that listeners compared, from files of pairs to indices into the table of clips.
+
+A pair names its clips by sample_id. They are looked for in the manifest `data.jsonl` beside the file of pairs, and in
+the manifests that the config names: a clip that these have is used as it is there, another one joins the table for
+the sake of its pairs alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqa_data.manifest import Utterance, iter_manifest
+from sqa_data.pairs import Pair, iter_pairs
+
+from sqa_model.errors import ModelError
+from sqa_model.network.comparison import TIE, A, B, ComparisonConfig
+from sqa_model.training.clips import Rows, corpus_of, find_manifests
+
+CMOS = "cmos"  # what they are called where heads are listed
+CLASS = {"a": A, "b": B, "tie": TIE}
+BESIDE = "data.jsonl"
+Key = tuple[str, str]  # corpus, sample_id
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs by column; row i of each is pair i."""
+
+    a: np.ndarray  # (pairs,) int: index of clip a
+    b: np.ndarray
+    cmos: np.ndarray  # (pairs,) float32, above 0 where a is better; NaN: only a preference is known
+    better: np.ndarray  # (pairs,) int: A, B or TIE of `network.comparison`
+    own_clips: int = 0  # clips at the end of the table that only pairs need
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+NO_PAIRS = Pairs(_NONE, _NONE, _NONE.astype(np.float32), _NONE)
+
+
+def read_pairs(patterns: Sequence[str], rows: Rows, apart: Rows, name: str) -> tuple[Rows, Pairs, list[str]]:
+    """(`rows` and behind them the clips that only pairs have, the pairs, what there is to tell).
+
+    `name` is the config field ("data.pairs") that errors name. apart: clips that must not be used; their pairs are
+    left out. Raises `ModelError` for a pattern without a file, a clip that is nowhere, and where no pair is left;
+    `DataError` for a line that is no pair.
+    """
+    if not patterns:
+        return rows, NO_PAIRS, []
+    finder = _Finder(rows, apart)
+    found: list[tuple[int, int, Pair]] = []
+    left_out = 0
+    for path in find_manifests(patterns, name):
+        beside = _beside(Path(path))
+        for line, pair in iter_pairs(path):
+            where = f"{path}:{line}"
+            a, b = (finder.clip(pair.corpus, side, beside, where) for side in (pair.a, pair.b))
+            if a is None or b is None:
+                left_out += 1
+            else:
+                found.append((a, b, pair))
+    if not found:
+        raise ModelError(
+            f"{name}: no pair to use; found {left_out} whose clips are among those to measure on"
+        )
+    told = [f"{left_out:,} pairs are left out: their clips are measured on"] if left_out else []
+    cmos = [math.nan if pair.cmos is None else pair.cmos for *_, pair in found]
+    return (
+        finder.rows,
+        Pairs(
+            a=np.array([a for a, _, _ in found]),
+            b=np.array([b for _, b, _ in found]),
+            cmos=np.array(cmos, dtype=np.float32),
+            better=np.array([_class(pair) for *_, pair in found]),
+            own_clips=len(finder.rows) - len(rows),
+        ),
+        told,
+    )
+
+
+def _class(pair: Pair) -> int:
+    """Which is better: as listeners said, else by the CMOS, near 0 a tie."""
+    if pair.preference is not None:
+        return CLASS[pair.preference]
+    assert pair.cmos is not None  # a pair has one or the other
+    if abs(pair.cmos) < ComparisonConfig.tie_below:
+        return TIE
+    return A if pair.cmos > 0 else B
+
+
+def _beside(path: Path) -> dict[str, list[tuple[str, Utterance]]]:
+    """The clips of the manifest in the folder of a file of pairs, each with its corpus, by sample_id."""
+    manifest = path.with_name(BESIDE)
+    clips: dict[str, list[tuple[str, Utterance]]] = {}
+    for row in iter_manifest(manifest) if manifest.is_file() else ():
+        clips.setdefault(row.sample_id, []).append((row.corpus or corpus_of(str(manifest)), row))
+    return clips
+
+
+class _Finder:
+    """Finds the clips of pairs; `rows` grows by those that were in none of the manifests."""
+
+    def __init__(self, rows: Rows, apart: Rows) -> None:
+        self.rows = Rows(list(rows.utterances), list(rows.corpora))
+        self.places: dict[Key, int] = {}
+        self.corpora: dict[str, set[str]] = {}  # sample_id -> corpora that have it
+        for i, (row, corpus) in enumerate(zip(rows.utterances, rows.corpora, strict=True)):
+            self.places.setdefault((corpus, row.sample_id), i)
+            self.corpora.setdefault(row.sample_id, set()).add(corpus)
+        self.apart = {
+            (corpus, row.sample_id) for row, corpus in zip(apart.utterances, apart.corpora, strict=True)
+        }
+
+    def clip(
+        self,
+        corpus: str | None,
+        sample_id: str,
+        beside: dict[str, list[tuple[str, Utterance]]],
+        where: str,
+    ) -> int | None:
+        """The index of a clip; None where it must not be used."""
+        near = [(name, row) for name, row in beside.get(sample_id, []) if corpus in (None, name)]
+        names = {name for name, _ in near} or {
+            name for name in self.corpora.get(sample_id, ()) if corpus in (None, name)
+        }
+        names = names or {name for name, other in self.apart if other == sample_id and corpus in (None, name)}
+        if len(names) != 1:
+            problem = (
+                f"more than one corpus has it ({', '.join(sorted(names))}); name it in the pair's key `corpus`"
+                if names
+                else f"it is in no manifest of the config and in no {BESIDE} beside this file"
+            )
+            raise ModelError(f"{where}: clip {sample_id!r} of the pair: {problem}")
+        key = (names.pop(), sample_id)
+        if key in self.apart:
+            return None
+        if key not in self.places:
+            self.places[key] = len(self.rows)
+            self.rows.utterances.append(near[0][1])
+            self.rows.corpora.append(key[0])
+        return self.places[key]

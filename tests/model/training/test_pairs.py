@@ -1,0 +1,272 @@
+"""Pairs that listeners compared: read by name, dealt whole, learned from in both orders, alone or beside labels."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sqa_data.pairs import Pair, to_line
+from sqa_model import Predictor
+from sqa_model.checkpoint.ours import load
+from sqa_model.errors import ModelError
+from sqa_model.training.begin import begin
+from sqa_model.training.clips import Rows, clips_of, read_rows
+from sqa_model.training.config import TrainConfig
+from sqa_model.training.config_text import load_config
+from sqa_model.training.loop import train
+from sqa_model.training.pairs import read_pairs
+from sqa_model.training.plan import Plan, Work
+from sqa_model.training.processes import Processes
+from sqa_model.training.source import ClipReader
+from sqa_model.training.state import Learner
+from tiny_training import TINY, TINY_WAVLM, lines, same, write_corpus
+
+NONE = Rows([], [])
+
+
+def write_pairs(folder: Path, count: int, seed: int, name: str = "pairs.jsonl", *, cmos: bool = True) -> Path:
+    """Pairs of the clips of a corpus of tones: CMOS is the difference of their labels, else who has more."""
+    rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "mos" in row["metrics"]]
+    rng = np.random.default_rng(seed)
+    written: dict[tuple[str, str], Pair] = {}
+    while len(written) < count:
+        a, b = (rows[int(i)] for i in rng.choice(len(rows), 2, replace=False))
+        if a["corpus"] == b["corpus"]:
+            apart = a["metrics"]["mos"] - b["metrics"]["mos"]
+            better = "tie" if abs(apart) < 0.3 else "a" if apart > 0 else "b"
+            ids = a["sample_id"], b["sample_id"]
+            written[ids] = Pair(*ids, apart, None) if cmos else Pair(*ids, None, better)  # type: ignore[arg-type]
+    path = folder / name
+    path.write_bytes(b"".join(map(to_line, written.values())))
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("corpora")
+    for name, clips, seed in (("train", 40, 1), ("dev", 24, 2)):
+        write_corpus(root / name, clips, seed)
+        write_pairs(root / name, 60, seed)
+        write_pairs(root / name, 60, seed, "preferences.jsonl", cmos=False)
+    return root
+
+
+def configure(root: Path, *overrides: str, pairs: str = "pairs.jsonl", wavlm: bool = False) -> TrainConfig:
+    paths = [f"data.{kind}={json.dumps([str(root / kind / 'data.jsonl')])}" for kind in ("train", "dev")]
+    paths += [
+        f"data.pairs={json.dumps([str(root / 'train' / pairs)])}",
+        f"data.dev_pairs={json.dumps([str(root / 'dev' / pairs)])}",
+    ]
+    base = ["eval.every=none", "eval.metric=utterance_srcc", "run.threads=1", "optim.lr=3e-3"]
+    if wavlm:
+        return load_config(overrides=[*TINY_WAVLM, *paths, *base, *overrides])
+    return load_config("mini", overrides=[*TINY, *paths, *base, *overrides])
+
+
+def test_pairs_name_clips_of_the_manifest_beside_them(corpora: Path) -> None:
+    rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
+    table, pairs, told = read_pairs([str(corpora / "train" / "pairs.jsonl")], rows, NONE, "data.pairs")
+    assert (len(table), len(pairs), pairs.own_clips, told) == (40, 60, 0, [])
+    for i, line in enumerate((corpora / "train" / "pairs.jsonl").read_text().splitlines()):
+        row = json.loads(line)
+        a, b = (table.utterances[k[i]] for k in (pairs.a, pairs.b))
+        assert (a.sample_id, b.sample_id) == (row["a"], row["b"])
+        apart = a.metrics["mos"] - b.metrics["mos"]
+        assert pairs.cmos[i] == pytest.approx(apart)
+        assert pairs.better[i] == (2 if abs(apart) < 0.5 else 0 if apart > 0 else 1)
+
+
+def test_clips_of_no_training_manifest_join_for_their_pairs_alone(corpora: Path) -> None:
+    rows = read_rows([str(corpora / "dev" / "data.jsonl")], "data.train")
+    table, pairs, _ = read_pairs([str(corpora / "train" / "pairs.jsonl")], rows, NONE, "data.pairs")
+    # the ids of both corpora are the same numbers: names are those of the corpus a or b
+    assert pairs.own_clips == len(table) - 24
+    assert [row.audio_path for row in table.utterances[:24]] == [row.audio_path for row in rows.utterances]
+
+
+def test_pairs_of_clips_to_measure_on_are_left_out_and_told(corpora: Path) -> None:
+    rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
+    apart, left = rows.take(range(10)), rows.take(range(10, 40))
+    table, pairs, told = read_pairs([str(corpora / "train" / "pairs.jsonl")], left, apart, "data.pairs")
+    names = {row.sample_id for row in apart.utterances}
+    used = [json.loads(x) for x in (corpora / "train" / "pairs.jsonl").read_text().splitlines()]
+    kept = [row for row in used if not {row["a"], row["b"]} & names]
+    assert len(table) == 30
+    assert len(pairs) == len(kept) < 60
+    assert told == [f"{60 - len(kept)} pairs are left out: their clips are measured on"]
+    with pytest.raises(
+        ModelError, match="no pair to use; found 60 whose clips are among those to measure on"
+    ):
+        read_pairs([str(corpora / "train" / "pairs.jsonl")], NONE, rows, "data.pairs")
+
+
+def test_a_clip_that_is_nowhere_or_in_two_corpora_is_one_error(corpora: Path, tmp_path: Path) -> None:
+    rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
+    file = tmp_path / "pairs.jsonl"
+    file.write_bytes(to_line(Pair("0", "1", 1.0)) + to_line(Pair("0", "lost", 1.0)))
+    with pytest.raises(ModelError, match=r"pairs.jsonl:2: clip 'lost' of the pair: it is in no manifest"):
+        read_pairs([str(file)], rows, NONE, "data.pairs")
+    doubled = Rows([*rows.utterances, rows.utterances[0]], [*rows.corpora, "other"])
+    with pytest.raises(ModelError, match=r"pairs.jsonl:1: .* more than one corpus has it \(a, other\)"):
+        read_pairs([str(file)], doubled, NONE, "data.pairs")
+
+
+def plan(root: Path, *overrides: str, rank: int = 0, size: int = 1) -> tuple[Plan, int]:
+    config = configure(root, *overrides, wavlm=True)
+    rows = read_rows(config.data.train, "data.train")
+    rows, pairs, _ = read_pairs(config.data.pairs, rows, NONE, "data.pairs")
+    clips = clips_of(rows, ("mos",), config.data, name="data.train")
+    return Plan(config, clips, Processes(rank, size, torch.device("cpu")), pairs), len(pairs)
+
+
+@pytest.mark.parametrize("cache", ["none", "somewhere"])
+def test_an_epoch_has_every_clip_and_every_pair_once_and_its_clips_side_by_side(
+    corpora: Path, cache: str
+) -> None:
+    found, count = plan(corpora, f"data.cache={cache}", "batch.micro_seconds=2")
+    assert found.pairs is not None
+    works = list(found.after(0))
+    for epoch in range(2):
+        pieces = [piece for work in works if work.epoch == epoch for piece in work.micro_batches]
+        crops = [crop for piece in pieces for crop in piece]
+        assert sorted(crop.clip for crop in crops if crop.pair is None) == list(range(40))
+        assert sorted(crop.pair for crop in crops if crop.side == "a") == list(range(count))  # type: ignore[type-var]
+        for piece in pieces:
+            for i, crop in enumerate(piece):
+                if crop.side == "a":
+                    other = piece[i + 1]
+                    assert (other.pair, other.side) == (crop.pair, "b")
+                    assert (crop.clip, other.clip) == (found.pairs.a[crop.pair], found.pairs.b[crop.pair])
+    assert [work.micro_batches for work in found.after(5)] == [w.micro_batches for w in works[5:]]
+    drawn = {crop.crop_at for work in works for crop in work.crops() if crop.clip == 7}
+    assert (len(drawn) == 1) == (cache != "none")
+
+
+def test_a_share_of_the_pairs_and_no_clips_alone(corpora: Path) -> None:
+    found, count = plan(corpora, "data.pair_share=0.5", "data.weights.a=0", "data.weights.b=0")
+    works = list(found.after(0))
+    sides = [[c.pair for w in works if w.epoch == e for c in w.crops() if c.side == "a"] for e in range(2)]
+    assert [len(side) for side in sides] == [count // 2] * 2
+    assert sorted([*sides[0], *sides[1]]) == list(range(count))  # type: ignore[type-var]
+    assert all(crop.pair is not None for work in works for crop in work.crops())
+
+
+def learner(config: TrainConfig) -> tuple[Learner, ClipReader, list[Work]]:
+    torch.manual_seed(config.seed)
+    start = begin(config)
+    group = Processes(0, 1, torch.device("cpu"))
+    made = Learner(start.model, start.clips, config, group, pairs=start.pairs)
+    works = list(Plan(config, start.clips, group, start.pairs).after(0))
+    return made, ClipReader(config, start.clips, made.model, config.data.max_seconds), works
+
+
+def expected_loss(made: Learner, reader: ClipReader, work: Work) -> tuple[float, float]:
+    """(mean squared error of mos, loss of pairs) of an update by their definitions, one clip and one pair at a time."""
+    squared, cmos, wrong = [], [], []
+    pairs = {crop.pair: [] for crop in work.crops() if crop.pair is not None}
+    objective = made.objective
+    with torch.no_grad():
+        for crop in work.crops():
+            wave = reader.load(crop)
+            label = objective.labels[crop.clip, 0].item()
+            if math.isfinite(label):
+                squared.append((made.model([wave])[0, 0].item() - label) ** 2)
+            if crop.pair is not None:
+                pairs[crop.pair].append(wave)
+        for pair, (a, b) in pairs.items():
+            target, better = objective.cmos[pair].item(), int(objective.better[pair])
+            for waves, sign, right in (((a, b), 1, better), ((b, a), -1, [1, 0, 2][better])):
+                said = made.model.compare(made.model.encode(list(waves)), [(0, 1)])
+                if math.isfinite(target):
+                    cmos.append((said.cmos.item() - sign * target) ** 2)
+                wrong.append(-said.classes[0].log_softmax(0)[right].item())
+    return float(np.mean(squared)), (float(np.mean(cmos)) if cmos else 0.0) / 2 + float(np.mean(wrong)) / 2
+
+
+@pytest.mark.parametrize("file", ["pairs.jsonl", "preferences.jsonl"])
+@pytest.mark.parametrize("micro", ["none", "1.5"])
+def test_the_loss_is_half_labels_and_half_pairs_in_both_orders(corpora: Path, file: str, micro: str) -> None:
+    settings = ["model.dropout=0", f"batch.micro_seconds={micro}", "batch.seconds=20", "batch.clips=20"]
+    made, reader, works = learner(configure(corpora, *settings, pairs=file))
+    work = next(w for w in works if {crop.pair is None for crop in w.crops()} == {True, False})
+    labels, pairs = expected_loss(made, reader, work)
+    ((_, batch),) = reader.batches([work])
+    step = made.step(work, batch, reader, made.count(batch, reader, stop=False))
+    assert step.head_losses == {
+        "mos": pytest.approx(labels, rel=1e-4),
+        "cmos": pytest.approx(pairs, rel=1e-4),
+    }
+    assert step.loss == pytest.approx((labels + pairs) / 2, rel=1e-4)
+
+
+def test_the_share_of_pairs_is_a_setting_and_all_where_nothing_has_a_label(corpora: Path) -> None:
+    settings = ["model.dropout=0", "batch.seconds=20", "batch.clips=20", "loss.comparison=0.2"]
+    made, reader, works = learner(configure(corpora, *settings))
+    work = next(w for w in works if {crop.pair is None for crop in w.crops()} == {True, False})
+    _, pairs = expected_loss(made, reader, work)
+    ((_, batch),) = reader.batches([work])
+    totals = made.count(batch, reader, stop=False)
+    assert made.objective.shares(totals.counts).tolist() == pytest.approx([0.8, 0.2])
+    made.objective.labels = torch.full_like(made.objective.labels, math.nan)
+    totals = made.count(batch, reader, stop=False)
+    assert made.objective.shares(totals.counts).tolist() == [0, 1]
+    assert made.step(work, batch, reader, totals).loss == pytest.approx(pairs, rel=1e-4)
+
+
+def test_a_pair_with_an_unreadable_clip_is_no_pair_and_its_other_clip_stays(corpora: Path) -> None:
+    made, reader, works = learner(configure(corpora))
+    work = next(w for w in works if any(crop.pair is not None for crop in w.crops()))
+    lost = next(crop.clip for crop in work.crops() if crop.side == "b")
+    reader.clips.paths[lost] += ".gone"
+    ((_, batch),) = reader.batches([work])
+    here = {pair.pair for part in batch for pair in part.pairs}
+    whole = {c.pair for c in work.crops() if c.pair is not None}
+    hurt = {c.pair for c in work.crops() if c.pair is not None and c.clip == lost}
+    assert here == whole - hurt
+    assert sum(len(part.crops) for part in batch) == sum(c.clip != lost for c in work.crops())
+    assert made.count(batch, reader, stop=False).counts.compared.tolist() == [len(here)] * 2
+
+
+def test_a_run_learns_who_is_better_and_goes_on_bit_for_bit(corpora: Path, tmp_path: Path) -> None:
+    config = configure(corpora, "epochs=12", "eval.head=cmos", "data.cache=none", "optim.ema=0.9")
+    result = train(config, tmp_path / "whole")
+    figures = [row["dev"]["a"]["cmos"] for row in lines(tmp_path / "whole") if "dev" in row]
+    assert figures[-1]["pairs"] == figures[-1]["clips"]
+    assert figures[-1]["utterance_lcc"] > 0.8 > figures[0]["utterance_lcc"]
+    assert figures[-1]["accuracy"] > 0.7
+    assert result.best["a"]["cmos"]["utterance_srcc"] == max(f["utterance_srcc"] for f in figures[1:])  # type: ignore[type-var]
+    losses = [row for row in lines(tmp_path / "whole") if "loss_cmos" in row]
+    assert losses[-1]["loss_cmos"] < losses[0]["loss_cmos"] / 2
+
+    def stop_at(progress: object) -> None:
+        if getattr(progress, "update", 0) == 7:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        train(config, tmp_path / "killed", watch=stop_at)
+    train(config, tmp_path / "killed")
+    assert same(tmp_path / "whole", tmp_path / "killed")
+
+    model = load(tmp_path / "whole" / "best")
+    assert model.comparison is not None
+    assert Predictor(model).names == ("mos",)
+
+
+def test_only_preferences_and_a_frozen_encoder_with_its_cache(corpora: Path, tmp_path: Path) -> None:
+    """No clip alone, no label: what is learned is who is better, of cached states too."""
+    chooses = ["eval.head=cmos", "eval.metric=accuracy", "data.weights.a=0", "data.weights.b=0"]
+    settings = {"pairs": "preferences.jsonl", "wavlm": True}
+    for name, cache in (("plain", "none"), ("cached", str(tmp_path / "cache"))):
+        result = train(
+            configure(corpora, *chooses, "model.dropout=0", f"data.cache={cache}", **settings),
+            tmp_path / name,
+        )
+        assert result.best["a"]["cmos"]["accuracy"] is not None
+        assert "utterance_lcc" not in result.best["a"]["cmos"]
+    one, other = (
+        [row["loss_cmos"] for row in lines(tmp_path / n) if "loss" in row] for n in ("plain", "cached")
+    )
+    assert one == pytest.approx(other, rel=2e-2)

@@ -103,6 +103,21 @@ def test_warnings_are_in_the_row(wavs: Path, model: str) -> None:
     assert "quiet: warning: low_rate" in result.stderr
 
 
+def test_equal_warnings_of_many_clips_are_one_line_and_stay_in_every_row(wavs: Path, model: str) -> None:
+    for i in range(6):
+        soundfile.write(
+            wavs / f"short {i}.wav", np.random.default_rng(i).standard_normal(3_200) * 0.1, 16_000
+        )
+    result = run("wavs/short*", "--model", model, "--json")
+    found = [json.loads(line)["warnings"] for line in result.stdout.splitlines()]
+    assert all(any(text.startswith("short: 0.2 s") for text in warnings) for warnings in found)
+    told = [line for line in result.stderr.splitlines() if "short:" in line]
+    assert told == [
+        "short 0: warning: short: 0.2 s; scores of clips under 0.5 s are unreliable "
+        "(short in 5 more: short 1, short 2, short 3, ...)"
+    ]
+
+
 def test_silence_is_an_error_row(wavs: Path, model: str) -> None:
     soundfile.write("hush.wav", np.zeros(16_000), 16_000)
     result = run("hush.wav", "--model", model, "--json", code=1)

@@ -175,7 +175,10 @@ def test_what_is_odd_about_many_clips_is_one_warning(model: MosModel) -> None:
         predict([noise(1), noise(0.2), noise(0.3), noise(0.1) * 1e-4], model, 16_000)
     told = sorted(str(w.message) for w in caught)
     assert [text.partition(":")[0] for text in told] == ["clip 0", "clip 1", "clip 3"]
-    assert told[1] == "clip 1: short: 0.2 s; scores of clips under 0.5 s are unreliable (short in 2 more)"
+    assert (
+        told[1]
+        == "clip 1: short: 0.2 s; scores of clips under 0.5 s are unreliable (short in 2 more: clip 2, clip 3)"
+    )
     assert told[2].startswith("clip 3: quiet: ")
     assert "more" not in told[2]
 

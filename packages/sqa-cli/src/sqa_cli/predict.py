@@ -203,29 +203,41 @@ def _to_file(
 
 
 def _show(rows: "Iterator[Row]", clips: "Sequence[ClipEntry]", names: Sequence[str], *, as_json: bool) -> int:
-    """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error."""
-    failed, heard, began = 0, 0.0, time.monotonic()
+    """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error.
+
+    What clips are warned of is told in the end, or when the run is stopped: in one line for each thing.
+    """
+    from sqa_model.inference.warned import Warned
+
+    failed, heard, began, warned = 0, 0.0, time.monotonic(), Warned()
     # rows on the screen are progress enough
     on_screen = (as_json or names) and sys.stdout.isatty()
-    with bars(shown=not on_screen) as show:
-        shown: Sequence[str] = ()
-        for done, row in enumerate(rows, start=1):
-            failed += "error" in row
-            heard += row["duration"]
-            show("scoring", done, len(clips), f"{heard / (time.monotonic() - began):.0f} audio-s/s")
-            if "error" in row:
-                note(f"{row['sample_id']}: {row['error']}")
-            for text in row.get("warnings", ()):
-                note(f"{row['sample_id']}: warning: {text}")
-            if as_json:
-                say_json(row)
-            elif names and "metrics" in row:
-                shown = shown or _table_head(names)
-                _table_line(row["metrics"], shown, row["sample_id"])
-                for span in row.get("timeline", ()):
-                    place = f"{row['sample_id']} {span['start']:.1f}-{span['end']:.1f} s"
-                    _table_line(span["metrics"], shown, place)
+    try:
+        with bars(shown=not on_screen) as show:
+            shown: Sequence[str] = ()
+            for done, row in enumerate(rows, start=1):
+                failed += "error" in row
+                heard += row["duration"]
+                show("scoring", done, len(clips), f"{heard / (time.monotonic() - began):.0f} audio-s/s")
+                if "error" in row:
+                    note(f"{row['sample_id']}: {row['error']}")
+                warned.add(row["sample_id"], row.get("warnings", ()))
+                if as_json:
+                    say_json(row)
+                elif names and "metrics" in row:
+                    shown = shown or _table_head(names)
+                    _table_rows(row, shown)
+    finally:
+        for line in warned.lines("warning: "):
+            note(line)
     return failed
+
+
+def _table_rows(row: "Row", names: Sequence[str]) -> None:
+    """A clip, and below it its stretches of time, if they were asked for."""
+    _table_line(row["metrics"], names, row["sample_id"])
+    for span in row.get("timeline", ()):
+        _table_line(span["metrics"], names, f"{row['sample_id']} {span['start']:.1f}-{span['end']:.1f} s")
 
 
 def _table_head(names: Sequence[str]) -> Sequence[str]:

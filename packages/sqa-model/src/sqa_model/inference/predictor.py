@@ -28,6 +28,7 @@ from sqa_model.errors import AudioError, ModelError
 from sqa_model.inference.options import check_options
 from sqa_model.inference.precision import pick_device, prepare
 from sqa_model.inference.read_ahead import read_ahead
+from sqa_model.inference.warned import Warned
 from sqa_model.inference.windows import cut, nearest_parts
 from sqa_model.network.model import MosModel
 
@@ -215,18 +216,15 @@ class Predictor:
         """What a call does, without its types of one or many."""
         one = _is_one(x, layout)
         scores = []
-        told: dict[str, list[str]] = {}  # by code
+        warned = Warned()
         for i, prediction in enumerate(self.stream([x] if one else x, sample_rate, layout=layout)):  # type: ignore[arg-type, list-item]
-            name = "" if one else f"clip {i}: "
+            name = "" if one else f"clip {i}"
             if prediction.error is not None:
-                raise AudioError(name + prediction.error)
-            for text in prediction.warnings:
-                told.setdefault(text.partition(":")[0], []).append(name + text)
+                raise AudioError(f"{name}: {prediction.error}" if name else prediction.error)
+            warned.add(name, prediction.warnings)
             scores.append(prediction.metrics)
-        for code, (first, *more) in told.items():
-            warnings.warn(
-                first + (f" ({code} in {len(more)} more)" if more else ""), InputWarning, stacklevel=3
-            )
+        for line in warned.lines():
+            warnings.warn(line, InputWarning, stacklevel=3)
         return scores[0] if one else scores
 
     def stream(

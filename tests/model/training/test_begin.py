@@ -102,3 +102,28 @@ def test_no_label_at_all_and_no_choice_are_told(folder: Path) -> None:
         begin(config(folder, bare, f"data.dev={folder}/mine.jsonl"))
     with pytest.raises(ModelError, match=r"eval\.weights\.other: found 1"):
         begin(config(folder, "eval.weights.other=1"))
+
+
+def test_clips_without_a_label_that_is_learned(folder: Path, tmp_path: Path) -> None:
+    """They are told of, and left out where that is asked for; a label of another head is none."""
+    rows = [json.loads(line) for line in (folder / "mine.jsonl").read_text().splitlines()]
+    for i, metrics in enumerate(
+        ({}, None, {"mos": None}, {"mos": float("nan")}, {"utmos": 3}, {"mos_std": 1})
+    ):
+        rows[i]["metrics"] = metrics
+    del rows[6]["metrics"]
+    rows[7]["metrics"] = {"pesq": 2}
+    manifest = tmp_path / "data.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = [*TINY, f"data.train={manifest}", f"data.dev={folder}/mine.jsonl"]
+    for heads, left in (('model.heads=["mos","mos_std"]', 8), ('model.heads=["mos","pesq"]', 7)):
+        kept, dropped = (
+            begin(load_config("mini", overrides=[*data, heads, "loss.kind=nll", f"data.unlabelled={how}"]))
+            for how in ("keep", "drop")
+        )
+        assert (len(kept.clips), len(dropped.clips)) == (20, 20 - left)
+        assert dropped.clips.sample_ids == kept.clips.sample_ids[left:]
+        told = f"data.train: {left} of 20 clips have no label for mos"
+        assert [line.startswith(told) for line in (*kept.told, *dropped.told)] == [True, True]
+        assert "data.unlabelled=drop leaves them out" in kept.told[0]
+        assert dropped.told[0].endswith("and are left out")

@@ -1,6 +1,6 @@
 """What a run starts from: its clips, those to measure on, its heads and its network, all decided by the config."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.model import MosModel
 from sqa_model.training.build import build_model
 from sqa_model.training.clips import Clips, Rows, clips_of, read_rows
-from sqa_model.training.config import TrainConfig
+from sqa_model.training.config import DataConfig, TrainConfig
 from sqa_model.training.evaluate import check_choice
 from sqa_model.training.fine_tune import data_record, network_record, parent_record, with_heads
 from sqa_model.training.heads import choose_heads
@@ -46,6 +46,7 @@ def begin(config: TrainConfig) -> Start:
     parent = None if config.model.init is None else model.config.names
     heads = choose_heads(config, parent, rows.labels())
     needed = [head for head in heads.names if head not in heads.frozen]
+    rows = _labelled(rows, needed, data, told)
     clips = clips_of(rows, heads.names, data, name="data.train", needed=needed)
     config.check_heads(heads.names)
     # only the head that chooses needs labels there
@@ -85,6 +86,18 @@ def _read(config: TrainConfig) -> tuple[Rows, Rows, list[str]]:
         return rows, read_rows(data.dev, "data.dev"), []
     rows, held, told = hold_out(rows, data.hold_out, config.seed, config.eval.head)
     return rows, held, [f"held out for development, as data.dev names nothing: {'; '.join(told)}"]
+
+
+def _labelled(rows: Rows, heads: Sequence[str], data: DataConfig, told: list[str]) -> Rows:
+    """The rows to learn from, by `data.unlabelled`; how many have no label for any of `heads` is told."""
+    found = rows.labelled(heads)
+    drop = data.unlabelled == "drop"
+    if left := len(rows) - len(found):
+        what = "and are left out" if drop else "and teach nothing; data.unlabelled=drop leaves them out"
+        told.append(
+            f"data.train: {left:,} of {len(rows):,} clips have no label for {', '.join(heads)} {what}"
+        )
+    return found if drop else rows
 
 
 def _compared(parent: tuple[str, ...], heads: tuple[str, ...]) -> list[str]:

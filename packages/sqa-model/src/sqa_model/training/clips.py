@@ -51,6 +51,12 @@ class Rows:
         """Those at these places."""
         return Rows([self.utterances[i] for i in chosen], [self.corpora[i] for i in chosen])
 
+    def labelled(self, heads: Sequence[str]) -> "Rows":
+        """Those with a label for at least one head; all of them where none has one."""
+        wanted = {head for head in heads if not is_uncertainty(head)}
+        chosen = [i for i, row in enumerate(self.utterances) if not wanted.isdisjoint(row.metrics)]
+        return self.take(chosen) if 0 < len(chosen) < len(self) else self
+
     def labels(self) -> set[str]:
         """Every label that some row has."""
         return {label for row in self.utterances for label in row.metrics}

@@ -35,6 +35,8 @@ class DataConfig(Section):
     missing_heads: a head whose label no training clip has stops the run ("error"), is left out of the model ("drop")
         or stays as it is ("keep", as in the published baseline): it learns nothing, and what it says drifts with the
         layers below it. none: "drop" for a head that only comes with `model.init`, "error" for one that was asked for.
+    unlabelled: training clips without a label for any head that learns stay among the others ("keep"), where an update
+        of such clips alone changes nothing but counts, or are left out ("drop").
     hold_out: where `dev` names no manifest, about this share of every corpus's training clips is held out instead:
         whole talkers, or references, systems or clips, see `held_out`; 0: `dev` is needed.
     pairs, dev_pairs: files of compared pairs (paths or globs), to learn from and to measure on: the model gets the
@@ -55,6 +57,7 @@ class DataConfig(Section):
     out_of_range: Literal["error", "mask", "clip"] = "error"
     leaks: Literal["error", "allow"] = "error"
     missing_heads: Literal["error", "drop", "keep"] | None = None
+    unlabelled: Literal["keep", "drop"] = "keep"
     hold_out: float = limited(0.0, "a number in [0, 1)", lambda share: 0 <= share < 1)
     pairs: tuple[str, ...] = ()
     dev_pairs: tuple[str, ...] = ()

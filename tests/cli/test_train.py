@@ -92,7 +92,11 @@ def test_the_result_says_whether_the_parent_stays_best(
             ["--init", "default", "--set", "model.dim=16"],
             "Error: model.dim: the network is that of model.init = default, of which only heads and dropout can be",
         ),
-        (["--init", "default-99"], "Error: data.train: found no manifest"),
+        (
+            ["--init", "default-99"],
+            "Error: default-99: this version has no such edition of the default model",
+        ),
+        (["--init", "nowhere/at/all"], "Error: nowhere/at/all: no such file or folder, and not a Hub id"),
         (["--preset", "mini"], "Error: data.train: found no manifest"),
         (
             ["--preset", "mini", "--data", "nowhere.jsonl"],

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,7 +81,7 @@ def test_it_is_measured_before_the_first_update(configure: Configure, folder: Pa
     assert len(later) == 2  # once an epoch
     assert result.best_update > 0
     assert result.best != result.parent
-    assert "update 0: a utterance_srcc" in (tmp_path / "run" / "log.txt").read_text()
+    assert "before the first update: a utterance_srcc" in (tmp_path / "run" / "log.txt").read_text()
     assert train(config, tmp_path / "run") == result  # a finished run is finished
     parent = load(folder / "parent")
     tuned = load(tmp_path / "run" / "best")
@@ -229,3 +232,41 @@ def test_a_run_of_0_1_0_goes_on(configure: Configure, folder: Path, tmp_path: Pa
     assert train(config, tmp_path / "run").finished
     assert same(tmp_path / "whole", tmp_path / "run")
     assert json.loads(file.read_text()) == table
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(folder: Path, tmp_path: Path) -> None:
+    """They hold out the same clips, keep the same heads and measure the same parent."""
+    given = ["epochs=1", "batch.micro_seconds=1.5", "data.missing_heads=keep", "data.hold_out=0.3"]
+    options = [part for item in [*BESIDE, *given] for part in ("--set", item)]
+    arguments = [
+        "train",
+        "--init",
+        str(folder / "parent"),
+        "--data",
+        str(folder / "mine" / "data.jsonl"),
+        *options,
+    ]
+    ended = {}
+    for processes in (1, 2):
+        launcher = (
+            ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if processes > 1 else []
+        )
+        out = tmp_path / str(processes)
+        done = subprocess.run(
+            [sys.executable, *launcher, "-m", "sqa_cli", *arguments, "--out", str(out)],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("best checkpoint") == 1
+        ended[processes] = lines(out), extra(out / "last"), load(out / "last")
+    (one, told, model), (other, also, copy) = ended[1], ended[2]
+    assert told["data"] == also["data"]
+    for a, b in zip(one, other, strict=True):
+        assert a["update"] == b["update"]
+        assert a.get("loss", 0) == pytest.approx(b.get("loss", 0), rel=1e-4)
+    assert model.config.names == copy.config.names == ("mos", "pesq")
+    assert torch.allclose(model.metrics.weight, copy.metrics.weight, atol=1e-5)

@@ -145,15 +145,15 @@ def test_without_development_manifests_clips_must_be_held_out(tmp_path: Path) ->
 
 
 def test_a_run_goes_on_only_from_the_model_that_it_started_from(tmp_path: Path) -> None:
-    config, folder = configured(tmp_path, "model.init=runs/mine"), tmp_path / "run"
-    record = {"model": {"dim": 200}, "fine_tuned_from": {"name": "runs/mine", "fingerprint": "0011aabb"}}
+    config, folder = configured(tmp_path, "model.init=owner/mine"), tmp_path / "run"
+    record = {"model": {"dim": 200}, "fine_tuned_from": {"name": "owner/mine", "fingerprint": "0011aabb"}}
     for _ in range(2):
         with run_folder.open_run(folder, config, record):
             assert json.loads((folder / "config.json").read_text())["model"] == {"dim": 200}
-    other = record | {"fine_tuned_from": {"name": "runs/mine", "fingerprint": "ffffffff"}}
+    other = record | {"fine_tuned_from": {"name": "owner/mine", "fingerprint": "ffffffff"}}
     with (
         pytest.raises(
-            ModelError, match=r"started from the model 0011aabb, but model\.init = runs/mine is now fff"
+            ModelError, match=r"started from the model 0011aabb, but model\.init = owner/mine is now fff"
         ),
         run_folder.open_run(folder, config, other),
     ):

@@ -135,7 +135,8 @@ class _Run:
         if learner.judge(self.measure()) and self.group.first:
             run_folder.replace(self.folder / "best", learner.save_model)
         self.journal.record(state.update, {"dev": state.last, "best_update": state.best_update})
-        log.info("update %d: %s", state.update, summary(state.last, self.config.eval.head))
+        when = f"update {state.update}" if state.update else "before the first update"
+        log.info("%s: %s", when, summary(state.last, self.config.eval.head))
 
     def measure(self) -> Results:
         """The figures of the averaged weights on the development set, equal on all processes."""

@@ -24,6 +24,7 @@ from safetensors import SafetensorError
 from sqa_data.atomic import atomic_folder, atomic_write, finish_replace, lock
 from sqa_data.errors import DataError
 
+from sqa_model.checkpoint.locate import check_name
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import find_manifests
 from sqa_model.training.config import TrainConfig
@@ -34,8 +35,11 @@ from sqa_model.training.fields import ConfigError
 def check_run(folder: Path, config: TrainConfig) -> None:
     """What can be known of a run before torch is loaded: its manifests are there, and so is room for it at `folder`.
 
-    Raises `ConfigError` with the differences if `folder` holds another run, and `ModelError` if it is no run folder.
+    Raises `ConfigError` with the differences if `folder` holds another run, `CheckpointError` for a name of no model,
+    and `ModelError` if it is no run folder.
     """
+    if config.model.init is not None:
+        check_name(config.model.init)
     find_manifests(config.data.train, "data.train")
     for name, patterns in (("data.pairs", config.data.pairs), ("data.dev_pairs", config.data.dev_pairs)):
         if patterns:

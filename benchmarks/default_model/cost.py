@@ -82,5 +82,5 @@ def cold_start(context: Context, model: Path | None) -> Iterator[Line]:
 
 def parameters(predictor: Predictor) -> str:
     """How large the model is and how it computes, in words."""
-    count = sum(p.numel() for p in predictor.model.parameters())
+    count = sum(p.numel() for p in predictor.models[0].parameters())
     return f"{count / 1e6:.2f} M parameters, {predictor.dtype}"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import rows, run
+from commands import rows, run, small_model
 from sqa_metrics import read_calibration, write_calibration
 from sqa_metrics.calibration.record import Calibration, Line
 
@@ -86,6 +86,24 @@ def test_resume_mixes_no_calibrations(model: str, wavs: Path, made: Path, tmp_pa
     again = ("predict", wavs, "--model", model, "--out", out, "--resume")
     assert "another calibration, or of none" in run(*again, "--calibration", made, code=1)
     run(*again)
+
+
+def test_a_calibration_of_other_models_together_is_refused(
+    model: str, wavs: Path, made: Path, tmp_path: Path
+) -> None:
+    clip = next(iter(wavs.iterdir()))
+    second = small_model(tmp_path / "second", seed=9)
+    both = ("predict", clip, "--model", model, "--model", second)
+    run(*both, "--out", "both.jsonl")
+    (row,) = rows("both.jsonl")
+    text = made.read_text()
+    made.write_text(text.replace('"model": null', f'"model": "{row["model"]}"'))
+    assert "warning: the calibration" not in run(*both, "--calibration", made)
+    turned = ("predict", clip, "--model", second, "--model", model, "--calibration", made)
+    for other in (turned, ("predict", clip, "--model", model, "--calibration", made)):
+        text = run(*other, code=1)
+        assert f"the calibration was made for model {row['model'].partition('/')[0]}, this is " in text
+        assert "calibrate these models together" in text
 
 
 def test_a_calibration_of_another_score_is_refused(model: str, wavs: Path, made: Path) -> None:

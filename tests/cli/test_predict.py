@@ -146,6 +146,30 @@ def test_timeline(wavs: Path, model: str) -> None:
     assert set(row["timeline"][0]["metrics"]) == {"mos", "mos_std"}
 
 
+def test_several_models_are_one(wavs: Path, model: str, tmp_path: Path) -> None:
+    second = small_model(tmp_path / "second", seed=9)
+    both = ("wavs", "--model", model, "--model", second)
+    run(*both, "--out", "r.jsonl")
+    run("wavs", "--model", model, "--out", "one.jsonl")
+    run("wavs", "--model", second, "--out", "two.jsonl")
+    for row, one, two in zip(rows("r.jsonl"), rows("one.jsonl"), rows("two.jsonl"), strict=True):
+        scores = [one["metrics"]["mos"], two["metrics"]["mos"]]
+        assert row["metrics"]["mos"] == pytest.approx(np.mean(scores), abs=1e-9)
+        assert row["metrics"]["mos_spread"] == pytest.approx(np.std(scores), abs=1e-9)
+        marks = [r["model"].partition("/")[0] for r in (one, two)]
+        assert row["model"] == f"{marks[0]}+{marks[1]}/{one['model'].partition('/')[2]}"
+    assert run(*both).stdout.split()[:3] == ["mos", "mos_spread", "mos_std"]
+    # a part of them, or another order, is another model
+    whole = Path("r.jsonl").read_bytes()
+    Path("r.jsonl").write_bytes(whole[:-40])
+    for others in ((model,), (second, model)):
+        named = [word for name in others for word in ("--model", name)]
+        assert "was scored by model" in run("wavs", *named, "--out", "r.jsonl", "--resume", code=1).output
+    run(*both, "--out", "r.jsonl", "--resume")
+    assert [r["sample_id"] for r in rows("r.jsonl")] == [r["sample_id"] for r in rows("one.jsonl")]
+    assert "models 1 and 2 are the same" in run("wavs", "--model", model, "--model", model, code=1).output
+
+
 def test_existing_results_are_not_overwritten(wavs: Path, model: str, tmp_path: Path) -> None:
     run("wavs", "--model", model, "--out", "r.jsonl")
     before = Path("r.jsonl").read_bytes()

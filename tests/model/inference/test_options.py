@@ -11,8 +11,9 @@ import pytest
     [
         ("device='tpu'", "device is 'tpu'; expected auto, cpu, cuda or cuda:1"),
         ("device='cuda:x'", "device is 'cuda:x'"),
-        ("model='nosuch'", "nosuch: no such file or folder, and not a Hub id"),
-        ("model='/tmp'", "no model in this folder"),
+        ("models=['nosuch']", "nosuch: no such file or folder, and not a Hub id"),
+        ("models=['owner/name', '/tmp']", "no model in this folder"),
+        (f"models=['a/b', 'c/d'], config={__file__!r}", "config is that of one model; found 2 models"),
         ("dtype='float8'", "dtype is 'float8'; expected auto, float32 or bfloat16"),
         ("window_s=float('inf')", "window_s is inf"),
     ],
@@ -21,7 +22,7 @@ def test_told_without_torch(options: str, message: str) -> None:
     code = f"""
 import sys, sqa_model
 from sqa_model.inference.options import check_options
-check_options(model="owner/name", device="cuda:1", dtype="bfloat16", window_s=60, timeline_s=0.5, batch_seconds=400)
+check_options(models=["owner/name"], device="cuda:1", dtype="bfloat16", window_s=60, timeline_s=0.5, batch_seconds=400)
 check_options()
 try: check_options({options})
 except Exception as error: print("ModelError" if isinstance(error, sqa_model.ModelError) else type(error), error)

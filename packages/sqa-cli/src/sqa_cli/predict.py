@@ -33,7 +33,10 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
 @click.option(
     "--model",
-    help="Folder, file or Hub id; default-1: an edition of the model in the package, the newest if none is named.",
+    "models",
+    multiple=True,
+    help="Folder, file or Hub id; default-1: an edition of the model in the package, the newest if none is named. "
+    "Repeatable: the mean of several, and their spread.",
 )
 @o.config
 @click.option(
@@ -63,7 +66,7 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 @o.shard("Score the I-th of N shares, into FILE.I-of-N; the last to end makes FILE. Default under torchrun.")
 def predict(
     inputs: tuple[str, ...],
-    model: str | None,
+    models: tuple[str, ...],
     calibration: "Calibration | None",
     out: Path | None,
     resume: bool,
@@ -77,9 +80,9 @@ def predict(
     \b
     Examples:
       sqa-cli predict speech.wav
-      sqa-cli predict enhanced/ --out results.jsonl --scp
-      sqa-cli predict data.jsonl --out results.jsonl --resume
+      sqa-cli predict data.jsonl --out results.jsonl --scp --resume
       sqa-cli predict 'wavs/*.flac' --model vvwangvv/universa-ext_wavlm-base_5metric
+      sqa-cli predict enhanced/ --model runs/a/best --model runs/b/best
       find . -name '*.wav' | sqa-cli predict - --json
       sox in.mp3 -t wav - | sqa-cli predict -
       torchrun --nproc-per-node 4 -m sqa_cli predict wav.scp --out results.jsonl
@@ -97,7 +100,7 @@ def predict(
     if "-" in inputs and len(inputs) > 1:
         raise click.UsageError("- (standard input) must be the only input.")
     # all that can be told at once is told before torch is loaded, which takes seconds
-    check_options(model=model, **options)
+    check_options(models=models or (None,), **options)
     if out is not None:
         require_absent(out, share, resume=resume)
     audio, clips = _from_stdin() if inputs == ("-",) else (None, _listed(inputs))
@@ -106,7 +109,7 @@ def predict(
 
     from sqa_model.inference.predictor import Predictor
 
-    predictor = Predictor(model, **options)
+    predictor = Predictor(models or None, **options)
     names = _names(predictor, calibration)
     try:
         if out is not None:
@@ -157,10 +160,16 @@ def _names(predictor: Any, calibration: "Calibration | None") -> Sequence[str]:
         raise click.ClickException(
             f"the calibration is of {calibration.metric!r}, and the model gives {', '.join(names)}"
         )
-    if calibration.model is None or calibration.model.partition("/")[0] != predictor.fingerprint:
-        made_for = f"model {calibration.model}" if calibration.model else "a model that it does not name"
+    made_for, found = (calibration.model or "").partition("/")[0], predictor.fingerprint
+    if made_for != found:
+        # a map of several models is of all of them in their weights: of others not even roughly
+        if made_for and "+" in made_for + found:
+            raise click.ClickException(
+                f"the calibration was made for model {made_for}, this is {found}; calibrate these models together"
+            )
+        told = f"model {calibration.model}" if made_for else "a model that it does not name"
         note(
-            f"warning: the calibration was made for {made_for}, this is {predictor.fingerprint}; "
+            f"warning: the calibration was made for {told}, this is {found}; "
             "for another model its interval promises nothing"
         )
     # what was asked for comes first: a narrow terminal shows no more than the first columns

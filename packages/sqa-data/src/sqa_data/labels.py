@@ -114,6 +114,11 @@ def label_of(uncertainty: str) -> str:
     return uncertainty.removesuffix(_UNCERTAINTY)
 
 
+def spread_of(label: str) -> str:
+    """The name of how far several models disagree on `label`: "mos" -> "mos_spread"."""
+    return label + "_spread"
+
+
 def range_of(label: str, scales: Mapping[str, tuple[float, float]] | None = None) -> tuple[float, float]:
     """The scale of `label`: that of `scales` (of a manifest's line), or its usual one, or none.
 

@@ -14,7 +14,7 @@ import glob
 import io
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -76,6 +76,19 @@ def load_audio(
     >>> load_audio(np.zeros((2, 8000), np.int16), 8000, layout="channels").samples.shape
     torch.Size([16000])
     """
+    (clip,) = load_at_rates(speech, sample_rate, [rate], channel=channel, layout=layout)
+    return clip
+
+
+def load_at_rates(
+    speech: Speech,
+    sample_rate: Rate | None,
+    rates: Sequence[int],
+    *,
+    channel: int | None = None,
+    layout: Layout | None = None,
+) -> list[Waveform]:
+    """One clip at each of `rates` (Hz), read and mixed down once; see `load_audio`."""
     speech, sample_rate = _with_rate(speech, sample_rate)
     facts: tuple[files.Fact, ...] = ()
     if isinstance(speech, np.ndarray | Tensor):
@@ -103,9 +116,18 @@ def load_audio(
         samples.mean(1) if samples.requires_grad else torch.from_numpy(files.mixed(plain)).to(samples.device)
     )
     of_signal = files.signal_facts(plain, found)
-    warnings = [*_about_rate(found, rate), *facts, *of_signal]
+    others = tuple(map(str, [*facts, *of_signal]))
     silence = files.silence(mono.detach().cpu().numpy(), of_signal)
-    return Waveform(resample(mono, found, rate), len(mono) / found, found, tuple(map(str, warnings)), silence)
+    return [
+        Waveform(
+            resample(mono, found, rate),
+            len(mono) / found,
+            found,
+            (*_about_rate(found, rate), *others),
+            silence,
+        )
+        for rate in rates
+    ]
 
 
 def _with_rate(speech: Speech, sample_rate: Rate | None) -> tuple[Speech, Rate | None]:

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Sequence
 
 from sqa_model.checkpoint.locate import check_name
 from sqa_model.errors import ModelError
@@ -15,7 +16,7 @@ MOST_BATCH = 1e6  # seconds
 
 def check_options(
     *,
-    model: str | os.PathLike[str] | None = None,
+    models: Sequence[str | os.PathLike[str] | None] = (),
     config: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -25,11 +26,14 @@ def check_options(
     batch_seconds: float | None = None,
     workers: int = 2,
 ) -> None:
-    """Raise `ModelError` for what no `Predictor` can do; takes its arguments, needs milliseconds.
+    """Raise `ModelError` for what no `Predictor` can do; takes its arguments and the models' names, needs milliseconds.
 
     Whether a CUDA device is there, and what is in the model's files or on the Hub, is seen later.
     """
-    check_name(model, config)
+    for model in models:
+        check_name(model, config)
+    if config is not None and len(models) > 1:
+        raise ModelError(f"config is that of one model; found {len(models)} models")
     check_device(device)
     if dtype not in DTYPES:
         raise ModelError(f"dtype is {dtype!r:.50}; expected {', '.join(DTYPES[:-1])} or {DTYPES[-1]}")

@@ -3,6 +3,7 @@
     predict("speech.wav")                                # {"mos": 3.87, ...}
     predict(["a.wav", "b.flac"])                         # [{...}, {...}]
     predict(samples, sample_rate=48_000, model="folder or Hub id")
+    predict("speech.wav", model=["a", "b"])              # several as one, see `ensemble`
 
 Clips are packed, not padded, so a score does not depend on what it is computed with. Clips longer than a
 window are cut into equal overlapping windows; a clip's score is the mean of its windows' scores, each
@@ -12,7 +13,7 @@ weighted by the time nearest to its middle.
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypedDict, Unpack, overload
@@ -22,19 +23,20 @@ import torch
 from sqa_data.clip_list import ClipEntry
 from torch import Tensor
 
-from sqa_model.audio import Layout, Rate, Samples, Speech, Waveform, load_audio
-from sqa_model.checkpoint.ours import load
+from sqa_model.audio import Layout, Rate, Samples, Speech, load_at_rates
 from sqa_model.errors import AudioError, ModelError
+from sqa_model.inference.ensemble import Ensemble, Model, combined
+from sqa_model.inference.looks import Batch, Job, Look
 from sqa_model.inference.options import check_options
-from sqa_model.inference.precision import pick_device, prepare
+from sqa_model.inference.precision import pick_device
 from sqa_model.inference.read_ahead import read_ahead
 from sqa_model.inference.warned import Warned
-from sqa_model.inference.windows import cut, nearest_parts
+from sqa_model.inference.windows import at_other_rate, cut
 from sqa_model.network.model import MosModel
 
 Scores = dict[str, float]
 Clip = Speech | ClipEntry
-Model = str | os.PathLike[str] | MosModel
+Models = Model | Sequence[Model]
 
 
 class InputWarning(UserWarning):
@@ -79,7 +81,7 @@ class _Options(_RowOptions, total=False):
 @overload
 def predict(
     x: Samples,
-    model: Model | None = None,
+    model: Models | None = None,
     sample_rate: Rate | None = None,
     *,
     layout: Literal["clips"],
@@ -87,18 +89,18 @@ def predict(
 ) -> list[Scores]: ...
 @overload
 def predict(  # type: ignore[overload-overlap]  # a str is many str, too
-    x: Clip, model: Model | None = None, sample_rate: Rate | None = None, **options: Unpack[_Options]
+    x: Clip, model: Models | None = None, sample_rate: Rate | None = None, **options: Unpack[_Options]
 ) -> Scores: ...
 @overload
 def predict(
     x: Iterable[Clip],
-    model: Model | None = None,
+    model: Models | None = None,
     sample_rate: Rate | None = None,
     **options: Unpack[_Options],
 ) -> list[Scores]: ...
 def predict(
     x: Clip | Iterable[Clip],
-    model: Model | None = None,
+    model: Models | None = None,
     sample_rate: Rate | None = None,
     *,
     layout: Layout | None = None,
@@ -112,7 +114,8 @@ def predict(
         x: a path, file object, bytes of a file, NumPy array or tensor, (samples, rate), or Hugging Face's
             {"array", "sampling_rate"}; or a list or iterator of these.
         model: a model, a folder, a Hugging Face Hub id, or an edition of the model in the package, such as
-            "default-1"; None is the newest.
+            "default-1"; None is the newest. A list of them scores as one: the mean of each head, and `NAME_spread`, the
+            standard deviation over the models.
         sample_rate: Hz of arrays and tensors.
         layout: what an array or tensor of two axes is, if neither is 1 long: "clips" (one a row; a list comes back)
             or "channels" of one clip (the shorter axis). Without it such an array is an error, unless `channel` is set.
@@ -137,13 +140,14 @@ class Predictor:
 
     Args:
         model: a model, a folder, a Hugging Face Hub id, or an edition of the model in the package, such as
-            "default-1"; None is the newest.
-        config: the model's configuration, where that is not beside its weights.
+            "default-1"; None is the newest. A list of them scores as one, see `ensemble`; each clip is read once.
+        config: the model's configuration, where that is not beside its weights; of one model alone.
         device: "cpu", "cuda", "cuda:1"; "auto" takes CUDA where there is one.
         dtype: "float32", "bfloat16"; "auto" takes bfloat16 on processors made for it, and only for models whose
-            scores it changes by at most 0.5 % of each head's range (0.02 MOS), which a probe of speech decides.
+            scores it changes by at most 0.5 % of each head's range (0.02 MOS), which a probe of speech decides; for
+            several, only if that holds for each.
         channel: which channel of multichannel audio, from 0; None averages them.
-        window_s: longest piece that the model sees at once; None is what the model's configuration says, 30 s as a
+        window_s: longest piece that a model sees at once; None is what its configuration says, 30 s as a
             rule. Longer clips are cut into windows, which can move a score by some hundredths from one look at all.
         timeline_s: also score every stretch of so many seconds, for a quality-over-time curve.
         batch_seconds: audio that goes through the model together; None suits the device.
@@ -154,7 +158,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Model | None = None,
+        model: Models | None = None,
         *,
         config: str | os.PathLike[str] | None = None,
         device: str = "auto",
@@ -165,8 +169,9 @@ class Predictor:
         batch_seconds: float | None = None,
         workers: int = 2,
     ) -> None:
+        models = _as_models(model)
         check_options(
-            model=None if isinstance(model, MosModel) else model,
+            models=[m for m in models if not isinstance(m, MosModel)],
             config=config,
             device=device,
             dtype=dtype,
@@ -178,19 +183,16 @@ class Predictor:
         )
         _survive_forks()
         self.device = pick_device(device)
-        loaded = model if isinstance(model, MosModel) else load(model, config=config)
-        self.dtype, self.model = prepare(loaded, self.device, dtype)
-        self.fingerprint = loaded.fingerprint()
+        found = Ensemble(models, self.device, dtype, config=config)
+        self.models, self.names = found.models, found.names
+        self.dtype, self.fingerprint = found.dtype, found.fingerprint
+        # two models of one rate hear the same samples
+        self.rates = list(dict.fromkeys(m.config.sample_rate for m in self.models))
         self.channel = channel
-        self.window_s = window_s or loaded.config.window_s
+        self.window_s = window_s
         self.timeline_s = timeline_s
         self.batch_seconds = batch_seconds or (20.0 if self.device.type == "cpu" else 400.0)
         self.workers = workers
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The metrics it predicts."""
-        return self.model.config.names
 
     @overload
     def __call__(
@@ -238,85 +240,76 @@ class Predictor:
         sources = _as_clips(sources, layout)
         layout = "channels" if layout == "channels" else None
 
-        def read(source: Clip) -> _Job:
+        def read(source: Clip) -> Job:
             return self._read(source, sample_rate, layout)
 
-        def seconds(job: _Job) -> float:
-            return len(job.audio.samples) / self.model.config.sample_rate if job.audio else 0.0
+        def seconds(job: Job) -> float:
+            return job.duration_s * len(self.rates) if job.looks else 0.0
 
-        waiting: deque[_Job] = deque()
-        batch: list[tuple[_Job, slice]] = []
-        filled = 0.0  # seconds
+        waiting: deque[Job] = deque()
+        batches = [Batch(model, self.device) for model in self.models]
         for job in read_ahead(sources, read, seconds, self.workers):
             waiting.append(job)
-            for window in job.windows:
-                batch.append((job, window))
-                filled += (window.stop - window.start) / self.model.config.sample_rate
-                if filled >= self.batch_seconds:
-                    self._score(batch)
-                    batch, filled = [], 0.0
-            while waiting and len(waiting[0].scores) == len(waiting[0].windows):
+            for batch, look in zip(batches, job.looks, strict=False):
+                for window in look.windows:
+                    batch.add(look, window)
+                    if batch.seconds >= self.batch_seconds:
+                        batch.score()
+            while waiting and waiting[0].is_done:
                 yield self._prediction(waiting.popleft())
-        if batch:
-            self._score(batch)
+        for batch in batches:
+            batch.score()
         yield from map(self._prediction, waiting)
 
-    def _read(self, source: Clip, sample_rate: Rate | None, layout: Layout | None) -> "_Job":
-        """One clip, cut into windows."""
+    def _read(self, source: Clip, sample_rate: Rate | None, layout: Layout | None) -> Job:
+        """One clip, cut into windows for each model."""
         speech = source.audio_path if isinstance(source, ClipEntry) else source
-        rate = self.model.config.sample_rate
         try:
-            audio = load_audio(speech, sample_rate, rate=rate, channel=self.channel, layout=layout)
+            clips = load_at_rates(speech, sample_rate, self.rates, channel=self.channel, layout=layout)
         except AudioError as error:
-            return _Job(error=str(error))
-        if audio.silence:
-            return _Job(audio, error=f"the clip is {audio.silence}; there is nothing to score")
-        length = len(audio.samples)
-        windows = cut(length, round(self.window_s * rate))
+            return Job(error=str(error))
+        at_rate = dict(zip(self.rates, clips, strict=True))
+        # the highest rate is the hardest to fill
+        clip = at_rate[max(self.rates)]
+        if clip.silence:
+            return Job(clip.duration_s, error=f"the clip is {clip.silence}; there is nothing to score")
+        rate, length = self.rates[0], len(clips[0].samples)
         timeline = cut(length, round(self.timeline_s * rate)) if self.timeline_s else []
-        return _Job(audio, windows + timeline, len(windows))
+        looks = []
+        for config in (model.config for model in self.models):
+            samples = at_rate[config.sample_rate].samples
+            windows = cut(len(samples), round((self.window_s or config.window_s) * config.sample_rate))
+            spans = at_other_rate(timeline, rate, config.sample_rate, len(samples))
+            looks.append(Look(samples, windows + spans, len(windows)))
+        return Job(clip.duration_s, clip.warnings, looks)
 
-    @torch.inference_mode()
-    def _score(self, batch: "list[tuple[_Job, slice]]") -> None:
-        """Run the model over windows of clips and note their scores."""
-        waves = [job.audio.samples[window].to(self.device) for job, window in batch if job.audio]
-        for (job, _), scores in zip(batch, self.model(waves).double().cpu().numpy(), strict=True):
-            job.scores.append(scores)
-
-    def _prediction(self, job: "_Job") -> Prediction:
+    def _prediction(self, job: Job) -> Prediction:
         """The result of a clip whose windows are all scored."""
-        if job.audio is None or job.error is not None:
-            return Prediction({}, job.audio.duration_s if job.audio else 0.0, error=job.error)
-        length, rate = len(job.audio.samples), self.model.config.sample_rate
-        nearest = nearest_parts(job.windows[: job.main], length)
-        weights = np.array([(share.stop - share.start) / length for share in nearest])
-        scores = weights @ np.stack(job.scores[: job.main])
-        seconds, warned = job.audio.duration_s, job.audio.warnings
-        if not np.isfinite(job.scores).all():
-            bad = [
-                name for name, value in self._named(scores).items() if not np.isfinite(value)
-            ] or self.names
-            return Prediction({}, seconds, warned, error=f"the model's score is not finite: {', '.join(bad)}")
-        spans = nearest_parts(job.windows[job.main :], length)
+        if job.error is not None:
+            return Prediction({}, job.duration_s, error=job.error)
+        outcomes = [
+            look.outcome(model.config.names) for model, look in zip(self.models, job.looks, strict=True)
+        ]
+        bad = dict.fromkeys(name for _, names in outcomes for name in names)
+        if bad:
+            return Prediction(
+                {}, job.duration_s, job.warnings, error=f"the model's score is not finite: {', '.join(bad)}"
+            )
+        metrics, *over_time = (combined(said) for said in zip(*(rows for rows, _ in outcomes), strict=True))
+        spans, rate = job.looks[0].stretches(), self.models[0].config.sample_rate
         timeline = (
-            Span(span.start / rate, span.stop / rate, self._named(values))
-            for span, values in zip(spans, job.scores[job.main :], strict=True)
+            Span(span.start / rate, span.stop / rate, values)
+            for span, values in zip(spans, over_time, strict=True)
         )
-        return Prediction(self._named(scores), seconds, warned, tuple(timeline), windows=job.main)
-
-    def _named(self, scores: np.ndarray) -> Scores:
-        return dict(zip(self.names, map(float, scores), strict=True))
+        most = max(look.main for look in job.looks)
+        return Prediction(metrics, job.duration_s, job.warnings, tuple(timeline), windows=most)
 
 
-@dataclass
-class _Job:
-    """A clip on its way: `windows` to score, of which the first `main` make the clip's score."""
-
-    audio: Waveform | None = None
-    windows: list[slice] = field(default_factory=list)
-    main: int = 0
-    error: str | None = None
-    scores: list[np.ndarray] = field(default_factory=list)  # of the windows so far, (heads,) each
+def _as_models(model: Models | None) -> list[Model | None]:
+    """One model or several, as several."""
+    if isinstance(model, str | os.PathLike | MosModel) or model is None:
+        return [model]
+    return list(model)
 
 
 def _is_one(x: object, layout: Layout | None) -> bool:

@@ -26,3 +26,14 @@ def nearest_parts(windows: list[slice], length: int) -> list[slice]:
     """
     middles = [(a.stop + b.start) // 2 for a, b in itertools.pairwise(windows)]
     return [slice(a, b) for a, b in itertools.pairwise([0, *middles, length])] if windows else []
+
+
+def at_other_rate(windows: list[slice], rate: int, wanted: int, length: int) -> list[slice]:
+    """The same stretches of a clip that was resampled from `rate` to `wanted` Hz, `length` samples in all.
+
+    >>> at_other_rate([slice(0, 16), slice(8, 24)], 16_000, 48_000, 71)
+    [slice(0, 48, None), slice(24, 71, None)]
+    """
+    # rounded up, as the length is: what is there stays there
+    ends = [-(-w.stop * wanted // rate) for w in windows]
+    return [slice(w.start * wanted // rate, min(end, length)) for w, end in zip(windows, ends, strict=True)]

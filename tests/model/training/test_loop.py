@@ -320,6 +320,32 @@ def test_a_frozen_backbone_stays_and_unfrozen_layers_learn(configure: Configure,
         assert {"mix", "projection.weight", "metrics.weight"} <= changed
 
 
+@pytest.mark.parametrize(("precision", "used"), [("fp32", True), ("bf16", False)])
+def test_the_library_that_multiplies_is_chosen_once_in_a_run(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, used: bool
+) -> None:
+    """Measured again after a kill it might come out differently, and with it the last digits."""
+    found, before = list[bool](), torch.backends.mkldnn.matmul.fp32_precision
+    config = configure("epochs=1", f"precision={precision}")
+
+    def run(pays: bool, end: Callable[[Progress], None]) -> None:
+        def watch(at: Progress) -> None:
+            found.append(torch.backends.mkldnn.matmul.fp32_precision == "bf16")
+            end(at)
+
+        monkeypatch.setattr(loop, "onednn_pays", lambda: pays)
+        train(config, tmp_path / "run", watch=watch)
+
+    with pytest.raises(SystemExit):
+        run(True, die_after(2))
+    run(False, lambda at: None)
+    assert len(found) > 2
+    assert set(found) == {used}
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    state = json.loads((tmp_path / "run" / "last" / "training.json").read_text())
+    assert state.get("onednn", False) == used
+
+
 def test_until_its_backbone_begins_a_run_is_a_frozen_one(configure: Configure, tmp_path: Path) -> None:
     frozen = configure(base=TINY_WAVLM)
     late = configure("optim.unfreeze=2", "optim.freeze_epochs=1", base=TINY_WAVLM)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sqa_model.errors import ModelError
+from sqa_model.network.products import by_onednn, exact, onednn_pays
 from sqa_model.training import run_folder
 from sqa_model.training.begin import begin
 from sqa_model.training.compare import compared, pair_figures
@@ -217,6 +218,7 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         for text in filter(None, group.gather(problem)):
             raise ModelError(text)
         learner.resume(folder / "last")
+        stack.enter_context(by_onednn(_onednn_multiplies(learner)))
         done = learner.state.update
         journal = stack.enter_context(closing(Journal(folder if group.first else None, config, done)))
         audio = stack.enter_context(closing(ClipReader(config, clips, model, config.data.max_seconds)))
@@ -226,6 +228,17 @@ def _open(config: TrainConfig, folder: Path) -> Iterator[_Run]:
         yield _Run(
             config, folder, group, stop, plan, learner, audio, dev_audio, start.dev_pairs, batches, journal
         )
+
+
+def _onednn_multiplies(learner: Learner) -> bool:
+    """Whether fp32 products are oneDNN's: measured when a run begins and kept, so that it ends with the same bits."""
+    state, group = learner.state, learner.group
+    if group.device.type != "cpu" or learner.config.precision != "fp32":
+        return False
+    if state.update == 0:
+        state.onednn = group.gather(onednn_pays())[0]
+    # a run may go on on another machine
+    return state.onednn and exact()
 
 
 def _row(work: Work, step: Step, pace: Pace) -> dict[str, object]:
@@ -254,6 +267,8 @@ def _log_start(
         *(sum(p.numel() for p in some) / 1e6 for some in (learner.trainable.values(), parameters)),
     )
     log.info("learning rates: %s", told(learner.terms.values()))
+    if learner.state.onednn:
+        log.info("oneDNN multiplies fp32 matrices: it is exact on this machine and faster than MKL")
     for line in decisions:
         log.info("%s", line)
     if audio.cache and dev_audio.cache:

@@ -51,6 +51,7 @@ class State:
     parent: Results = field(default_factory=dict)  # of `model.init`, before the first update
     stale: int = 0  # evaluations since the best one
     scaler: dict[str, object] = field(default_factory=dict)  # of fp16
+    onednn: bool = False  # whether it multiplies fp32 matrices; measured when the run began
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ class Learner:
         self.state.scaler = self.scaler.state_dict()
         with atomic_write(folder / "training.json") as file:
             record = asdict(self.state)
-            if not self.state.parent:
-                del record["parent"]
+            for name in ("parent", "onednn"):  # so that 0.1.0 can go on with a run that has neither
+                if not record[name]:
+                    del record[name]
             file.write((json.dumps(record, indent=2) + "\n").encode())
 
     def resume(self, folder: Path) -> None:

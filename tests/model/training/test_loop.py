@@ -19,6 +19,7 @@ import soundfile
 import torch
 from sqa_model import load
 from sqa_model.errors import ModelError
+from sqa_model.network.comparison import Encoded
 from sqa_model.network.model import Features, MosModel
 from sqa_model.training import loop
 from sqa_model.training.build import build_model
@@ -491,13 +492,15 @@ def test_divergence_names_the_clips(
     # one that is not cropped to data.max_seconds, and labelled: the loss passes over others
     name = next(row["audio_path"] for row in rows if row["duration"] < 0.7 and "mos" in row["metrics"])
     length = soundfile.info(corpus / "train" / name).frames
-    real = MosModel.forward
+    real = MosModel.encode
 
-    def spoiled(model: MosModel, waves: list[torch.Tensor]) -> torch.Tensor:
-        ours = torch.tensor([[len(wave) == length] for wave in waves])
-        return real(model, waves).masked_fill(ours, math.nan)
+    def spoiled(model: MosModel, waves: list[torch.Tensor]) -> Encoded:
+        encoded = real(model, waves)
+        clips = zip(waves, encoded.frames.split(encoded.lengths), strict=True)
+        frames = [frames * (math.nan if len(wave) == length else 1) for wave, frames in clips]
+        return encoded._replace(frames=torch.cat(frames))
 
-    monkeypatch.setattr(MosModel, "forward", spoiled)
+    monkeypatch.setattr(MosModel, "encode", spoiled)
     with pytest.raises(ModelError, match=rf"loss is nan; without a finite prediction: \S*/{name}\. The"):
         train(configure(), tmp_path / "run")
 

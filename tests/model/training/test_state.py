@@ -430,7 +430,7 @@ def test_running_out_of_memory_names_the_knob(monkeypatch: pytest.MonkeyPatch) -
         def fail(*_: object, error: Exception = error) -> None:
             raise error
 
-        monkeypatch.setattr(MosModel, "forward", fail)
+        monkeypatch.setattr(MosModel, "encode", fail)
         expected = ModelError if explained else RuntimeError
         message = (
             r"out of memory \(.*\)\. Lower batch\.micro_seconds \(now 2" if explained else "shapes differ"

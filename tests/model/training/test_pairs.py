@@ -44,6 +44,10 @@ def write_pairs(folder: Path, count: int, seed: int, name: str = "pairs.jsonl", 
     return path
 
 
+def pairs_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+
+
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("corpora")
@@ -69,7 +73,7 @@ def configure(root: Path, *overrides: str, pairs: str = "pairs.jsonl", wavlm: bo
 def test_pairs_name_clips_of_the_manifest_beside_them(corpora: Path) -> None:
     rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
     table, pairs, told = read_pairs([str(corpora / "train" / "pairs.jsonl")], rows, NONE, "data.pairs")
-    assert (len(table), len(pairs), pairs.own_clips, told) == (40, 60, 0, [])
+    assert (len(table), len(pairs), pairs.own_clips, told) == (40, 60, 0, ["60 pairs to learn from"])
     for i, line in enumerate((corpora / "train" / "pairs.jsonl").read_text().splitlines()):
         row = json.loads(line)
         a, b = (table.utterances[k[i]] for k in (pairs.a, pairs.b))
@@ -82,8 +86,10 @@ def test_pairs_name_clips_of_the_manifest_beside_them(corpora: Path) -> None:
 def test_clips_of_no_training_manifest_join_for_their_pairs_alone(corpora: Path) -> None:
     rows = read_rows([str(corpora / "dev" / "data.jsonl")], "data.train")
     table, pairs, _ = read_pairs([str(corpora / "train" / "pairs.jsonl")], rows, NONE, "data.pairs")
-    # the ids of both corpora are the same numbers: names are those of the corpus a or b
-    assert pairs.own_clips == len(table) - 24
+    # ids are the same numbers in both manifests: the one beside the pairs counts
+    used = {line[side] for line in pairs_of(corpora / "train") for side in "ab"}
+    assert pairs.own_clips == len(table) - 24 == len(used)
+    assert all(str(corpora / "train") in row.audio_path for row in table.utterances[24:])
     assert [row.audio_path for row in table.utterances[:24]] == [row.audio_path for row in rows.utterances]
 
 
@@ -96,7 +102,7 @@ def test_pairs_of_clips_to_measure_on_are_left_out_and_told(corpora: Path) -> No
     kept = [row for row in used if not {row["a"], row["b"]} & names]
     assert len(table) == 30
     assert len(pairs) == len(kept) < 60
-    assert told == [f"{60 - len(kept)} pairs are left out: their clips are measured on"]
+    assert told[1:] == [f"{60 - len(kept)} pairs are left out: their clips are measured on"]
     with pytest.raises(
         ModelError, match="no pair to use; found 60 whose clips are among those to measure on"
     ):
@@ -109,8 +115,11 @@ def test_a_clip_that_is_nowhere_or_in_two_corpora_is_one_error(corpora: Path, tm
     file.write_bytes(to_line(Pair("0", "1", 1.0)) + to_line(Pair("0", "lost", 1.0)))
     with pytest.raises(ModelError, match=r"pairs.jsonl:2: clip 'lost' of the pair: it is in no manifest"):
         read_pairs([str(file)], rows, NONE, "data.pairs")
-    doubled = Rows([*rows.utterances, rows.utterances[0]], [*rows.corpora, "other"])
-    with pytest.raises(ModelError, match=r"pairs.jsonl:1: .* more than one corpus has it \(a, other\)"):
+    other = read_rows([str(corpora / "dev" / "data.jsonl")], "data.train").utterances[0]
+    doubled = Rows([*rows.utterances, other], [*rows.corpora, "other"])
+    with pytest.raises(
+        ModelError, match=r"pairs.jsonl:1: .*: 2 clips have this sample_id \(corpus a, other\)"
+    ):
         read_pairs([str(file)], doubled, NONE, "data.pairs")
 
 
@@ -152,6 +161,31 @@ def test_a_share_of_the_pairs_and_no_clips_alone(corpora: Path) -> None:
     assert [len(side) for side in sides] == [count // 2] * 2
     assert sorted([*sides[0], *sides[1]]) == list(range(count))  # type: ignore[type-var]
     assert all(crop.pair is not None for work in works for crop in work.crops())
+
+
+def test_clips_without_a_label_that_are_left_out_come_back_for_their_pairs(
+    corpora: Path, tmp_path: Path
+) -> None:
+    """With `data.unlabelled=drop` pairs still name the clips that they name."""
+    rows = [json.loads(line) for line in (corpora / "train" / "data.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["audio_path"] = str(corpora / "train" / row["audio_path"])
+    for row in rows[::3]:
+        row["metrics"] = {}
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "pairs.jsonl").write_bytes((corpora / "train" / "pairs.jsonl").read_bytes())
+    paths = [
+        f"data.{key}={json.dumps([str(tmp_path / name)])}"
+        for key, name in (("train", "data.jsonl"), ("pairs", "pairs.jsonl"))
+    ]
+    start = begin(configure(corpora, *paths, "data.unlabelled=drop"))
+    for i, line in enumerate((tmp_path / "pairs.jsonl").read_text().splitlines()):
+        row = json.loads(line)
+        assert start.clips.sample_ids[start.pairs.a[i]] == row["a"]
+        assert start.clips.sample_ids[start.pairs.b[i]] == row["b"]
+    alone = start.clips.labels[: len(start.clips) - start.pairs.own_clips, 0]
+    assert np.isfinite(alone).all()
+    assert start.pairs.own_clips > 5
 
 
 def learner(config: TrainConfig) -> tuple[Learner, ClipReader, list[Work]]:
@@ -257,11 +291,18 @@ def test_a_run_learns_who_is_better_and_goes_on_bit_for_bit(corpora: Path, tmp_p
 
 def test_only_preferences_and_a_frozen_encoder_with_its_cache(corpora: Path, tmp_path: Path) -> None:
     """No clip alone, no label: what is learned is who is better, of cached states too."""
-    chooses = ["eval.head=cmos", "eval.metric=accuracy", "data.weights.a=0", "data.weights.b=0"]
+    chooses = ["epochs=1", "eval.head=cmos", "eval.metric=accuracy", "data.weights.a=0", "data.weights.b=0"]
     settings = {"pairs": "preferences.jsonl", "wavlm": True}
     for name, cache in (("plain", "none"), ("cached", str(tmp_path / "cache"))):
         result = train(
-            configure(corpora, *chooses, "model.dropout=0", f"data.cache={cache}", **settings),
+            configure(
+                corpora,
+                *chooses,
+                "data.max_seconds=1.1",
+                "model.dropout=0",
+                f"data.cache={cache}",
+                **settings,
+            ),
             tmp_path / name,
         )
         assert result.best["a"]["cmos"]["accuracy"] is not None

@@ -40,13 +40,14 @@ def begin(config: TrainConfig) -> Start:
     data, asked = config.data, config.model.heads
     model = build_model(config)
     rows, dev_rows, told = _read(config)
-    rows, pairs, left_out = read_pairs(data.pairs, rows, dev_rows, "data.pairs")
-    dev_rows, dev_pairs, _ = read_pairs(data.dev_pairs, dev_rows, Rows([], []), "data.dev_pairs")
-    told += left_out
     parent = None if config.model.init is None else model.config.names
     heads = choose_heads(config, parent, rows.labels())
     needed = [head for head in heads.names if head not in heads.frozen]
     rows = _labelled(rows, needed, data, told)
+    # from here on clips keep their places, by which pairs name them
+    rows, pairs, more = read_pairs(data.pairs, rows, dev_rows, "data.pairs")
+    dev_rows, dev_pairs, _ = read_pairs(data.dev_pairs, dev_rows, Rows([], []), "data.dev_pairs")
+    told += more
     clips = clips_of(rows, heads.names, data, name="data.train", needed=needed)
     config.check_heads(heads.names)
     # only the head that chooses needs labels there
@@ -60,22 +61,29 @@ def begin(config: TrainConfig) -> Start:
         record["fine_tuned_from"] = parent_record(config, model)
         told += _compared(parent, heads.names)
     if parent is not None or heads.names != asked:
-        comparison = model.config.comparison
-        if len(pairs):
-            comparison = comparison or ComparisonConfig()
-        elif data.missing_heads != "keep":
-            told += (
-                ["the comparative head is left out: there are no pairs to learn from"] if comparison else []
-            )
-            comparison = None
+        comparison, why = _comparison(config, model)
+        told += why
         model = with_heads(model, heads.names, config.model.dropout, comparison)
-        if model.comparison and not len(pairs):
+        if model.comparison and not data.pairs:
             model.comparison.requires_grad_(False)
         record = {"model": network_record(config, model)} | record
     provenance = None
     if parent is not None:
-        provenance = {"fine_tuned_from": record["fine_tuned_from"], "data": data_record(config, clips, dev)}
+        provenance = {
+            "fine_tuned_from": record["fine_tuned_from"],
+            "data": data_record(config, clips, dev, pairs),
+        }
     return Start(model, heads.frozen, clips, dev, pairs, dev_pairs, tuple(told), record or None, provenance)
+
+
+def _comparison(config: TrainConfig, model: MosModel) -> tuple[ComparisonConfig | None, list[str]]:
+    """The comparative head of the network that is trained, and what is told of it: as of any other head."""
+    had = model.config.comparison
+    if config.data.pairs:
+        return had or ComparisonConfig(), []
+    if had is None or config.data.missing_heads == "keep":
+        return had, []
+    return None, ["the comparative head is left out: there are no pairs to learn from"]
 
 
 def _read(config: TrainConfig) -> tuple[Rows, Rows, list[str]]:

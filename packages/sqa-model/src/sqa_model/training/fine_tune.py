@@ -14,6 +14,7 @@ from sqa_model.network.model import MosModel
 from sqa_model.training.build import head_of
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import TrainConfig
+from sqa_model.training.pairs import NO_PAIRS, Pairs
 
 
 def with_heads(
@@ -66,12 +67,13 @@ def network_record(config: TrainConfig, model: MosModel) -> dict[str, Any]:
     return asked | true | {"heads": list(model.config.names), "backbone": named, "sizes": asdict(backbone)}
 
 
-def data_record(config: TrainConfig, clips: Clips, dev: Clips) -> dict[str, Any]:
+def data_record(config: TrainConfig, clips: Clips, dev: Clips, pairs: Pairs = NO_PAIRS) -> dict[str, Any]:
     """What a model learned from and was measured on: manifests as they were named, and the clips of each corpus."""
     data = config.data
     train = list(data.train)
     how = {"manifests": list(data.dev)} if data.dev else {"held_out_of": train, "share": data.hold_out}
-    return {"train": {"manifests": train} | _counts(clips), "dev": how | _counts(dev)}
+    compared = {"pairs": {"files": list(data.pairs), "count": len(pairs)}} if len(pairs) else {}
+    return {"train": {"manifests": train} | _counts(clips) | compared, "dev": how | _counts(dev)}
 
 
 def _counts(clips: Clips) -> dict[str, Any]:

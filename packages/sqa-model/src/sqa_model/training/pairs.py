@@ -6,6 +6,7 @@ the sake of its pairs alone.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ from sqa_model.training.clips import Rows, corpus_of, find_manifests
 CMOS = "cmos"  # what they are called where heads are listed
 CLASS = {"a": A, "b": B, "tie": TIE}
 BESIDE = "data.jsonl"
-Key = tuple[str, str]  # corpus, sample_id
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def read_pairs(patterns: Sequence[str], rows: Rows, apart: Rows, name: str) -> t
         raise ModelError(
             f"{name}: no pair to use; found {left_out} whose clips are among those to measure on"
         )
-    told = [f"{left_out:,} pairs are left out: their clips are measured on"] if left_out else []
+    told = [f"{len(found):,} pairs to learn from"]
+    if left_out:
+        told.append(f"{left_out:,} pairs are left out: their clips are measured on")
     cmos = [math.nan if pair.cmos is None else pair.cmos for *_, pair in found]
     return (
         finder.rows,
@@ -106,14 +108,12 @@ class _Finder:
 
     def __init__(self, rows: Rows, apart: Rows) -> None:
         self.rows = Rows(list(rows.utterances), list(rows.corpora))
-        self.places: dict[Key, int] = {}
-        self.corpora: dict[str, set[str]] = {}  # sample_id -> corpora that have it
-        for i, (row, corpus) in enumerate(zip(rows.utterances, rows.corpora, strict=True)):
-            self.places.setdefault((corpus, row.sample_id), i)
-            self.corpora.setdefault(row.sample_id, set()).add(corpus)
-        self.apart = {
-            (corpus, row.sample_id) for row, corpus in zip(apart.utterances, apart.corpora, strict=True)
-        }
+        self.places = {_file(row): i for i, row in reversed(list(enumerate(rows.utterances)))}
+        self.apart = {_file(row) for row in apart.utterances}
+        self.named: dict[str, list[tuple[str, Utterance]]] = {}  # as `_beside`, of both
+        for some in (rows, apart):
+            for row, corpus in zip(some.utterances, some.corpora, strict=True):
+                self.named.setdefault(row.sample_id, []).append((corpus, row))
 
     def clip(
         self,
@@ -123,23 +123,27 @@ class _Finder:
         where: str,
     ) -> int | None:
         """The index of a clip; None where it must not be used."""
-        near = [(name, row) for name, row in beside.get(sample_id, []) if corpus in (None, name)]
-        names = {name for name, _ in near} or {
-            name for name in self.corpora.get(sample_id, ()) if corpus in (None, name)
-        }
-        names = names or {name for name, other in self.apart if other == sample_id and corpus in (None, name)}
-        if len(names) != 1:
+        found: dict[str, tuple[str, Utterance]] = {}  # by file
+        for known in (beside, self.named):
+            if not found:
+                found = {_file(r): (c, r) for c, r in known.get(sample_id, []) if corpus in (None, c)}
+        if len(found) != 1:
+            corpora = ", ".join(sorted({c for c, _ in found.values()}))
             problem = (
-                f"more than one corpus has it ({', '.join(sorted(names))}); name it in the pair's key `corpus`"
-                if names
+                f"{len(found)} clips have this sample_id (corpus {corpora}); name it in the pair's key `corpus`"
+                if found
                 else f"it is in no manifest of the config and in no {BESIDE} beside this file"
             )
             raise ModelError(f"{where}: clip {sample_id!r} of the pair: {problem}")
-        key = (names.pop(), sample_id)
-        if key in self.apart:
+        ((file, (name, row)),) = found.items()
+        if file in self.apart:
             return None
-        if key not in self.places:
-            self.places[key] = len(self.rows)
-            self.rows.utterances.append(near[0][1])
-            self.rows.corpora.append(key[0])
-        return self.places[key]
+        if file not in self.places:
+            self.places[file] = len(self.rows)
+            self.rows.utterances.append(row)
+            self.rows.corpora.append(name)
+        return self.places[file]
+
+
+def _file(row: Utterance) -> str:
+    return os.path.abspath(row.audio_path)  # noqa: PTH100  a Path object costs more

@@ -75,6 +75,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_model/checkpoint/tensors.py": "model/checkpoint/test_checkpoint.py: pickles and weights that are refused",
     "sqa_model/inference/submission.py": "cli/test_submit.py: what its one caller writes and refuses",
     "sqa_model/network/backbone.py": "model/network/test_backbones.py: an interface, met by a toy",
+    "sqa_model/network/wav2vec2.py": "model/network/test_hugging_face.py: every family, against transformers itself",
     "sqa_model/network/logmel.py": "model/network/test_model.py: the encoder of all models there",
 }
 

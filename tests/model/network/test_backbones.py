@@ -10,6 +10,8 @@ import torch
 from sqa_model import BACKBONES, ModelConfig, ModelError, MosModel, load, predict, save
 from sqa_model.network.backbone import Backbone, BackboneConfig
 from sqa_model.network.fields import between
+from sqa_model.network.wav2vec2 import Wav2Vec2Config
+from tiny_encoders import WAVES, extractor
 from torch import Tensor, nn
 
 # --- what somebody would write into sqa_model/network/toy.py ---
@@ -57,12 +59,25 @@ class Toy(Backbone):
         yield x.tanh()
 
 
+# ... and for a family of transformers, here one that is built like wav2vec 2.0 ...
+
+
+@dataclass(frozen=True)
+class UniSpeechConfig(Wav2Vec2Config):
+    """Sizes of a UniSpeech."""
+
+    kind: ClassVar[str] = "unispeech"
+    model_type: ClassVar[str | None] = "unispeech"
+    theirs: ClassVar[tuple[str, str]] = ("UniSpeechConfig", "UniSpeechModel")
+
+
 # --- and what the rest of the house then knows by itself ---
 
 
 @pytest.fixture(autouse=True)
 def one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BACKBONES, "toy", ToyConfig())
+    monkeypatch.setitem(BACKBONES, "unispeech", UniSpeechConfig())
 
 
 def test_it_is_built_saved_loaded_and_scores(tmp_path: Path) -> None:
@@ -86,19 +101,40 @@ def test_its_sizes_are_checked_and_named() -> None:
 
 
 def test_training_knows_it() -> None:
-    from sqa_model.training.build import build_model, set_trainable
-    from sqa_model.training.config import TrainConfig
+    from sqa_model.training.build import build_model
+    from sqa_model.training.config import OptimConfig, TrainConfig
+    from sqa_model.training.optimizer import choose_weights
 
     config = TrainConfig()
-    assert config.model.backbone in BACKBONES
+    assert config.model.backbone[0] in BACKBONES
     import dataclasses
 
     net = dataclasses.replace(
-        config.model, backbone="toy", sizes={"hop": 160}, dim=16, layers=1, feedforward=16, init=None
+        config.model, backbone=("toy",), sizes={"hop": 160}, dim=16, layers=1, feedforward=16, init=None
     )
     model = build_model(dataclasses.replace(config, model=net))
     assert isinstance(model.backbone, Toy)
     assert model.backbone.hop == 160
     for unfreeze in (0, 1):
-        set_trainable(model, unfreeze)
-        assert model.backbone.linear.weight.requires_grad == bool(unfreeze)
+        weights, _, _ = choose_weights(model, OptimConfig(unfreeze=unfreeze))
+        assert ("backbone.linear.weight" in weights) == bool(unfreeze)
+
+
+def test_a_published_one_is_found_and_gives_its_own_states(tmp_path: Path) -> None:
+    import transformers
+    from sqa_model.checkpoint.hugging_face import find_backbone
+    from sqa_model.checkpoint.ours import load_backbone
+
+    torch.manual_seed(0)
+    published = transformers.UniSpeechForPreTraining(transformers.UniSpeechConfig(**WAVES)).eval()
+    published.save_pretrained(tmp_path)
+    extractor("unispeech").save_pretrained(tmp_path)
+    ours = find_backbone(tmp_path).build().eval()
+    assert isinstance(ours.config, UniSpeechConfig)
+    load_backbone(ours, tmp_path)
+    wave = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(0))
+    inputs = extractor("unispeech")(wave.numpy(), sampling_rate=16_000, return_tensors="pt")
+    with torch.inference_mode():
+        theirs = published.unispeech(**inputs, output_hidden_states=True).hidden_states
+        for state, expected in zip(ours([wave]), theirs, strict=True):
+            assert (state - expected[0]).abs().max() < 1e-5

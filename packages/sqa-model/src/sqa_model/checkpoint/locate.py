@@ -24,7 +24,7 @@ SAVED = re.compile(r"model_(\d{1,18})\.pt")
 WEIGHTS = {OURS[0]: (OURS[1],), PUBLISHED[0]: (PUBLISHED[1], LAST)}
 ALL_WEIGHTS = tuple(name for names in WEIGHTS.values() for name in names)
 ELSEWHERE = "a configuration that lies elsewhere is named by --config FILE (config=)"
-HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of a WavLM alone
+HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of an encoder alone
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 

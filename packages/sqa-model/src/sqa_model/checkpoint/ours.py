@@ -76,25 +76,31 @@ def save(model: MosModel, folder: str | os.PathLike[str], *, dtype: torch.dtype 
 
 
 def load_backbone(backbone: torch.nn.Module, source: str | os.PathLike[str]) -> None:
-    """Fill a WavLM with published weights.
+    """Fill an encoder with published weights.
 
     Args:
+        backbone: a WavLM, or an encoder of transformers.
         source: a folder or Hub id (`microsoft/wavlm-base-plus`) with model.safetensors or pytorch_model.bin, a
-            file of weights in Hugging Face's or torchaudio's names, or `torchaudio:WAVLM_BASE_PLUS`.
+            file of weights in Hugging Face's or (of a WavLM) torchaudio's names, or `torchaudio:WAVLM_BASE_PLUS`.
 
     Raises: CheckpointError where there is no such source, or it does not fit.
     """
+    from sqa_model.checkpoint.hugging_face import encoder_weights
     from sqa_model.checkpoint.names import wavlm_weights
+    from sqa_model.network.hugging_face import HuggingFaceBackbone
     from sqa_model.network.wavlm import WavLM
 
-    if not isinstance(backbone, WavLM):
-        raise CheckpointError(f"{source}: published weights are for WavLM, not {type(backbone).__name__}")
+    if not isinstance(backbone, WavLM | HuggingFaceBackbone):
+        raise CheckpointError(f"{source}: there are no published weights of a {type(backbone).__name__}")
     if str(source).startswith("torchaudio:"):
         theirs = _from_torchaudio(str(source))
     else:
         theirs = read_tensors(locate_file(source, HUGGING_FACE))
     try:
-        state = wavlm_weights(theirs, backbone.config)
+        if isinstance(backbone, WavLM):
+            state = wavlm_weights(theirs, backbone.config)
+        else:
+            state = encoder_weights(theirs, backbone)
         fill(backbone, state, Path(source))
     except ModelError as error:
         raise CheckpointError(f"{source}: weights do not fit the backbone: {first_lines(error)}") from error

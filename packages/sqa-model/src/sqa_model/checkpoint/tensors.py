@@ -1,9 +1,11 @@
 """Weights: read without executing anything, held against a model before it takes them."""
 
 import pickle
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +24,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path, device="cpu"))
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles by others than torch, which are refused
+            # files of before torch 1.6 are no archives, which alone can be mapped
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError as error:
         reason = first_lines(error).split("WeightsUnpickler error:")[-1]
         raise CheckpointError(f"{path}: holds more than weights and would execute code: {reason}") from error

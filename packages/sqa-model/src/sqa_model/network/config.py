@@ -11,7 +11,7 @@ from sqa_data.labels import is_uncertainty, label_of
 
 from sqa_model.errors import ModelError
 from sqa_model.network.backbone import BackboneConfig
-from sqa_model.network.backbones import BACKBONES, named, read_backbone
+from sqa_model.network.backbones import BACKBONES, group, named, read_backbone
 from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.fields import between, check_ranges, from_record
 
@@ -35,7 +35,9 @@ class ModelConfig:
     True
     """
 
-    backbone: BackboneConfig = BACKBONES["wavlm-base-plus"]  # or a name of BACKBONES
+    backbone: BackboneConfig = BACKBONES[
+        "wavlm-base-plus"
+    ]  # or a name of BACKBONES; or a list of these: a group
     heads: tuple[Head, ...] = (Head("mos", 1.0, 5.0),)  # in output order
     sample_rate: int = between(16_000, 1_000, 192_000)  # Hz
     normalize: bool = False  # shift and scale each waveform to mean 0 and variance 1
@@ -52,8 +54,10 @@ class ModelConfig:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.backbone, str):
-            object.__setattr__(self, "backbone", named(self.backbone))
+        encoders = self.backbone if isinstance(self.backbone, list) else [self.backbone]
+        if all(isinstance(encoder, str | BackboneConfig) for encoder in encoders):
+            built = [named(encoder) if isinstance(encoder, str) else encoder for encoder in encoders]
+            object.__setattr__(self, "backbone", group(built))
         if not isinstance(self.backbone, BackboneConfig):
             raise ModelError(f"backbone is {self.backbone!r:.50}; expected a name or a BackboneConfig")
         check_ranges(self)
@@ -74,7 +78,7 @@ class ModelConfig:
     def to_json(self) -> str:
         """The configuration as indented JSON."""
         record = dataclasses.asdict(self)
-        record["backbone"] = {"kind": self.backbone.kind} | dataclasses.asdict(self.backbone)
+        record["backbone"] = self.backbone.record()
         record["heads"] = [list(h) for h in self.heads]
         for name in ("window_s", "trim", "comparison"):  # so that older checkpoints keep their fingerprints
             if record[name] == getattr(ModelConfig, name):

@@ -9,7 +9,8 @@ clips are also compared, `encoded = model.encode(waves)` is computed once for `m
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import SelfAttention, missing_rows
+from sqa_model.network.backbone import normalized
 from sqa_model.network.comparison import Compared, Comparison, Encoded
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.dropout import Dropout
@@ -29,7 +31,7 @@ NO_COMPARISON = "the model has no comparative head; UrgentMOS's have one, and so
 class Features(NamedTuple):
     """What the encoder says of a batch: clips packed one behind the other."""
 
-    states: Tensor  # (layers, frames, dim)
+    states: Tensor  # (layers, frames, dim); in a group narrower encoders are filled up with zeros
     lengths: list[int]  # frames of each clip; they sum to `frames`
 
     def split(self) -> list["Features"]:
@@ -44,8 +46,9 @@ class MosModel(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = config.backbone.build()
-        self.mix = nn.Parameter(torch.zeros(config.backbone.states))  # softmax -> weight of each layer
-        self.projection = nn.Linear(config.backbone.dim, config.dim)
+        # softmax over the states of an encoder -> weight of each layer
+        self.mix = nn.Parameter(torch.zeros(config.backbone.states))
+        self.projection = nn.Linear(sum(dim for _, dim in config.backbone.parts), config.dim)
         self.norm = nn.LayerNorm(config.dim)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.pooling = AttentionPooling(config.dim) if config.pooling == "attention" else None
@@ -70,13 +73,9 @@ class MosModel(nn.Module):
     def encode(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Encoded:
         """What `scores` and `compare` are made of: the frames above the transformer. Arguments as of `forward`."""
         clips = self._clips(waves, lengths)
-        weights = self.mix.softmax(0)
-        mixed: Tensor | None = None
-        # a running sum, so that no 13 states are held
-        for weight, state in zip(weights, self.backbone(clips), strict=True):
-            mixed = state * weight if mixed is None else torch.addcmul(mixed, state, weight)
-        assert mixed is not None
-        return self._encoded(mixed, self.backbone.lengths([len(c) for c in clips]))
+        states = self.backbone(clips)
+        mixed = [running_sum(weights, states) for weights in self._weights()]
+        return self._encoded(torch.cat(mixed, 1), self.backbone.lengths([len(c) for c in clips]))
 
     def scores(self, encoded: Encoded) -> Tensor:
         """Frames -> (batch, heads), inside each head's range; `scores(encode(x))` equals `forward(x)`."""
@@ -101,9 +100,12 @@ class MosModel(nn.Module):
     def features(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Features:
         """All layer states of the encoder: what `head` needs, and what a frozen encoder lets you cache."""
         clips = self._clips(waves, lengths)
-        return Features(
-            torch.stack(list(self.backbone(clips))), self.backbone.lengths([len(c) for c in clips])
-        )
+        widest = self.config.backbone.dim
+        states = [
+            state if state.shape[1] == widest else F.pad(state, (0, widest - state.shape[1]))
+            for state in self.backbone(clips)
+        ]
+        return Features(torch.stack(states), self.backbone.lengths([len(c) for c in clips]))
 
     def head(self, features: Features) -> Tensor:
         """States -> (batch, heads); `head(features(x))` equals `forward(x)`."""
@@ -111,8 +113,18 @@ class MosModel(nn.Module):
 
     def encode_features(self, features: Features) -> Encoded:
         """States -> frames above the transformer; `encode_features(features(x))` equals `encode(x)`."""
-        mixed = torch.tensordot(self.mix.softmax(0).to(features.states), features.states, 1)
-        return self._encoded(mixed, features.lengths)
+        parts = features.states.split([count for count, _ in self.config.backbone.parts])
+        widths = [dim for _, dim in self.config.backbone.parts]
+        mixed = [
+            torch.tensordot(weights.to(states), states[..., :width], 1)
+            for weights, states, width in zip(self._weights(), parts, widths, strict=True)
+        ]
+        return self._encoded(torch.cat(mixed, 1), features.lengths)
+
+    def _weights(self) -> list[Tensor]:
+        """The weight of each state, for each encoder: a group's do not compete with one another."""
+        counts = [count for count, _ in self.config.backbone.parts]
+        return [weights.softmax(0) for weights in self.mix.split(counts)]
 
     def inference_copy(self, device: torch.device, dtype: torch.dtype) -> "MosModel":
         """The same model in eval mode on a device, matrices in `dtype`; this one is untouched.
@@ -147,10 +159,7 @@ class MosModel(nn.Module):
         clips = _clips(waves, lengths)
         if self.config.trim:
             clips = [without_silent_ends(c) for c in clips]
-        if self.config.normalize:
-            centred = [c - c.mean() for c in clips]
-            clips = [c / (c.square().mean() + 1e-7).sqrt() for c in centred]
-        return clips
+        return [normalized(c) for c in clips] if self.config.normalize else clips
 
     def _encoded(self, mixed: Tensor, lengths: list[int]) -> Encoded:
         """Mixed states (frames, dim) -> frames above the transformer."""
@@ -205,6 +214,14 @@ class AttentionPooling(nn.Module):
         logits = self.linear2(F.relu(self.linear1(x))).float()  # (frames, 1)
         clips = zip(x.float().split(lengths), logits.split(lengths), strict=True)
         return torch.stack([(logit.softmax(0) * clip).sum(0) for clip, logit in clips])
+
+
+def running_sum(weights: Tensor, states: Iterator[Tensor]) -> Tensor:
+    """The next states (frames, dim), weighted and added one by one, so that no 13 of them are held."""
+    mixed = next(states) * weights[0]
+    for weight, state in zip(weights[1:], islice(states, len(weights) - 1), strict=True):
+        mixed = torch.addcmul(mixed, state, weight)
+    return mixed
 
 
 def bounded(raw: Tensor, heads: Sequence[Head]) -> Tensor:

@@ -7,9 +7,9 @@ once a batch.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from sqa_model.errors import ModelError
 from sqa_model.network.attention import SelfAttention
-from sqa_model.network.backbone import Backbone, BackboneConfig
-from sqa_model.network.fields import between
+from sqa_model.network.backbone import Backbone, BackboneConfig, normalized
+from sqa_model.network.fields import between, from_record
 
 KERNELS = (10, 3, 3, 3, 3, 2, 2)  # of the convolutions over samples
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
@@ -32,6 +32,7 @@ class WavLMConfig(BackboneConfig):
     """Sizes of a WavLM; the defaults are base and base-plus."""
 
     kind: ClassVar[str] = "wavlm"
+    model_type: ClassVar[str | None] = "wavlm"
     dim: int = between(768, 1, 16_384)
     layers: int = between(12, 1, 256)
     heads: int = between(12, 1, 1_024)
@@ -42,6 +43,7 @@ class WavLMConfig(BackboneConfig):
     position_groups: int = between(16, 1, 16_384)
     buckets: int = between(320, 4, 65_536)
     max_distance: int = between(800, 2, 1_000_000)
+    normalize: bool = False  # shift and scale each waveform to mean 0 and variance 1, as large was trained
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +61,40 @@ class WavLMConfig(BackboneConfig):
     def build(self) -> "WavLM":
         """The encoder, with random weights."""
         return WavLM(self)
+
+    @classmethod
+    def from_hugging_face(cls, settings: Mapping[str, Any], normalize: bool) -> "WavLMConfig":
+        """The sizes of a `WavLMModel` of transformers."""
+        given = {ours: settings[theirs] for ours, theirs in THEIR_NAMES.items() if theirs in settings}
+        channels = settings.get("conv_dim", [cls.channels])
+        fixed: dict[str, Any] = {
+            "conv_dim": [channels[0] if isinstance(channels, list) and channels else None] * len(KERNELS),
+            "conv_kernel": list(KERNELS),
+            "conv_stride": list(STRIDES),
+            "conv_bias": False,
+            "feat_extract_norm": "layer" if given.get("pre_norm") else "group",
+            "feat_extract_activation": "gelu",
+            "hidden_act": "gelu",
+            "layer_norm_eps": 1e-5,
+        }
+        for name, expected in fixed.items():
+            if (found := settings.get(name, expected)) != expected:
+                raise ModelError(f"{name} is {found!r:.80}; this WavLM has {expected!r:.80}")
+        return from_record(cls, {**given, "channels": fixed["conv_dim"][0], "normalize": normalize}, "wavlm")
+
+
+# ours -> transformers' name of the same size
+THEIR_NAMES = {
+    "dim": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feedforward": "intermediate_size",
+    "pre_norm": "do_stable_layer_norm",
+    "position_kernel": "num_conv_pos_embeddings",
+    "position_groups": "num_conv_pos_embedding_groups",
+    "buckets": "num_buckets",
+    "max_distance": "max_bucket_distance",
+}
 
 
 class WavLM(Backbone):
@@ -97,6 +133,8 @@ class WavLM(Backbone):
 
     def forward(self, waves: list[Tensor]) -> Iterator[Tensor]:
         """Yield the states, (frames, dim) each: the transformer's input, then every layer's output."""
+        if self.config.normalize:
+            waves = [normalized(w) for w in waves]
         lengths = self.lengths([len(w) for w in waves])
         x = torch.cat([self.convolutions(w, n) for w, n in zip(waves, lengths, strict=True)])
         x = self.projection(self.norm(x))
@@ -211,14 +249,21 @@ class Position(nn.Module):
     def forward(self, x: Tensor, lengths: list[int]) -> Tensor:
         """x: (frames, dim) -> (frames, dim)."""
         before, after = self.kernel // 2, (self.kernel - 1) // 2
-        # oneDNN's bf16 convolution with 6 channels a group was found to give wrong numbers; 48 and 64 are right
-        dtype = x.dtype if self.weight.shape[1] % 16 == 0 else torch.float32
+        dtype = x.dtype if rounds_well(self.weight.shape[1]) else torch.float32
         weight, bias = self.weight.to(dtype), self.bias.to(dtype)
         out = [
             F.conv1d(F.pad(clip.t(), (before, after)).unsqueeze(0), weight, bias, groups=self.groups)[0].t()
             for clip in x.to(dtype).split(lengths)
         ]
         return F.gelu(torch.cat(out)).to(x.dtype)
+
+
+def rounds_well(channels: int) -> bool:
+    """Whether a convolution with so many channels a group may be computed in bfloat16.
+
+    oneDNN's with 6 was found to give wrong numbers; 48 and 64 are right.
+    """
+    return channels % 16 == 0
 
 
 class Layer(nn.Module):

@@ -8,13 +8,17 @@ from itertools import chain
 from sqa_data.labels import is_uncertainty, range_of
 from torch.utils.checkpoint import checkpoint
 
+from sqa_model.checkpoint.hugging_face import find_backbone
 from sqa_model.checkpoint.ours import load, load_backbone
-from sqa_model.network.backbones import BACKBONES
+from sqa_model.network.backbone import BackboneConfig
+from sqa_model.network.backbones import BACKBONES, group
 from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.model import MosModel
 from sqa_model.training.config import NetConfig, TrainConfig
 from sqa_model.training.fields import require
+
+HUGGING_FACE = "hf:"  # before the folder or Hub id of a published encoder
 
 
 def build_model(config: TrainConfig) -> MosModel:
@@ -27,19 +31,28 @@ def build_model(config: TrainConfig) -> MosModel:
         return load(net.init)
     comparison = ComparisonConfig() if config.data.pairs else None
     model = MosModel(replace(_model_config(net), comparison=comparison))
-    if net.pretrained is not None:
-        load_backbone(model.backbone, net.pretrained)
+    for encoder, name in zip(model.backbone.members, net.backbone, strict=True):
+        published = name.removeprefix(HUGGING_FACE) if name.startswith(HUGGING_FACE) else None
+        if (source := net.pretrained or published) is not None:
+            load_backbone(encoder, source)
     return model
+
+
+def _encoder(name: str) -> BackboneConfig:
+    if name.startswith(HUGGING_FACE):
+        return find_backbone(name.removeprefix(HUGGING_FACE))
+    expected = f"one of {', '.join(BACKBONES)}, or {HUGGING_FACE}OWNER/NAME"
+    require(name in BACKBONES, "model.backbone", name, expected)
+    return BACKBONES[name]
 
 
 def _model_config(net: NetConfig) -> ModelConfig:
     assert net.heads is not None  # only with `init` they may be
     assert net.dropout is not None
-    require(net.backbone in BACKBONES, "model.backbone", net.backbone, f"one of {', '.join(BACKBONES)}")
-    backbone = BACKBONES[net.backbone]
+    backbone = group([_encoder(name) for name in net.backbone])
     sizes = [f.name for f in fields(backbone)]
     for name, size in net.sizes.items():
-        require(name in sizes, f"model.sizes.{name}", size, f"a field of {net.backbone}: {', '.join(sizes)}")
+        require(name in sizes, f"model.sizes.{name}", size, f"a field of {backbone.kind}: {', '.join(sizes)}")
     return ModelConfig(
         backbone=replace(backbone, **net.sizes),
         heads=tuple(head_of(name) for name in net.heads),

@@ -13,7 +13,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,7 @@ class FeatureCache:
 def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: Mapping[str, object]) -> str:
     """A hash of every audio file's name, size and time, of the backbone's weights, and of how they are used."""
     digest = hashlib.blake2b(digest_size=16)
-    backbone = {"kind": model.config.backbone.kind} | asdict(model.config.backbone)
+    backbone = model.config.backbone.record()
     heard = [model.config.sample_rate, model.config.normalize, most_s, *["trim"] * model.config.trim]
     digest.update(json.dumps([backbone, heard, dict(key)], sort_keys=True).encode())
     for name, value in sorted(model.backbone.state_dict().items()):

@@ -213,8 +213,10 @@ class NetConfig(Section):
     heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. none: mos, or with `init` the
         heads there. A head `mos_std` beside `mos` predicts the standard deviation of the error of `mos` and needs
         `loss.kind = "nll"`.
-    backbone: a name in `sqa_model.network.backbones.BACKBONES`.
-    pretrained: folder or Hub id of published weights for the backbone; none: random weights.
+    backbone: a name in `sqa_model.network.backbones.BACKBONES`, or `hf:` and the folder or Hub id of an encoder that
+        the library transformers publishes, with its weights ("hf:facebook/wav2vec2-xls-r-300m"). A list of these is
+        a group: each with its own mix of layers, their frames aligned in time and side by side.
+    pretrained: folder or Hub id of published weights for the backbone; none: those of `hf:`, or random ones.
     sizes: fields of the backbone's own configuration that differ from its defaults.
     pooling: how frames become a clip: their mean, or a mean with learned weights.
     normalize: scale every waveform to mean 0 and variance 1, so that its level does not matter.
@@ -228,7 +230,7 @@ class NetConfig(Section):
 
     section = "model."
     heads: tuple[str, ...] | None = limited(None, "at least one label", len)
-    backbone: str = "wavlm-base-plus"
+    backbone: tuple[str, ...] = limited(("wavlm-base-plus",), "at least one encoder", len)
     pretrained: str | None = None
     sizes: dict[str, int] = field(default_factory=dict)
     dim: int = at_least(1, 768)
@@ -243,6 +245,11 @@ class NetConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(self.backbone) > 1:
+            for name, found in (("pretrained", self.pretrained), ("sizes", self.sizes)):
+                require(
+                    not found, f"model.{name}", found, "none for several encoders; hf: brings each its own"
+                )
         if self.init is None:
             object.__setattr__(self, "heads", ("mos",) if self.heads is None else self.heads)
             object.__setattr__(self, "dropout", 0.1 if self.dropout is None else self.dropout)
@@ -305,7 +312,7 @@ class TrainConfig(Section):
             self.optim.freeze_epochs,
             f"fewer than the epochs of the run ({self.epochs}), so that the backbone begins to learn",
         )
-        if self.model.init is None and self.model.backbone == "logmel":
+        if self.model.init is None and "logmel" in self.model.backbone:
             optim, why = self.optim, "since logmel has no pretrained weights"
             require(optim.unfreeze != 0, "optim.unfreeze", 0, f"-1 (all of it), {why}")
             require(optim.lora_rank == 0, "optim.lora_rank", optim.lora_rank, f"0, {why}")

@@ -72,6 +72,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_model/checkpoint/names.py": "model/network/test_wavlm.py: transformers' weights in ours give its states",
     "sqa_model/checkpoint/ours.py": "model/checkpoint/test_checkpoint.py: round trips, whole and damaged",
     "sqa_model/checkpoint/published.py": "model/checkpoint/test_checkpoint.py: published weights and numbers",
+    "sqa_model/checkpoint/to_urgent_mos.py": "model/checkpoint/test_urgent_mos.py: there and back",
     "sqa_model/checkpoint/tensors.py": "model/checkpoint/test_checkpoint.py: pickles and weights that are refused",
     "sqa_model/inference/submission.py": "cli/test_submit.py: what its one caller writes and refuses",
     "sqa_model/network/backbone.py": "model/network/test_backbones.py: an interface, met by a toy",

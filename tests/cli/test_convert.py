@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from commands import small_model
+from commands import run, small_model
 from published import METRICS, SMALL, publish, reference
+from published_successor import publish as publish_successor
+from published_successor import successor
 from sqa_cli.main import main
 from sqa_data.atomic import lock
 from sqa_model import load, predict, save
@@ -23,6 +25,17 @@ def test_convert(tmp_path: Path, wavs: Path) -> None:
     result = CliRunner().invoke(main, ["convert", str(wavs), str(tmp_path / "none")])
     assert result.exit_code == 1
     assert "no model in this folder" in result.output
+
+
+def test_of_urgentmos_and_back(tmp_path: Path) -> None:
+    source = publish_successor(successor(layers=1), tmp_path / "published")
+    said = run("convert", source, tmp_path / "ours")
+    assert "mos_overall, scoreq" in said
+    run("convert", tmp_path / "ours", tmp_path / "back", "--to", "urgentmos")
+    assert [path.name for path in (tmp_path / "back").iterdir() if path.suffix != ".lock"] == ["model.pt"]
+    assert load(tmp_path / "back").fingerprint() == load(source).fingerprint()
+    told = run("convert", small_model(tmp_path / "logmel"), tmp_path / "none", "--to", "urgentmos", code=1)
+    assert "UrgentMOS's code cannot be this model" in told
 
 
 @pytest.mark.slow

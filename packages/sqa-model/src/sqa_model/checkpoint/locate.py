@@ -6,6 +6,7 @@ What exists on this machine comes first: a folder called `default-1` hides the e
 
 import os
 import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,9 @@ SAVED = re.compile(r"model_(\d{1,18})\.pt")
 WEIGHTS = {OURS[0]: (OURS[1],), PUBLISHED[0]: (PUBLISHED[1], LAST)}
 ALL_WEIGHTS = tuple(name for names in WEIGHTS.values() for name in names)
 ELSEWHERE = "a configuration that lies elsewhere is named by --config FILE (config=)"
+# stands in the weights that hold their configuration, as UrgentMOS's do; in those of the baseline it never does
+SELF_DESCRIBED = b"category2metrics"
+LONGEST_PICKLE = 1 << 26  # bytes of a torch file's names and shapes; of 353 weights and their moments 1e5
 HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of an encoder alone
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
@@ -67,7 +71,10 @@ def edition_name(source: str) -> str:
 def locate(
     source: str | os.PathLike[str] | None, config: str | os.PathLike[str] | None = None
 ) -> tuple[Path, Path]:
-    """(configuration, weights) of whatever names a model; `config` is the first where it lies elsewhere."""
+    """(configuration, weights) of whatever names a model; `config` is the first where it lies elsewhere.
+
+    Where the weights hold their configuration and none lies beside them, they are both.
+    """
     if source is None:
         source = edition()
     elif isinstance(source, str) and EDITION.fullmatch(source) and not Path(source).exists():
@@ -75,6 +82,8 @@ def locate(
     path = Path(source)
     if config is not None:
         return require_file(Path(config)), path if path.is_file() else _weights(source, ALL_WEIGHTS)
+    if weights := _self_described(path):
+        return weights, weights
     if path.is_file():
         for config_name, weights_names in WEIGHTS.items():
             if path.suffix == Path(weights_names[0]).suffix:
@@ -82,11 +91,36 @@ def locate(
             if path.suffix == Path(config_name).suffix:
                 return path, _weights(path.parent, weights_names)
         raise CheckpointError(f"{path}: not a model; expected a folder, a .safetensors file or a .pt file")
-    found = locate_file(source, tuple(WEIGHTS))
+    found = locate_file(source, tuple(WEIGHTS) if path.is_dir() else (*WEIGHTS, PUBLISHED[1]))
     if path.is_dir():
         return found, _weights(path, WEIGHTS[found.name])
+    if found.name == PUBLISHED[1]:
+        return found, found
     # the same commit as the configuration, should the repository change in between
     return found, locate_file(f"{str(source).partition('@')[0]}@{found.parent.name}", WEIGHTS[found.name])
+
+
+def _self_described(path: Path) -> Path | None:
+    """The weights in a folder, or the file itself, if they hold their configuration, as UrgentMOS's do."""
+    if path.is_dir():
+        if (path / OURS[0]).is_file():
+            return None
+        saved = saved_by_updates(path)
+        found = [path / name for name in WEIGHTS[PUBLISHED[0]] if (path / name).is_file()]
+        path = (found or ([saved[max(saved)]] if saved else [path]))[0]
+    return path if path.is_file() and path.suffix == ".pt" and _holds_configuration(path) else None
+
+
+def _holds_configuration(path: Path) -> bool:
+    """Whether UrgentMOS's configuration stands in a torch file; its bytes are searched, and nothing is executed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [item for item in archive.infolist() if item.filename.endswith("/data.pkl")]
+            if len(found) != 1 or found[0].file_size > LONGEST_PICKLE:
+                return False
+            return SELF_DESCRIBED in archive.read(found[0])
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+        return False
 
 
 def _weights(source: str | os.PathLike[str], names: Sequence[str]) -> Path:
@@ -148,15 +182,15 @@ def _download(hub_id: str, names: Sequence[str]) -> Path:
     raise CheckpointError(f"{hub_id}: no model in this Hub repository; expected {' or '.join(names)}")
 
 
-def push_to_hub(folder: str | Path, repo: str) -> str:
-    """Upload a folder written by `save` to the Hugging Face Hub (HF_TOKEN); returns its address."""
+def push_to_hub(folder: str | Path, repo: str, files: Sequence[str] = OURS) -> str:
+    """Upload the `files` of a model and its card to the Hugging Face Hub (HF_TOKEN); returns its address."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
     try:
         api.create_repo(repo, exist_ok=True)
-        commit = api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[*OURS, "README.md"])
+        commit = api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=[*files, "README.md"])
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(f"{repo}: the Hub does not take it: {first_lines(error)}") from error
     return str(commit.repo_url)

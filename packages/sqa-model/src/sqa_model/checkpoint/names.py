@@ -1,4 +1,4 @@
-"""WavLM in the names of Hugging Face and torchaudio: its sizes from its weights, and its weights in ours."""
+"""WavLM in the names of Hugging Face and torchaudio: its sizes from its weights, and its weights in ours and back."""
 
 import re
 from collections.abc import Mapping
@@ -53,9 +53,7 @@ def wavlm_weights(theirs: Mapping[str, Tensor], config: WavLMConfig) -> dict[str
         ours["convolutions.shift"] = ours.pop("convolutions.norms.0.bias")
 
     if "position.weight_g" in ours:
-        g, v = ours.pop("position.weight_g"), ours.pop("position.weight_v")
-        # the norm is over all but the kernel axis
-        ours["position.weight"] = g * v / v.norm(dim=(0, 1), keepdim=True)
+        ours["position.weight"] = _folded(ours.pop("position.weight_g"), ours.pop("position.weight_v"))
     for i in range(config.layers):
         attention, gate = f"layers.{i}.attention.", f"layers.{i}.gate."
         for kind in ("weight", "bias"):
@@ -66,6 +64,70 @@ def wavlm_weights(theirs: Mapping[str, Tensor], config: WavLMConfig) -> dict[str
             ours[gate + kind] = take(ours, gate + kind).unflatten(0, (2, 4)).sum(1)
         ours[gate + "scale"] = take(ours, gate + "scale").flatten()
     return ours
+
+
+def hugging_face_weights(ours: Mapping[str, Tensor], config: WavLMConfig) -> dict[str, Tensor]:
+    """The state dict of a Hugging Face `WavLMModel` from that of our `WavLM`: `wavlm_weights` turns it back bit by bit.
+
+    What ours has not is made up: of the gate's eight outputs those that are summed are equal, and the vector that
+    replaces masked frames in training is 0. ModelError for a pre-norm model, whose last norm is not among ours.
+    """
+    if config.pre_norm:
+        raise ModelError(
+            "a pre-norm WavLM (large) cannot be written: its last norm is not kept; expected base or base-plus"
+        )
+    theirs: dict[str, Tensor] = {"masked_spec_embed": torch.zeros(config.dim, dtype=torch.float32)}
+    for name, value in ours.items():
+        parts = name.split(".")
+        if name == "convolutions.first":
+            theirs["feature_extractor.conv_layers.0.conv.weight"] = value.unsqueeze(1)
+        elif name.startswith("convolutions.rest."):
+            weight = value.unflatten(1, (KERNELS[int(parts[2]) + 1], -1)).transpose(1, 2)  # (out, in, kernel)
+            theirs[f"feature_extractor.conv_layers.{int(parts[2]) + 1}.conv.weight"] = weight
+        elif name in ("convolutions.scale", "convolutions.shift"):
+            kind = "weight" if name.endswith("scale") else "bias"
+            theirs[f"feature_extractor.conv_layers.0.layer_norm.{kind}"] = value
+        elif name == "position.weight":
+            theirs["encoder.pos_conv_embed.conv.parametrizations.weight.original0"] = _norm(value)
+            theirs["encoder.pos_conv_embed.conv.parametrizations.weight.original1"] = value
+        elif name.endswith((".in_proj_weight", ".in_proj_bias")):
+            kind = name.rpartition("_")[2]
+            for x, part in zip("qkv", value.chunk(3), strict=True):
+                theirs[f"encoder.layers.{parts[1]}.attention.{x}_proj.{kind}"] = part
+        elif name.endswith(".gate.scale"):
+            theirs[f"encoder.layers.{parts[1]}.attention.gru_rel_pos_const"] = value.view(1, -1, 1, 1)
+        elif ".gate." in name:
+            spread = (value / 4).repeat_interleave(4, 0)
+            theirs[f"encoder.layers.{parts[1]}.attention.gru_rel_pos_linear.{parts[-1]}"] = spread
+        else:
+            theirs[_hugging_face_name(name)] = value
+    return {name: value.contiguous() for name, value in theirs.items()}
+
+
+def _hugging_face_name(name: str) -> str:
+    """The name of a weight that has another name and is the same."""
+    for theirs, ours in WAVLM_NAMES.items():
+        pattern = re.escape(ours).replace(r"\\1", r"(\d+)")
+        template = theirs.replace(r"(\d+)", r"\1").replace(r"\.", ".")
+        renamed, hits = re.subn("^" + pattern, template, name)
+        if hits:
+            return renamed
+    raise ModelError(f"weight {name!r} has no place in a WavLMModel")
+
+
+def _folded(gain: Tensor, direction: Tensor) -> Tensor:
+    """A weight from its two factors (weight norm over all but the kernel axis).
+
+    The second factor is the weight, bit by bit, where the first is its norm.
+    """
+    folded = gain * direction / direction.norm(dim=(0, 1), keepdim=True)
+    return torch.where(gain == _norm(direction), direction, folded)
+
+
+def _norm(direction: Tensor) -> Tensor:
+    """The norm over all but the kernel axis, the same on every machine: summed in double precision."""
+    norm: Tensor = direction.double().norm(dim=(0, 1), keepdim=True).to(direction.dtype)
+    return norm
 
 
 def _plain_name(name: str) -> str:

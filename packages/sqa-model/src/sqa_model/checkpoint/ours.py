@@ -27,10 +27,10 @@ def load(
     """A model, ready to score (eval mode).
 
     Args:
-        source: a folder with config.json + model.safetensors or config.yaml + model.pt, one of these files, a
-            Hugging Face Hub id `owner/name` or `owner/name@revision`; `default-1` is the first edition of the model in
-            the package, `default` or None the newest. In an experiment folder of the baseline, model_last.pt, or the
-            newest of model_1000.pt, model_2000.pt, ...
+        source: a folder with config.json + model.safetensors, config.yaml + model.pt or UrgentMOS's model.pt alone,
+            one of these files, a Hugging Face Hub id `owner/name` or `owner/name@revision`; `default-1` is the first
+            edition of the model in the package, `default` or None the newest. In an experiment folder of the baseline,
+            model_last.pt, or the newest of model_1000.pt, model_2000.pt, ...
         config: its configuration, where that is not beside the weights.
 
     Raises: CheckpointError, which says what is missing or does not fit.

@@ -1,4 +1,7 @@
-"""The reference system's checkpoints, model.pt + config.yaml, as a configuration and weights of ours."""
+"""The reference system's checkpoints, model.pt + config.yaml, as a configuration and weights of ours.
+
+Those of its successor, UrgentMOS, hold their configuration themselves; see `urgent_mos`.
+"""
 
 import math
 from collections.abc import Mapping
@@ -9,18 +12,25 @@ from torch import Tensor
 
 from sqa_model.checkpoint.files import first_lines
 from sqa_model.checkpoint.hyperpyyaml import read_hyperpyyaml
-from sqa_model.checkpoint.locate import LAST, saved_by_updates
+from sqa_model.checkpoint.locate import ELSEWHERE, LAST, saved_by_updates
 from sqa_model.checkpoint.names import below, take, wavlm_config, wavlm_weights
 from sqa_model.checkpoint.tensors import read_tensors
+from sqa_model.checkpoint.urgent_mos import is_urgent_mos, urgent_mos_config, urgent_mos_weights
 from sqa_model.errors import CheckpointError, ModelError
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.wavlm import WavLMConfig
 
 
 def read_published(config: Path, weights: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    """Configuration and weights of a checkpoint of the reference system, in our names."""
-    settings = read_hyperpyyaml(config)
+    """Configuration and weights of a checkpoint of the reference system or of its successor, in our names.
+
+    config: may be the weights themselves, as of UrgentMOS.
+    """
     content = read_tensors(weights)
+    is_successor = is_urgent_mos(content)
+    if not is_successor and config == weights:
+        raise CheckpointError(f"{weights}: no configuration in it, and none beside it; {ELSEWHERE}")
+    settings = content["config"] if is_successor else read_hyperpyyaml(config)
     theirs = content.get("model")
     if not isinstance(theirs, dict) or not all(isinstance(v, Tensor) for v in theirs.values()):
         raise CheckpointError(f"{weights}: expected a dict with the weights under 'model'")
@@ -31,6 +41,9 @@ def read_published(config: Path, weights: Path) -> tuple[ModelConfig, dict[str, 
                 f"{weights}: {key} claims {list(value.shape)} numbers, more than the file holds"
             )
     try:
+        if is_successor:
+            parsed = urgent_mos_config(settings, theirs)
+            return parsed, urgent_mos_weights(theirs, parsed)
         parsed = published_config(settings, theirs)
         return parsed, published_weights(theirs, parsed)
     except ModelError as error:

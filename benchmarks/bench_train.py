@@ -23,7 +23,8 @@ import numpy as np
 import soundfile
 import torch
 from sqa_model.training.config_text import load_config
-from sqa_model.training.loop import Progress, train
+from sqa_model.training.journal import Event
+from sqa_model.training.loop import train
 from torch import nn
 
 SECONDS = [5.3, 5.8, 6.3, 6.9, 7.3]  # one update: 31.6 s of audio, 36.5 s when padded (as in length buckets)
@@ -97,8 +98,9 @@ def time_ours(folder: Path, updates: int, overrides: list[str], epochs: int) -> 
     )
     stamps: list[float] = []
 
-    def watch(_: Progress) -> None:
-        stamps.append(time.process_time())
+    def watch(event: Event) -> None:
+        if event.kind == "update":
+            stamps.append(time.process_time())
 
     train(config, out, watch=watch)
     spans = [b - a for a, b in zip([stamps[0], *stamps], stamps, strict=False)]

@@ -1,12 +1,17 @@
 """`sqa-cli train`: its words, its exit codes, its errors in one line."""
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from sqa_cli.main import main
 from sqa_model.training.loop import Result as Ended
+from sqa_model.training.plan import Work
+from sqa_model.training.state import Learner
+from tiny_training import TINY, write_corpus
 
 
 def call(*arguments: str) -> Result:
@@ -129,3 +134,47 @@ def test_a_stop_says_what_was_saved(
     monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, watch: ended)
     result = CliRunner().invoke(main, ["train", "--preset", "mini", "--out", str(tmp_path)])
     assert (result.exit_code, said in result.stderr) == (130, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_torch_is_loaded_is_a_stop_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("sqa_model.training.run_folder.check_run", lambda *_: signal.raise_signal(number))
+    result = call("--preset", "mini", "--out", str(tmp_path))
+    signal.signal(signal.SIGINT, handler)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (130, [])
+    assert "stopped; what is done is kept: the same command goes on" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_exit_codes_for_sweeps(tmp_path: Path) -> None:
+    """0 done, 130 stopped and gone on with, 1 an error, 2 what cannot be understood; best.json says how good it is."""
+    for name, seed in (("train", 0), ("dev", 1)):
+        write_corpus(tmp_path / name, 12, seed=seed)
+    arguments = [
+        *("--preset", "mini", "--out", str(tmp_path / "run")),
+        *("--data", f"{tmp_path}/train/data.jsonl", "--dev", f"{tmp_path}/dev/data.jsonl"),
+        *(part for item in [*TINY, "run.threads=1"] for part in ("--set", item)),
+    ]
+    real = Learner.step
+
+    def stopped_in_the_second(learner: Learner, work: Work, *rest: Any) -> Any:
+        if work.update == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return real(learner, work, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "step", stopped_in_the_second)
+        result = call(*arguments)
+    assert result.exit_code == 130
+    assert "run the same command again to go on" in result.stderr
+    result = call(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    best = json.loads((tmp_path / "run" / "best.json").read_text())
+    told = json.loads(result.stdout)
+    assert (best["update"], best["figures"]) == (told["best_update"], told["best"])
+    assert call(*arguments, "--set", "optim.lr=-1").exit_code == 1
+    assert call(*arguments, "--no-such-option").exit_code == 2

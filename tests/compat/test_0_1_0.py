@@ -54,7 +54,8 @@ def test_a_run_goes_on(left: Path) -> None:
     config = parse(TrainConfig, json.loads(Path("stopped/config.json").read_text()))
     seen: list[int] = []
     assert train(config, left / "stopped", watch=lambda at: seen.append(at.update)).finished
-    assert seen == [4, 5, 6]
+    # the start, three updates with an evaluation each, and the end
+    assert seen == [3, 4, 4, 5, 5, 6, 6, 6]
     assert [row["update"] for row in rows("stopped/metrics.jsonl")] == [
         row["update"] for row in rows("whole/metrics.jsonl")
     ]

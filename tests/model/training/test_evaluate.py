@@ -120,7 +120,7 @@ def test_every_clip_is_scored_once_by_someone(processes: int) -> None:
             """One of several processes, whose peers have nothing to say here."""
 
             def gather(self, thing: object) -> list:
-                return [thing, ([], [], ["/of another.wav: gone"])]
+                return [thing, ([], [], ["/of another.wav: gone"], False)]
 
         def score(chosen: list[int], items: list[float]) -> torch.Tensor:
             asked.extend(chosen)

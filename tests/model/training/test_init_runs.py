@@ -17,7 +17,8 @@ from sqa_model.errors import ModelError
 from sqa_model.training.build import build_model
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
-from sqa_model.training.loop import Progress, train
+from sqa_model.training.journal import Event
+from sqa_model.training.loop import train
 from tiny_training import TINY, lines, same, write_corpus
 
 HEADS = 'model.heads=["mos","mos_std","pesq"]'
@@ -61,9 +62,9 @@ def configure(folder: Path) -> Configure:
     return make
 
 
-def die_after(update: int) -> Callable[[Progress], None]:
-    def watch(at: Progress) -> None:
-        if at.update == update:
+def die_after(update: int) -> Callable[[Event], None]:
+    def watch(at: Event) -> None:
+        if (at.kind, at.update) == ("update", update):
             raise SystemExit("killed")
 
     return watch

@@ -12,12 +12,18 @@ from sqa_model.errors import ModelError
 from sqa_model.training import journal
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
-from sqa_model.training.journal import Journal, Pace, log, rewind_metrics
+from sqa_model.training.journal import Event, Journal, Pace, Watch, log, rewind_metrics
 
 
 @pytest.fixture
 def config() -> TrainConfig:
     return load_config(overrides=["run.tensorboard=false"])
+
+
+def journal_of(
+    folder: Path | None, config: TrainConfig, done: int, watch: Watch = lambda event: None
+) -> Journal:
+    return Journal(folder, config, done, 10, watch)
 
 
 def test_rewinding_drops_later_and_torn_lines(tmp_path: Path) -> None:
@@ -30,9 +36,9 @@ def test_rewinding_drops_later_and_torn_lines(tmp_path: Path) -> None:
 
 def test_a_journal_goes_on_after_the_last_update(tmp_path: Path, config: TrainConfig) -> None:
     for done, rows in ((0, (1, 2, 3)), (2, (3, 4))):
-        made = Journal(tmp_path, config, done)
+        made = journal_of(tmp_path, config, done)
         for update in rows:
-            made.record(update, {"loss": update / 2, "dev": {"a": {"mos": None}}})
+            made.record("update", update, {"loss": update / 2, "dev": {"a": {"mos": None}}})
         made.close()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["update"] for line in lines] == [1, 2, 3, 4]
@@ -43,9 +49,9 @@ def test_what_was_measured_before_the_first_update_is_written_once(
     tmp_path: Path, config: TrainConfig
 ) -> None:
     for done, rows in ((0, (0, 1)), (0, (0, 1, 2)), (2, (3,))):
-        made = Journal(tmp_path, config, done)
+        made = journal_of(tmp_path, config, done)
         for update in rows:
-            made.record(update, {})
+            made.record("update", update, {})
         made.close()
     lines = [json.loads(line)["update"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == [0, 1, 2, 3]
@@ -55,7 +61,7 @@ def test_all_of_training_is_copied_to_the_log_while_the_journal_is_open(
     tmp_path: Path, config: TrainConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "sqa_model.training")
-    made = Journal(tmp_path, config, 0)
+    made = journal_of(tmp_path, config, 0)
     log.info("one")
     logging.getLogger("sqa_model.training.source").warning("two")
     made.close()
@@ -71,9 +77,9 @@ def test_an_earlier_log_is_gone_on_with_and_a_line_is_there_at_once(
 ) -> None:
     caplog.set_level(logging.INFO, "sqa_model.training")
     for update, word in enumerate(("one", "two"), start=1):
-        made = Journal(tmp_path, config, update - 1)
+        made = journal_of(tmp_path, config, update - 1)
         log.info(word)
-        made.record(update, {"loss": 1.0})
+        made.record("update", update, {"loss": 1.0})
         assert (tmp_path / "metrics.jsonl").read_text().count("\n") == update
         made.close()
     assert [line.split()[-1] for line in (tmp_path / "log.txt").read_text().splitlines()] == ["one", "two"]
@@ -97,8 +103,8 @@ def test_every_number_is_a_point_of_its_update(
             told.append(("closed",))
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Board))
-    made = Journal(tmp_path, replace(config, run=replace(config.run, tensorboard=True)), 6)
-    made.record(7, {"loss": 0.5, "epoch": 2, "dev": {"a": {"mos": {"mse": 0.25, "srcc": None}}}})
+    made = journal_of(tmp_path, replace(config, run=replace(config.run, tensorboard=True)), 6)
+    made.record("update", 7, {"loss": 0.5, "epoch": 2, "dev": {"a": {"mos": {"mse": 0.25, "srcc": None}}}})
     made.close()
     assert told == [
         (str(tmp_path), 7),  # points that a killed run wrote after update 6 are dropped
@@ -110,22 +116,46 @@ def test_every_number_is_a_point_of_its_update(
 
 
 def test_other_processes_say_nothing(tmp_path: Path, config: TrainConfig) -> None:
-    made = Journal(None, config, 0)
-    made.record(1, {"loss": 1.0})
+    seen: list[Event] = []
+    made = journal_of(None, config, 0, seen.append)
+    made.record("update", 1, {"loss": 1.0})
+    made.tell("end", 1, {})
     made.close()
     assert list(tmp_path.iterdir()) == []
+    assert seen == []
+
+
+def test_an_event_has_the_numbers_of_its_row_but_no_settings_and_no_answers(
+    tmp_path: Path, config: TrainConfig
+) -> None:
+    seen: list[Event] = []
+    made = journal_of(tmp_path, config, 3, seen.append)
+    made.record("evaluation", 4, {"dev": {"a": {"mos": {"mse": 0.25, "srcc": None, "clips": 3}}}})
+    made.tell("end", 4, {"finished": True, "updates": 4, "folder": tmp_path})
+    made.close()
+    assert [(event.kind, event.update, event.total) for event in seen] == [
+        ("start", 3, 10),
+        ("evaluation", 4, 10),
+        ("end", 4, 10),
+    ]
+    assert seen[0].row["optim"]["lr"] == config.optim.lr
+    assert [event.numbers for event in seen] == [
+        {},
+        {"dev/a/mos/mse": 0.25, "dev/a/mos/clips": 3.0},
+        {"updates": 4.0},
+    ]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_line_with_the_place(tmp_path: Path, config: TrainConfig) -> None:
     (tmp_path / "log.txt").symlink_to("/dev/full")
-    made = Journal(tmp_path, config, 0)
+    made = journal_of(tmp_path, config, 0)
     assert made._file is not None
     made._file.close()
     made._file = open("/dev/full", "a")  # noqa: PTH123, SIM115
     log.warning("a line that is lost without a traceback")
     with pytest.raises(ModelError, match=r"cannot write metrics\.jsonl.*No space left on device.*goes on"):
-        made.record(1, {"loss": 1.0})
+        made.record("update", 1, {"loss": 1.0})
     made.close()
 
 

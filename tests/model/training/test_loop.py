@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,11 +20,11 @@ from sqa_model import load
 from sqa_model.errors import ModelError
 from sqa_model.network.comparison import Encoded
 from sqa_model.network.model import Features, MosModel
-from sqa_model.training import loop
 from sqa_model.training.build import build_model
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
-from sqa_model.training.loop import Progress, train
+from sqa_model.training.journal import Event
+from sqa_model.training.loop import train
 from tiny_training import TINY, TINY_WAVLM, lines, same, weights, write_corpus
 
 Configure = Callable[..., TrainConfig]
@@ -58,25 +57,32 @@ def configure(corpus: Path) -> Configure:
     return make
 
 
-def die_after(update: int) -> Callable[[Progress], None]:
+def die_after(update: int) -> Callable[[Event], None]:
     """A `watch` that ends the run without any goodbye after an update."""
 
-    def watch(at: Progress) -> None:
-        if at.update == update:
+    def watch(at: Event) -> None:
+        if (at.kind, at.update) == ("update", update):
             raise SystemExit("killed")
 
     return watch
 
 
 def test_a_run_leaves_everything_that_was_promised(configure: Configure, tmp_path: Path) -> None:
-    seen: list[Progress] = []
-    result = train(configure("run.tensorboard=true"), tmp_path / "run", watch=seen.append)
+    result = train(configure("run.tensorboard=true"), tmp_path / "run")
     assert result.finished
-    assert result.updates == seen[-1].update == seen[-1].total == len(seen)
     folder = tmp_path / "run"
     names = {p.name.split(".")[0] if "events" in p.name else p.name for p in folder.iterdir()}
     assert names - {".run.lock"} == {
-        *("best", "last", "config.json", "environment.json", "events", "log.txt", "metrics.jsonl")
+        *(
+            "best",
+            "best.json",
+            "last",
+            "config.json",
+            "environment.json",
+            "events",
+            "log.txt",
+            "metrics.jsonl",
+        )
     }
     for name in ("best", "last"):
         assert {"config.json", "model.safetensors"} <= {p.name for p in (folder / name).iterdir()}
@@ -158,29 +164,14 @@ def test_a_killed_run_ends_with_the_same_bits(configure: Configure, tmp_path: Pa
     assert best[0] == best[1]
 
 
-def test_a_run_is_saved_every_so_many_minutes(
-    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock, saved = [time.monotonic()], list[int]()
-    state = tmp_path / "run" / "last" / "training.json"
-
-    def watch(at: Progress) -> None:
-        clock[0] += 40  # seconds an update
-        saved.append(json.loads(state.read_text())["update"] if state.exists() else 0)
-
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    train(configure("run.save_minutes=1", "epochs=1", "eval.every=none"), tmp_path / "run", watch=watch)
-    assert saved[:4] == [0, 0, 2, 2]
-
-
 def test_ctrl_c_saves_and_the_same_command_goes_on(configure: Configure, tmp_path: Path) -> None:
     # whatever this process has inherited: a shell's background jobs ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config = configure("run.save_minutes=60")
     train(config, tmp_path / "whole")
 
-    def interrupt(at: Progress) -> None:
-        if at.update == 2:
+    def interrupt(at: Event) -> None:
+        if (at.kind, at.update) == ("update", 2):
             os.kill(os.getpid(), signal.SIGINT)
 
     stopped = train(config, tmp_path / "run", watch=interrupt)
@@ -202,7 +193,7 @@ def test_stopped_before_the_first_update_it_starts_again(
     config = configure("epochs=1")
     train(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("sqa_model.training.loop._log_start", lambda *_: signal.raise_signal(number))
+        patch.setattr("sqa_model.training.run._log_start", lambda *_: signal.raise_signal(number))
         stopped = train(config, tmp_path / "run")
     assert (stopped.finished, stopped.updates, stopped.best) == (False, 0, {})
     assert not (tmp_path / "run" / "last").exists()
@@ -233,9 +224,9 @@ def test_a_second_training_in_the_folder_is_refused_and_the_first_loses_no_line(
     config = configure("epochs=1")
     refused: list[str] = []
 
-    def watch(at: Progress) -> None:
+    def watch(at: Event) -> None:
         code = f"from sqa_data.atomic import is_locked; print(is_locked({str(tmp_path / 'run' / '.run')!r}))"
-        if at.update == 1:
+        if (at.kind, at.update) == ("update", 1):
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
             refused.append(done.stdout.strip())
 
@@ -255,8 +246,8 @@ def test_a_disk_that_fills_up_is_one_line_and_the_run_goes_on_later(
     total = train(config, tmp_path / "whole").updates
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def watch(at: Progress) -> None:
-        if at.update == total - 1:  # nothing longer than 20 kB fits any more
+    def watch(at: Event) -> None:
+        if (at.kind, at.update) == ("update", total - 1):  # nothing longer than 20 kB fits any more
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
 
     try:
@@ -329,12 +320,13 @@ def test_the_library_that_multiplies_is_chosen_once_in_a_run(
     found, before = list[bool](), torch.backends.mkldnn.matmul.fp32_precision
     config = configure("epochs=1", f"precision={precision}")
 
-    def run(pays: bool, end: Callable[[Progress], None]) -> None:
-        def watch(at: Progress) -> None:
-            found.append(torch.backends.mkldnn.matmul.fp32_precision == "bf16")
+    def run(pays: bool, end: Callable[[Event], None]) -> None:
+        def watch(at: Event) -> None:
+            if at.kind == "update":
+                found.append(torch.backends.mkldnn.matmul.fp32_precision == "bf16")
             end(at)
 
-        monkeypatch.setattr(loop, "onednn_pays", lambda: pays)
+        monkeypatch.setattr("sqa_model.training.run.onednn_pays", lambda: pays)
         train(config, tmp_path / "run", watch=watch)
 
     with pytest.raises(SystemExit):

@@ -12,7 +12,8 @@ from sqa_model.training.build import build_model, recompute_activations
 from sqa_model.training.config import OptimConfig
 from sqa_model.training.config_text import load_config
 from sqa_model.training.fields import ConfigError
-from sqa_model.training.loop import Progress, train
+from sqa_model.training.journal import Event
+from sqa_model.training.loop import train
 from sqa_model.training.optimizer import choose_weights
 from tiny_training import TINY, TINY_WAVLM, lines, same, weights, write_corpus
 from torch import Tensor
@@ -151,9 +152,9 @@ def test_recomputed_activations_give_the_same_gradients() -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))  # type: ignore[arg-type]
 
 
-def die_after(update: int) -> Callable[[Progress], None]:
-    def watch(at: Progress) -> None:
-        if at.update == update:
+def die_after(update: int) -> Callable[[Event], None]:
+    def watch(at: Event) -> None:
+        if (at.kind, at.update) == ("update", update):
             raise SystemExit("killed")
 
     return watch

@@ -13,6 +13,7 @@ COMMANDS = {
     "submit": ("sqa_cli.submit:submit", "Write the challenge's submission from predictions."),
     "data": ("sqa_cli.data.group:data", "Corpora: list, download, prepare, verify, annotate, choose."),
     "train": ("sqa_cli.train:train", "Train a MOS model on manifests."),
+    "average": ("sqa_cli.average:average", "Average the weights of several models."),
     "convert": ("sqa_cli.convert:convert", "Turn a published checkpoint into safetensors."),
     "warmup": JUDGING["warmup"],
 }

@@ -8,8 +8,10 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +22,18 @@ from sqa_metrics.terminal import say, say_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["bars", "entry", "goes_on", "note", "say", "say_json", "show_log", "table", "width"]
+__all__ = [
+    "bars",
+    "entry",
+    "goes_on",
+    "note",
+    "say",
+    "say_json",
+    "show_log",
+    "sigterm_interrupts",
+    "table",
+    "width",
+]
 
 # the console of the bars on the screen, if there are any
 _console: "Console | None" = None
@@ -48,6 +61,23 @@ def goes_on() -> Iterator[None]:
     except KeyboardInterrupt:
         note("stopped; what is done is kept: the same command goes on from here")
         sys.exit(130)
+
+
+@contextlib.contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Around work of this process alone: SIGTERM ends it as Ctrl-C does, so that it cleans up and says so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def show_log(logger: str, level: int) -> None:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
-from sqa_cli.terminal import bars, note, say, say_json, show_log, table
+from sqa_cli.terminal import bars, goes_on, note, say, say_json, show_log, sigterm_interrupts, table
 
 if TYPE_CHECKING:
     from sqa_model.training.config import TrainConfig
     from sqa_model.training.evaluate import Results
-    from sqa_model.training.loop import Progress, Result
+    from sqa_model.training.journal import Event
+    from sqa_model.training.loop import Result
 
 # options that set a field of the config
 FIELDS = {
@@ -48,6 +49,8 @@ FIELDS = {
 @click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@sigterm_interrupts()
+@goes_on()
 def train(
     preset: str | None,
     file: Path | None,
@@ -74,8 +77,11 @@ def train(
     out. It is measured before the first update and may stay the best. Without
     --dev some clips are held out, by talker if rows name one; the log says so.
     With --pairs the model also learns to compare two clips (predict --pairs).
-    Ctrl-C saves and stops. The run folder holds best/ and last/ (both for
-    predict), metrics.jsonl, TensorBoard events, the resolved config and a log.
+    Ctrl-C and SIGTERM save and stop. The run folder holds best/ and last/ (both
+    for predict), best.json with the best one's figures, metrics.jsonl,
+    TensorBoard events, the resolved config and a log.
+    Exit codes: 0 done, 130 stopped (the same command goes on), 1 an error, 2 a
+    command that cannot be understood.
     """
     from sqa_model.training.config_text import load_config, to_json
 
@@ -120,9 +126,11 @@ def _train(config: "TrainConfig", out: Path) -> "Result":
 
     with bars() as show:
 
-        def watch(at: "Progress") -> None:
-            pace = f"epoch {at.epoch + 1}  loss {at.loss:.4f}  {at.audio_per_s:.0f} audio-s/s"
-            show("training", at.update, at.total, pace)
+        def watch(event: "Event") -> None:
+            if event.kind == "update":
+                at = event.row
+                pace = f"epoch {at['epoch'] + 1}  loss {at['loss']:.4f}  {at['audio_per_s']:.0f} audio-s/s"
+                show("training", event.update, event.total, pace)
 
         return run(config, out, watch=watch)
 

@@ -140,6 +140,14 @@ def finish_replace(path: Path) -> None:
     shutil.rmtree(_beside(path, "partial"), ignore_errors=True)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that a kill leaves it whole or away; `finish_replace` clears away what is left beside it."""
+    old = _beside(path, "old")
+    shutil.rmtree(old, ignore_errors=True)
+    path.rename(old)
+    shutil.rmtree(old)
+
+
 @contextmanager
 def lock(path: str | Path, busy: str = "", *, wait_s: float = 2.0) -> Iterator[None]:
     """Hold the right to write what `path` names, by a lock file `path`.lock; folders on the way are created.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqa_model.errors import AudioError, CheckpointError, ModelError
 
 if TYPE_CHECKING:
+    from sqa_model.checkpoint.average import average
     from sqa_model.checkpoint.ours import load, save
     from sqa_model.inference.predictor import InputWarning, Prediction, Predictor, predict
     from sqa_model.network.backbones import BACKBONES
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from sqa_model.network.model import Features, MosModel
     from sqa_model.training.config import TrainConfig
     from sqa_model.training.config_text import load_config
+    from sqa_model.training.journal import Event
     from sqa_model.training.loop import train
 
 _HOMES = {  # public name -> module that defines it
     "BACKBONES": "network.backbones",
+    "Event": "training.journal",
     "Features": "network.model",
     "Head": "network.config",
     "InputWarning": "inference.predictor",
@@ -32,6 +35,7 @@ _HOMES = {  # public name -> module that defines it
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",
     "TrainConfig": "training.config",
+    "average": "checkpoint.average",
     "load": "checkpoint.ours",
     "load_config": "training.config_text",
     "predict": "inference.predictor",
@@ -43,6 +47,7 @@ __all__ = [
     "BACKBONES",
     "AudioError",
     "CheckpointError",
+    "Event",
     "Features",
     "Head",
     "InputWarning",
@@ -52,6 +57,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "TrainConfig",
+    "average",
     "load",
     "load_config",
     "predict",

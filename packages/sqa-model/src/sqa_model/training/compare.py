@@ -15,7 +15,7 @@ from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig
 from sqa_model.training.evaluate import Results
 from sqa_model.training.pairs import CMOS, Pairs
-from sqa_model.training.processes import Processes
+from sqa_model.training.processes import Processes, Stopped
 from sqa_model.training.source import read_ahead
 
 Loaded = TypeVar("Loaded")
@@ -31,17 +31,20 @@ def compared(
     group: Processes,
     *,
     workers: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[np.ndarray, list[str]]:
     """The model's CMOS of all pairs, (pairs,), equal on every process; and what could not be read.
 
     `load(i)` reads clip i (in threads), `say` compares pairs of places among what was loaded. A pair with a clip that
-    cannot be read keeps NaN.
+    cannot be read keeps NaN. Raises `Stopped` where `stop` came true in any process.
     """
     jobs = _jobs(pairs, clips.seconds, batch.micro_seconds or batch.seconds, batch.clips)
     said: dict[int, float] = {}
     unreadable: list[str] = []
     share = jobs[group.rank :: group.size]
     for (chosen, members), loaded in read_ahead(share, lambda job: job[0], load, workers=workers, ahead=2):
+        if stop():
+            break
         unreadable += [str(item) for item in loaded if isinstance(item, AudioError)]
         good = [(clip, x) for clip, x in zip(chosen, loaded, strict=True) if not isinstance(x, AudioError)]
         place = {clip: i for i, (clip, _) in enumerate(good)}
@@ -51,10 +54,12 @@ def compared(
             found = say([clip for clip, _ in good], [item for _, item in good], asked)
             said |= dict(zip(whole, found.float().cpu().tolist(), strict=True))
     cmos = np.full(len(pairs), math.nan)
-    gathered = group.gather((said, unreadable))
-    for theirs, _ in gathered:
+    gathered = group.gather((said, unreadable, stop()))
+    if any(stopped for *_, stopped in gathered):
+        raise Stopped
+    for theirs, *_ in gathered:
         cmos[list(theirs)] = list(theirs.values())
-    return cmos, list(dict.fromkeys(line for _, lines in gathered for line in lines))
+    return cmos, list(dict.fromkeys(line for _, lines, _ in gathered for line in lines))
 
 
 def _jobs(pairs: Pairs, seconds: np.ndarray, most_s: float, most: int) -> list[Job]:

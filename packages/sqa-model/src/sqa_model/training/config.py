@@ -191,6 +191,8 @@ class RunConfig(Section):
     workers: threads that read audio. ahead: updates that they read in advance.
     checkpointing: compute activations again for the backward pass: saves memory, costs time.
     save_minutes: time between checkpoints where there are no evaluations.
+    keep: how many of the checkpoints that were measured stay in kept/, the latest ones, to be averaged
+        (`sqa-cli average`); 0: none beside best/ and last/.
     tensorboard: write TensorBoard events beside metrics.jsonl.
     """
 
@@ -203,6 +205,7 @@ class RunConfig(Section):
     ahead: int = at_least(1, 2)
     checkpointing: bool = False
     save_minutes: float = at_least(0, 10.0, " (0: after every update)")
+    keep: int = at_least(0, 0)
     tensorboard: bool = True
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import Clips
 from sqa_model.training.config import BatchConfig, EvalConfig
-from sqa_model.training.processes import Processes
+from sqa_model.training.processes import Processes, Stopped
 from sqa_model.training.sampler import micro_batches
 from sqa_model.training.source import read_ahead
 
@@ -32,12 +32,13 @@ def predictions(
     group: Processes,
     *,
     workers: int,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[np.ndarray, list[str]]:
     """The model's scores of all clips, (clips, heads), equal on every process; and what could not be read.
 
     Clips are dealt over the processes in batches of similar length. `load(i)` reads clip i (in threads),
     `score` turns a batch of what was loaded into (batch, heads). An unreadable clip keeps NaN. Raises `ModelError`
-    for a score that is no number.
+    for a score that is no number, and `Stopped` where `stop` came true in any process.
     """
     batch = replace(batch, micro_seconds=batch.micro_seconds or batch.seconds)  # here nothing is one update
     by_length = np.argsort(-clips.seconds, kind="stable")
@@ -47,6 +48,8 @@ def predictions(
     unreadable: list[str] = []
     jobs = [[int(i) for i in job] for job in share]
     for job, loaded in read_ahead(jobs, list[int], load, workers=workers, ahead=2):
+        if stop():
+            break
         good = [(i, item) for i, item in zip(job, loaded, strict=True) if not isinstance(item, AudioError)]
         unreadable += [str(item) for item in loaded if isinstance(item, AudioError)]
         if good:
@@ -54,14 +57,17 @@ def predictions(
             rows += list(score(chosen, [item for _, item in good]).float().cpu().numpy())
             indices += chosen
     scores = np.full((len(clips), heads), math.nan, dtype=np.float32)
-    for their_indices, their_rows, _ in (gathered := group.gather((indices, rows, unreadable))):
+    gathered = group.gather((indices, rows, unreadable, stop()))
+    if any(stopped for *_, stopped in gathered):
+        raise Stopped
+    for their_indices, their_rows, *_ in gathered:
         for i, row in zip(their_indices, their_rows, strict=True):
             if not np.isfinite(row).all():
                 raise ModelError(
                     f"{clips.paths[i]}: the model's score is not a number; training has diverged"
                 )
             scores[i] = row
-    return scores, [line for *_, theirs in gathered for line in theirs]
+    return scores, [line for _, _, theirs, _ in gathered for line in theirs]
 
 
 def agreement(clips: Clips, scores: np.ndarray, heads: Sequence[str]) -> Results:

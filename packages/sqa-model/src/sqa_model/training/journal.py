@@ -1,4 +1,4 @@
-"""What is told of a run: metrics.jsonl, TensorBoard events, log.txt, and its pace.
+"""What is told of a run: metrics.jsonl, TensorBoard events, log.txt, `watch`, and its pace.
 
 All of training logs as `sqa_model.training`: whoever shows a progress bar gives that logger a handler that writes
 through the same console.
@@ -6,10 +6,13 @@ through the same console.
 
 import json
 import logging
+import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 from sqa_data.atomic import atomic_write
 
@@ -19,19 +22,46 @@ from sqa_model.training.config import TrainConfig
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter as Board
 
+    from sqa_model.training.plan import Work
+    from sqa_model.training.state import Step
+
 log = logging.getLogger("sqa_model.training")
 Item = TypeVar("Item")
+Kind = Literal["start", "update", "evaluation", "end"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run, as `watch` is told it: all that metrics.jsonl gets, the start and the end."""
+
+    kind: Kind
+    update: int  # updates done
+    total: int  # updates of the whole run
+    left_s: float  # that the updates to come will take, evaluations not counted
+    row: Mapping[str, Any]  # the config at the start, the result at the end, else what metrics.jsonl says
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers of `row` by their dotted path, for a chart; none at the start, where they are settings.
+
+        >>> Event("evaluation", 4, 8, 60.0, {"dev": {"bvcc": {"mos": {"system_srcc": 0.9}}}}).numbers
+        {'dev/bvcc/mos/system_srcc': 0.9}
+        """
+        return {} if self.kind == "start" else dict(_numbers(self.row))
+
+
+Watch = Callable[[Event], object]
 
 
 class Journal:
     """Writes what is told; says nothing where `folder` is None (all processes but the first)."""
 
-    def __init__(self, folder: Path | None, config: TrainConfig, done: int) -> None:
-        """Go on after update `done`: later lines are dropped, since the run will write them again.
+    def __init__(self, folder: Path | None, config: TrainConfig, done: int, total: int, watch: Watch) -> None:
+        """Go on after update `done` of `total`: later lines are dropped, since the run will write them again.
 
         If nothing is done, that is every line: what was measured before the first update is measured again.
         """
-        self.folder = folder
+        self.folder, self.total, self.watch, self.pace = folder, total, watch, Pace()
         self._file: TextIO | None = None
         self._board: Board | None = None
         self._handler: logging.FileHandler | None = None
@@ -47,8 +77,24 @@ class Journal:
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(self._handler)
 
-    def record(self, update: int, row: Mapping[str, object]) -> None:
-        """One line, and one TensorBoard point for every number in it however deep."""
+        self.tell("start", done, asdict(config))
+
+    def updated(self, work: "Work", step: "Step", seconds: float) -> None:
+        """Record an update over so many seconds of audio."""
+        self.pace.computed(seconds)
+        row: dict[str, object] = {
+            "epoch": work.epoch,
+            "loss": step.loss,
+            "lr": step.lr,
+            # fp16 meets infinity now and then, which is no JSON
+            "grad_norm": step.grad_norm if math.isfinite(step.grad_norm) else None,
+        }
+        row |= {f"loss_{name}": value for name, value in step.head_losses.items()}
+        row |= {"audio_per_s": self.pace.audio_per_s, "read_wait": self.pace.wait_share}
+        self.record("update", work.update, row | ({"cropped": work.cropped} if work.cropped else {}))
+
+    def record(self, kind: Kind, update: int, row: Mapping[str, object]) -> None:
+        """One line, one TensorBoard point for every number in it however deep, and one event."""
         if self._file is None:
             return
         try:
@@ -62,6 +108,12 @@ class Journal:
                 f"{self.folder}: cannot write metrics.jsonl or TensorBoard events: {error.strerror}; "
                 "the last checkpoint is intact, the same command goes on from it"
             ) from error
+        self.tell(kind, update, row)
+
+    def tell(self, kind: Kind, update: int, row: Mapping[str, object]) -> None:
+        """Call `watch`."""
+        if self.folder is not None:
+            self.watch(Event(kind, update, self.total, self.pace.left_s(self.total - update), row))
 
     def close(self) -> None:
         """Close every file."""
@@ -116,25 +168,24 @@ class Pace:
         return updates * self._per_update
 
 
+def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of metrics.jsonl, without the last one where a kill tore it."""
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
 def rewind_metrics(path: Path, update: int) -> None:
     """Drop the lines of metrics.jsonl after `update`: a killed run wrote them, the resumed one will again."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # the kill tore the last line
-        if row["update"] <= update:
-            kept.append(line + "\n")
-    with atomic_write(path) as file:
-        file.write("".join(kept).encode())
+    if path.exists():
+        kept = [json.dumps(row) + "\n" for row in read_metrics(path) if row["update"] <= update]
+        with atomic_write(path) as file:
+            file.write("".join(kept).encode())
 
 
 def _numbers(row: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
     for name, value in row.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{prefix}{name}/")
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             yield prefix + name, float(value)

@@ -89,7 +89,9 @@ class Plan:
                 yield self._work(first + offset + 1, epoch, updates[offset])
 
     def evaluate_after(self, update: int) -> bool:
-        """Whether the development set is measured then, and the run saved."""
+        """Whether the development set is measured then, and the run saved; before the first update, `model.init` is."""
+        if update == 0:
+            return self.config.model.init is not None
         every = self.config.eval.every
         return update == self.total or (update in self.ends if every is None else update % every == 0)
 

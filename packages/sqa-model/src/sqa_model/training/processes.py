@@ -21,6 +21,10 @@ from sqa_model.errors import ModelError
 Thing = TypeVar("Thing")
 
 
+class Stopped(Exception):
+    """Some process of the run was asked to end, and all of them know."""
+
+
 @dataclass(frozen=True)
 class Processes:
     """This process among its peers."""

@@ -6,6 +6,7 @@ run/metrics.jsonl       one line per logged update and per evaluation
 run/events.*            the same for TensorBoard
 run/log.txt             what was printed
 run/best/, run/last/    config.json + model.safetensors (loadable by predict) and, in last/, the training state
+run/best.json           the figures of best/; with `run.keep`, run/kept/ holds more like it, see `kept`
 run/.run.lock           held while a process trains here
 """
 
@@ -98,9 +99,14 @@ def _check_parent(saved: Path, record: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    with atomic_write(path) as file:
-        file.write(text.encode())
+    """Write a small file whole or not at all; `ModelError` where it cannot be written."""
+    try:
+        with atomic_write(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot write: {error.strerror or error}; make room and run the same command again"
+        ) from error
 
 
 def replace(folder: Path, fill: Callable[[Path], object]) -> None:

@@ -50,6 +50,7 @@ class State:
     last: Results = field(default_factory=dict)
     parent: Results = field(default_factory=dict)  # of `model.init`, before the first update
     stale: int = 0  # evaluations since the best one
+    evaluated: int = -1  # updates done when `last` was measured
     scaler: dict[str, object] = field(default_factory=dict)  # of fp16
     onednn: bool = False  # whether it multiplies fp32 matrices; measured when the run began
 
@@ -116,12 +117,9 @@ class Learner:
 
     # What can be lost
 
-    def save(self, folder: Path, *, measured: bool = True) -> None:
-        """Write into `folder` the model as predict loads it, and what training needs to go on.
-
-        measured: whether the last figures are those of the weights as they are.
-        """
-        self.save_model(folder, measured=measured)
+    def save(self, folder: Path) -> None:
+        """Write into `folder` the model as predict loads it, and what training needs to go on."""
+        self.save_model(folder)
         tensors = {f"average.{name}": value for name, value in self.averaged.items()}
         tensors |= {f"weight.{name}": p.detach() for name, p in self.trainable.items()}
         for name, p in self.trainable.items():
@@ -144,7 +142,9 @@ class Learner:
         if not folder.exists():
             return
         try:
-            state = State(**json.loads((folder / "training.json").read_text("utf-8")))
+            record = json.loads((folder / "training.json").read_text("utf-8"))
+            # 0.1.0 did not say, and saved after its evaluations
+            state = State(**{"evaluated": record["update"], **record})
             if state.update == 0:
                 return  # 0.1.0 wrote this when stopped before the first update: nothing was learned
             tensors = load_file(folder / "training.safetensors")
@@ -169,9 +169,10 @@ class Learner:
             state, best_merit=(state.best_merit[0], state.best_merit[1])
         )  # JSON has no tuples
 
-    def save_model(self, folder: Path, *, measured: bool = True) -> None:
+    def save_model(self, folder: Path) -> None:
         """Write the model alone, as predict loads it."""
         if self.provenance is not None:
+            measured = self.state.evaluated == self.state.update
             figures = {"dev": self.state.last} if measured else {}
             extra = {**self.provenance, "update": self.state.update, **figures}
             self.model.config = replace(self.model.config, extra=extra)
@@ -270,7 +271,9 @@ class Learner:
     def judge(self, results: Results) -> bool:
         """Take note of an evaluation; True if there was no better one before."""
         state = self.state
-        state.last, now = results, merit(results, self.config.eval)
+        state.last, state.evaluated, now = results, state.update, merit(results, self.config.eval)
+        if state.update == 0:
+            state.parent = results
         if state.best and now <= state.best_merit:
             state.stale += 1
             return False

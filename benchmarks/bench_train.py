@@ -1,6 +1,6 @@
 """Training speed against the reference's own way of computing it, in one run.
 
-    python benchmarks/bench_train.py [--updates 2] [--threads 1]
+    python benchmarks/bench_train.py [--updates 2] [--threads 1] [--parts steps,cached,fine-tuning]
 
 The rival is the reference's step as its code computes it: transformers' WavLM in fp32, all hidden states stacked,
 the frozen backbone in train mode without `no_grad`, batches padded, `torch.nn.TransformerEncoder` above, AdamW. Ours
@@ -8,6 +8,9 @@ is `sqa_model.train` itself, from audio files to saved weights, timed between it
 in fp32 and bf16, and with the feature cache (its first epoch fills it). Weights are random: time does not depend on
 them. Times are CPU seconds of the process, its reading threads included, so that a busy machine disturbs them less;
 ratios are per update over the same clips.
+
+The part "fine-tuning" holds the ways in which the backbone itself learns against our own frozen step, in fp32: that
+step is measured before and after each of them.
 """
 
 import argparse
@@ -29,6 +32,13 @@ from torch import nn
 
 SECONDS = [5.3, 5.8, 6.3, 6.9, 7.3]  # one update: 31.6 s of audio, 36.5 s when padded (as in length buckets)
 EPOCHS = 4
+FINE_TUNING = {
+    "LoRA of rank 8 on the last 4 of 12 layers": ["optim.unfreeze=4", "optim.lora_rank=8"],
+    "LoRA of rank 8 on the last 6 layers": ["optim.unfreeze=6", "optim.lora_rank=8"],
+    "LoRA of rank 8 on all layers": ["optim.unfreeze=-1", "optim.lora_rank=8"],
+    "the last 4 layers": ["optim.unfreeze=4"],
+    "all of the backbone": ["optim.unfreeze=-1"],
+}
 
 
 class Reference(nn.Module):
@@ -92,6 +102,7 @@ def time_ours(folder: Path, updates: int, overrides: list[str], epochs: int) -> 
             f"epochs={epochs}",
             "eval.every=1000000",
             "run.tensorboard=false",
+            "run.save_minutes=1000",
             "run.device=cpu",
             *overrides,
         ],
@@ -130,45 +141,71 @@ def write_corpus(folder: Path, updates: int) -> list[list[Path]]:
     return groups
 
 
+def against_the_reference(folder: Path, groups: list[list[Path]], cached: list[str], updates: int) -> None:
+    """Time both and print a table; `cached`: precisions to measure with the cache."""
+    audio = sum(SECONDS)
+    reference = time_reference(groups)
+    rows = []
+    for precision in ("fp32", "bf16"):
+        (spans,) = time_ours(folder, updates, [f"precision={precision}"], 1)
+        rows.append((f"ours, {precision}, no cache", statistics.median(spans)))
+    for precision in cached:
+        overrides = [f"precision={precision}", f"data.cache={folder}/cache"]
+        first, *later = time_ours(folder, updates, overrides, EPOCHS)
+        rows.append((f"ours, {precision}, cache, first epoch", statistics.median(first)))
+        rows.append((f"ours, {precision}, cache, later epochs", statistics.median(itertools.chain(*later))))
+    reference += time_reference(groups)  # again at the end: the machine may have changed meanwhile
+    base = statistics.median(reference)
+    print(f"{'variant':40}{'CPU s / update':>12}{'audio-s / CPU-s':>17}{'x reference':>14}")
+    for label, seconds in [("reference step, fp32", base), *rows]:
+        print(f"{label:40}{seconds:12.3f}{audio / seconds:17.1f}{base / seconds:14.2f}")
+    print(f"reference between {min(reference):.2f} and {max(reference):.2f} s")
+    for number in (5, 20) if cached else ():
+        total = rows[-2][1] + (number - 1) * rows[-1][1]
+        print(f"{number} epochs, {cached[-1]}, cache: x {number * base / total:.2f}")
+    if cached:
+        files = list((folder / "cache").rglob("states.f16"))
+        size = sum(f.stat().st_blocks * 512 for f in files) / len(cached)
+        print(f"cache: {size / 1e3 / (audio * updates + SECONDS[0]):.0f} kB per second of audio")
+
+
+def against_the_frozen_step(folder: Path, updates: int) -> None:
+    """Time the ways in which the backbone learns and print a table."""
+
+    def frozen() -> float:
+        return statistics.median(time_ours(folder, updates, [], 1)[0])
+
+    print(f"{'what learns beside the head':44}{'CPU s / update':>14}{'x frozen':>12}{'frozen, CPU s':>18}")
+    before = frozen()
+    for label, overrides in FINE_TUNING.items():
+        seconds = statistics.median(time_ours(folder, updates, overrides, 1)[0])
+        after = frozen()
+        base = (before + after) / 2
+        print(f"{label:44}{seconds:14.2f}{seconds / base:12.2f}{before:10.2f}, {after:.2f}", flush=True)
+        before = after
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--updates", type=int, default=3, help="updates an epoch")
     parser.add_argument("--cached", default="fp32,bf16", help="precisions to measure with the cache")
+    parser.add_argument("--parts", default="steps,cached,fine-tuning")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    parts = arguments.parts.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         groups = write_corpus(folder, arguments.updates)
-        audio = sum(SECONDS)
-        reference = time_reference(groups)
-        rows = [("reference step, fp32", statistics.median(reference))]
-        for precision in ("fp32", "bf16"):
-            (spans,) = time_ours(folder, arguments.updates, [f"precision={precision}"], 1)
-            rows.append((f"ours, {precision}, no cache", statistics.median(spans)))
-        for precision in arguments.cached.split(","):
-            cached = [f"precision={precision}", f"data.cache={folder}/cache"]
-            epochs = time_ours(folder, arguments.updates, cached, EPOCHS)
-            rows.append((f"ours, {precision}, cache, first epoch", statistics.median(epochs[0])))
-            rows.append(
-                (f"ours, {precision}, cache, later epochs", statistics.median(itertools.chain(*epochs[1:])))
-            )
-        reference += time_reference(groups)  # again at the end: the machine may have changed meanwhile
-        rows[0] = (rows[0][0], statistics.median(reference))
-        files = list((folder / "cache").rglob("states.f16"))
-        size = sum(f.stat().st_blocks * 512 for f in files) / len(arguments.cached.split(","))
-    base = rows[0][1]
-    print(f"torch {torch.__version__}, {arguments.threads} thread(s), {audio:.1f} s of audio an update")
-    print(f"{'variant':40}{'CPU s / update':>12}{'audio-s / CPU-s':>17}{'x reference':>14}")
-    for label, seconds in rows:
-        print(f"{label:40}{seconds:12.3f}{audio / seconds:17.1f}{base / seconds:14.2f}")
-    print(f"reference between {min(reference):.2f} and {max(reference):.2f} s")
-    for number in (5, 20):
-        total = rows[-2][1] + (number - 1) * rows[-1][1]
-        print(f"{number} epochs, {precision}, cache: x {number * base / total:.2f}")
-    print(f"cache: {size / 1e3 / (audio * arguments.updates + SECONDS[0]):.0f} kB per second of audio")
+        audio = f"{sum(SECONDS):.1f} s of audio an update"
+        print(f"torch {torch.__version__}, {arguments.threads} thread(s), {audio}", flush=True)
+        if {"steps", "cached"} & set(parts):
+            cached = arguments.cached.split(",") if "cached" in parts else []
+            against_the_reference(folder, groups, cached, arguments.updates)
+        if "fine-tuning" in parts:
+            against_the_frozen_step(folder, arguments.updates)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """LoRA: the model with factors is the model with the sum in its weights, and only the factors learn."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +201,36 @@ def test_a_killed_run_ends_with_the_same_bits_and_saves_plain_models(
     assert load(tmp_path / "whole" / "best").state_dict().keys() == before.keys()
     assert "learning rates: head 0.01; layers.2 to layers.1 0.01 from update 3" in caplog.text
     assert len(lines(tmp_path / "whole")) > total
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+    """Factors that begin late, layer by layer; micro-batches of a stated size, so even the dropout is the same."""
+    for name, clips in (("train", 16), ("dev", 6)):
+        write_corpus(tmp_path / name, clips, seed=clips)
+    fields = [
+        *TINY_WAVLM,
+        *(f"data.{name}={tmp_path}/{name}/data.jsonl" for name in ("train", "dev")),
+        *("optim.unfreeze=2", "optim.lora_rank=2", "optim.lr=1e-2", "optim.layer_decay=0.5"),
+        *("optim.freeze_updates=1", "optim.layers_per_epoch=1", "batch.micro_seconds=1.5", "run.threads=1"),
+    ]
+    options = [part for item in fields for part in ("--set", item)]
+    for processes in (1, 2):
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        arguments = [*(launcher if processes > 1 else []), "-m", "sqa_cli", "train", *options]
+        done = subprocess.run(
+            [sys.executable, *arguments, "--out", str(tmp_path / str(processes))],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = ([row["loss"] for row in lines(tmp_path / n) if "loss" in row] for n in "12")
+    assert one == pytest.approx(two, rel=1e-4)
+    assert len(set(one)) == len(one) >= 4
+    a, b = (load_file(tmp_path / n / "last" / "training.safetensors") for n in "12")
+    factors = [name for name in a if name.startswith("weight.lora.")]
+    assert len(factors) == 2 * 6 * 2
+    # Adam scales up the rounding of gradients that are next to nothing
+    assert all(torch.allclose(a[name], b[name], atol=2e-3) for name in factors)

@@ -137,16 +137,21 @@ def write_corpus(folder: Path, updates: int) -> list[list[Path]]:
             group.append(path)
         groups.append(group)
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "dev.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    dev = folder / "dev.wav"
+    soundfile.write(dev, rng.standard_normal(int(SECONDS[0] * 16_000)) * 0.1, 16_000)
+    row = rows[0] | {"audio_path": str(dev), "sample_id": "dev"}
+    (folder / "dev.jsonl").write_text(json.dumps(row) + "\n")
     return groups
 
 
-def against_the_reference(folder: Path, groups: list[list[Path]], cached: list[str], updates: int) -> None:
-    """Time both and print a table; `cached`: precisions to measure with the cache."""
+def against_the_reference(
+    folder: Path, groups: list[list[Path]], plain: list[str], cached: list[str], updates: int
+) -> None:
+    """Time both and print a table; `plain` and `cached`: precisions to measure without and with the cache."""
     audio = sum(SECONDS)
     reference = time_reference(groups)
     rows = []
-    for precision in ("fp32", "bf16"):
+    for precision in plain:
         (spans,) = time_ours(folder, updates, [f"precision={precision}"], 1)
         rows.append((f"ours, {precision}, no cache", statistics.median(spans)))
     for precision in cached:
@@ -190,6 +195,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--updates", type=int, default=3, help="updates an epoch")
+    parser.add_argument("--plain", default="fp32,bf16", help="precisions to measure without the cache")
     parser.add_argument("--cached", default="fp32,bf16", help="precisions to measure with the cache")
     parser.add_argument("--parts", default="steps,cached,fine-tuning")
     parser.add_argument("--threads", type=int, default=1)
@@ -202,8 +208,9 @@ def main() -> None:
         audio = f"{sum(SECONDS):.1f} s of audio an update"
         print(f"torch {torch.__version__}, {arguments.threads} thread(s), {audio}", flush=True)
         if {"steps", "cached"} & set(parts):
+            plain = arguments.plain.split(",") if "steps" in parts else []
             cached = arguments.cached.split(",") if "cached" in parts else []
-            against_the_reference(folder, groups, cached, arguments.updates)
+            against_the_reference(folder, groups, plain, cached, arguments.updates)
         if "fine-tuning" in parts:
             against_the_frozen_step(folder, arguments.updates)
 

@@ -18,6 +18,7 @@ from sqa_model.training.fields import ConfigError
 from sqa_model.training.journal import Event
 from sqa_model.training.loop import train
 from sqa_model.training.optimizer import choose_weights
+from tiny_encoders import publish
 from tiny_training import TINY, TINY_WAVLM, lines, same, weights, write_corpus
 from torch import Tensor
 
@@ -52,6 +53,23 @@ def test_factors_begin_as_nothing_and_say_what_the_sum_says(kind: str) -> None:
     plain.load_state_dict(merged)
     assert not torch.allclose(plain(WAVES), network(kind)(WAVES), atol=1e-3)
     assert torch.allclose(model(WAVES), plain(WAVES), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "data2vec", "w2v-bert", "whisper"])
+def test_every_factor_beside_an_encoder_of_transformers_counts(tmp_path: Path, name: str) -> None:
+    """A linear layer that is not called, but read, would learn nothing and say so nowhere."""
+    publish(name, tmp_path / name)
+    overrides = [*(item for item in TINY if "sizes" not in item), f"model.backbone=hf:{tmp_path}/{name}"]
+    model, plain = (build_model(load_config(overrides=overrides)).eval() for _ in range(2))
+    _, _, lora = choose_weights(model, OptimConfig(unfreeze=-1, lora_rank=2))
+    stir(lora.weights)
+    said = model(WAVES)
+    said.sum().backward()
+    assert len(lora.weights) >= 3 * 6 * 2
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in lora.weights.values())
+    with lora.merged():
+        plain.load_state_dict(model.state_dict())
+    assert torch.allclose(plain(WAVES), said, atol=1e-5)
 
 
 def test_the_sum_is_w_plus_alpha_over_rank_up_down() -> None:
@@ -200,6 +218,7 @@ def test_a_killed_run_ends_with_the_same_bits_and_saves_plain_models(
     assert torch.allclose(after["backbone.layers.2.expand.weight"], expected, atol=1e-6)
     assert load(tmp_path / "whole" / "best").state_dict().keys() == before.keys()
     assert "learning rates: head 0.01; layers.2 to layers.1 0.01 from update 3" in caplog.text
+    assert "LoRA: factors of rank 2 beside 12 linear layers" in caplog.text
     assert len(lines(tmp_path / "whole")) > total
 
 

@@ -210,6 +210,9 @@ def _log_start(
         *(sum(p.numel() for p in some) / 1e6 for some in (learner.trainable.values(), parameters)),
     )
     log.info("learning rates: %s", told(learner.terms.values()))
+    if factors := learner.lora.weights:
+        rank = learner.config.optim.lora_rank
+        log.info("LoRA: factors of rank %d beside %d linear layers", rank, len(factors) // 2)
     if learner.state.onednn:
         log.info("oneDNN multiplies fp32 matrices: it is exact on this machine and faster than MKL")
     for line in decisions:

@@ -1,12 +1,14 @@
 """A corpus of tones and configs of networks that train in seconds, for every test of training."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 from safetensors.torch import load_file
+from sqa_data.ratings import SingleRating, to_line
 
 TINY = [
     "model.dim=16",
@@ -62,6 +64,26 @@ def write_corpus(
     manifest = folder / "data.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return manifest
+
+
+def write_ratings(folder: Path, votes: int, seed: int, bias: Sequence[float] = (-0.6, 0.0, 0.6)) -> Path:
+    """Votes on the mos of a corpus of tones by listeners of such biases, who err by .3 besides.
+
+    Their mean becomes the label.
+    """
+    rng = np.random.default_rng(seed)
+    rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
+    path = folder / "ratings.jsonl"
+    with path.open("wb") as file:
+        for row in (row for row in rows if "mos" in row["metrics"]):
+            people = rng.choice(len(bias), votes, replace=False)
+            rest = 0.3 * rng.standard_normal(votes)
+            said = np.clip(row["metrics"]["mos"] + np.take(bias, people) + rest, 1, 5)
+            for who, value in zip(people, said.tolist(), strict=True):
+                file.write(to_line(SingleRating(row["sample_id"], value, listener_id=f"L{who}")))
+            row["metrics"]["mos"] = float(said.mean())
+    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

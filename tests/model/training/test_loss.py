@@ -14,6 +14,7 @@ from sqa_model.training.loss import (
     pair_counts,
     ranking,
     regression,
+    vote_weights,
 )
 from torch import Tensor
 
@@ -119,6 +120,38 @@ def test_corpus_scale_turns_about_the_centre_and_its_average_corpus_is_the_model
 
 def test_weights_are_by_head_and_one_elsewhere() -> None:
     assert head_weights(LossConfig(weights={"pesq": 0.0}), ("mos", "pesq", "sdr")).tolist() == [1, 0, 1]
+
+
+def test_a_label_counts_by_its_precision() -> None:
+    """Against what it is for: of labels of unequal precision the weighted mean errs least."""
+    rng = np.random.default_rng(0)
+    votes = rng.integers(1, 30, 400)[:, None].astype(float)
+    beyond, vote = 0.3, 0.9  # deviations: of what a clip has beyond the model, and of one vote
+    labels = rng.normal(0, np.sqrt(beyond**2 + vote**2 / votes), (400, 2_000))
+    weights = vote_weights(votes, labels[:, :1], np.zeros(400, int), (vote / beyond) ** 2)
+    assert weights.mean() == pytest.approx(1)
+    best = 1 / (1 / (beyond**2 + vote**2 / votes)).sum()
+    assert (weights * labels).mean(0).var() == pytest.approx(best, rel=0.1)
+    assert labels.mean(0).var() > 1.15 * best
+
+
+def test_no_corpus_gains_by_votes_and_what_is_not_known_counts_once() -> None:
+    votes = np.array([[2.0, 9.0], [8.0, NAN], [NAN, NAN], [100.0, NAN], [300.0, NAN], [5.0, 5.0]])
+    labels = np.full((6, 2), 3.0)
+    labels[5] = NAN
+    weights = vote_weights(votes, labels, np.array([0, 0, 0, 1, 1, 0]), 4.0)
+    # 2 / 6 and 8 / 12
+    assert weights[:3, 0] == pytest.approx([2 / 3, 4 / 3, 1])
+    assert weights[3:5, 0] == pytest.approx([1, 1], abs=0.02)
+    assert (weights[:5, 1] == 1).all()
+
+
+def test_weights_weigh() -> None:
+    pred, labels, _ = batch(6, 2, seed=4)
+    weights = torch.rand(6, 2, dtype=torch.float64)
+    found = regression(pred, labels, label_counts(labels), LossConfig(), weights=weights)
+    errors = np.nansum((weights * (pred - labels).square()).detach().numpy(), 0)
+    assert found.detach().numpy() == pytest.approx(errors / label_counts(labels).numpy())
 
 
 def test_no_labels_is_a_zero_in_the_graph() -> None:

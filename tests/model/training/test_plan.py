@@ -24,6 +24,7 @@ def table(count: int = 23) -> Clips:
         corpus,
         rng.uniform(1, 9, count),
         np.ones((count, 1), np.float32),
+        np.full((count, 1), np.nan, np.float32),
     )
 
 

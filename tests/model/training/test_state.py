@@ -39,7 +39,10 @@ def config(*overrides: str) -> TrainConfig:
 def table() -> Clips:
     ids = ["a", "b", "c", "d"]
     corpus = np.array([0, 0, 1, 1])
-    return Clips(ids, ids, [None] * 4, ("x", "y"), corpus, np.array(SECONDS), np.float32(LABELS))
+    labels = np.float32(LABELS)
+    return Clips(
+        ids, ids, [None] * 4, ("x", "y"), corpus, np.array(SECONDS), labels, np.full_like(labels, NAN)
+    )
 
 
 def waves() -> list[Tensor]:

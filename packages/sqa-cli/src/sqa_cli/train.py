@@ -27,6 +27,7 @@ FIELDS = {
     "dev": "data.dev",
     "pairs": "data.pairs",
     "dev_pairs": "data.dev_pairs",
+    "ratings": "data.ratings",
 }
 
 
@@ -45,6 +46,7 @@ FIELDS = {
 @click.option("--dev", multiple=True, help="Development manifests, likewise. See data.hold_out.")
 @click.option("--pairs", multiple=True, help="Files of compared pairs to learn from, likewise. Repeatable.")
 @click.option("--dev-pairs", multiple=True, help="Files of compared pairs to measure on. Repeatable.")
+@click.option("--ratings", multiple=True, help="Files of single ratings of the training clips. Repeatable.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field. Repeatable.")
 @click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
@@ -76,7 +78,7 @@ def train(
     --init goes on with a network and its heads; heads without a label are left
     out. It is measured before the first update and may stay the best. Without
     --dev some clips are held out, by talker if rows name one; the log says so.
-    With --pairs the model also learns to compare two clips (predict --pairs).
+    --pairs teach to compare two clips, too; --ratings free labels of listeners' biases.
     Ctrl-C and SIGTERM save and stop. The run folder holds best/ and last/ (both
     for predict), best.json with the best one's figures, metrics.jsonl,
     TensorBoard events, the resolved config and a log.

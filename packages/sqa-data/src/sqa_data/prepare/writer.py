@@ -19,6 +19,8 @@ from sqa_data.labels import is_opinion
 from sqa_data.manifest import Utterance, to_line
 from sqa_data.pairs import Pair
 from sqa_data.pairs import to_line as pair_line
+from sqa_data.ratings import SingleRating
+from sqa_data.ratings import to_line as rating_line
 
 
 @dataclass(slots=True)
@@ -125,15 +127,10 @@ class Writer:
             self._written.add((split, utterance.sample_id))
         self.counts[split].add(line, audio, utterance, len(ratings))
         for rating in ratings:
-            row = {
-                "sample_id": rating.sample_id,
-                "system_id": rating.system_id,
-                "listener_id": rating.listener_id,
-                "label": rating.label,
-                "rating": rating.value,
-            }
-            text = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-            self._file(split, "ratings.jsonl").write(text)
+            said = SingleRating(
+                rating.sample_id, rating.value, rating.label, rating.listener_id, rating.system_id
+            )
+            self._file(split, "ratings.jsonl").write(rating_line(said))
 
     def _file(self, split: str, name: str) -> BinaryIO:
         """A file of a split, which is opened when first something is written to it."""

@@ -39,6 +39,13 @@ class Features(NamedTuple):
         return [Features(s, [s.shape[1]]) for s in self.states.split(self.lengths, dim=1)]
 
 
+class Outputs(NamedTuple):
+    """What the model says of a batch, and what it made of the clips to say so."""
+
+    scores: Tensor  # (batch, heads), inside each head's range
+    pooled: Tensor  # (batch, dim)
+
+
 class MosModel(nn.Module):
     """Speech in, one value per head out. A clip's scores do not depend on the rest of its batch."""
 
@@ -68,7 +75,7 @@ class MosModel(nn.Module):
 
     def logits(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """As `forward`, before the values are mapped into the heads' ranges."""
-        return self._pooled(self.encode(waves, lengths))
+        return self._raw(self._pooled(self.encode(waves, lengths)))
 
     def encode(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Encoded:
         """What `scores` and `compare` are made of: the frames above the transformer. Arguments as of `forward`."""
@@ -79,7 +86,12 @@ class MosModel(nn.Module):
 
     def scores(self, encoded: Encoded) -> Tensor:
         """Frames -> (batch, heads), inside each head's range; `scores(encode(x))` equals `forward(x)`."""
-        return bounded(self._pooled(encoded), self.config.heads)
+        return self.outputs(encoded).scores
+
+    def outputs(self, encoded: Encoded) -> Outputs:
+        """Frames -> scores, and the vector of each clip that they are made of."""
+        pooled = self._pooled(encoded)
+        return Outputs(bounded(self._raw(pooled), self.config.heads), pooled)
 
     def compare(self, encoded: Encoded, pairs: Sequence[tuple[int, int]]) -> Compared:
         """Which clip of each pair is better; differentiable.
@@ -172,12 +184,15 @@ class MosModel(nn.Module):
         return Encoded(x[:frames], lengths)
 
     def _pooled(self, encoded: Encoded) -> Tensor:
-        """Frames -> (batch, heads), not yet in their ranges."""
+        """Frames -> (batch, dim), fp32."""
         x, lengths = encoded
         if self.pooling is not None:
-            pooled = self.pooling(x, lengths)
-        else:
-            pooled = torch.stack([clip.float().mean(0) for clip in x.split(lengths)])  # (batch, dim)
+            pooled: Tensor = self.pooling(x, lengths)
+            return pooled
+        return torch.stack([clip.float().mean(0) for clip in x.split(lengths)])
+
+    def _raw(self, pooled: Tensor) -> Tensor:
+        """(batch, dim) -> (batch, heads), not yet in their ranges."""
         logits: Tensor = self.metrics(pooled.to(self.metrics.weight.dtype)).float()
         return logits
 

@@ -14,6 +14,7 @@ from sqa_model.training.fine_tune import data_record, network_record, parent_rec
 from sqa_model.training.heads import choose_heads
 from sqa_model.training.held_out import hold_out
 from sqa_model.training.pairs import Pairs, read_pairs
+from sqa_model.training.ratings import Ratings, read_ratings, with_votes
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Start:
     dev: Clips
     pairs: Pairs
     dev_pairs: Pairs
+    ratings: Ratings
     told: tuple[str, ...]  # what was decided, for the log
     record: Mapping[str, Any] | None  # for the run's config, see `config_text.to_json`
     provenance: Mapping[str, Any] | None  # for the models of a run with `model.init`
@@ -47,8 +49,10 @@ def begin(config: TrainConfig) -> Start:
     # from here on clips keep their places, by which pairs name them
     rows, pairs, more = read_pairs(data.pairs, rows, dev_rows, "data.pairs")
     dev_rows, dev_pairs, _ = read_pairs(data.dev_pairs, dev_rows, Rows([], []), "data.dev_pairs")
-    told += more
+    ratings, of_ratings = read_ratings(data.ratings, rows, heads.names, data)
     clips = clips_of(rows, heads.names, data, name="data.train", needed=needed)
+    clips, of_labels = with_votes(clips, ratings)
+    told += [*more, *of_ratings, *of_labels]
     config.check_heads(heads.names)
     # only the head that chooses needs labels there
     chooses = [config.eval.head] if config.eval.head in heads.names else []
@@ -73,7 +77,9 @@ def begin(config: TrainConfig) -> Start:
             "fine_tuned_from": record["fine_tuned_from"],
             "data": data_record(config, clips, dev, pairs),
         }
-    return Start(model, heads.frozen, clips, dev, pairs, dev_pairs, tuple(told), record or None, provenance)
+    return Start(
+        model, heads.frozen, clips, dev, pairs, dev_pairs, ratings, tuple(told), record or None, provenance
+    )
 
 
 def _comparison(config: TrainConfig, model: MosModel) -> tuple[ComparisonConfig | None, list[str]]:

@@ -32,6 +32,7 @@ class Clips:
     corpus: np.ndarray  # (clips,) int: index into corpora
     seconds: np.ndarray  # (clips,) as the manifest says
     labels: np.ndarray  # (clips, heads) float32; NaN: no label
+    votes: np.ndarray  # (clips, heads) float32, of listeners behind each label; NaN: not known
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -97,6 +98,10 @@ def clips_of(
     with np.errstate(over="ignore"):  # what is beyond float32 is out of range
         labels = np.array([[row.metrics.get(head, math.nan) for head in heads] for row in rows], np.float32)
     labels[:, [is_uncertainty(head) for head in heads]] = math.nan
+    votes = np.full_like(labels, math.nan)
+    # what a manifest counts are those of the mos
+    for column in (i for i, head in enumerate(heads) if head == "mos"):
+        votes[:, column] = [row.votes or math.nan for row in rows]
     _check_present(labels, heads, heads if needed is None else needed, rows, name)
     return Clips(
         paths=[row.audio_path for row in rows],
@@ -106,6 +111,7 @@ def clips_of(
         corpus=np.array([number[corpus] for corpus in corpora]),
         seconds=np.array([row.duration for row in rows], dtype=np.float64),
         labels=_in_range(labels, heads, rows, data.out_of_range, name),
+        votes=votes,
     )
 
 

@@ -43,6 +43,8 @@ class DataConfig(Section):
         comparative head of UrgentMOS. Their clips are found by sample_id in `train` (`dev`), else in data.jsonl
         beside the file. In an epoch pairs come beside the clips; weights of 0 leave pairs alone.
     pair_share: how often each pair is used in an epoch.
+    ratings: files of single ratings (paths or globs), such as `sqa-cli data prepare` writes beside a manifest: votes on
+        clips of `train`, of which `loss.listeners` learns what each listener adds. Their mean is then the label.
     max_unreadable: audio files that may fail; each is skipped and counted, one more stops the run.
     cache: folder where a frozen backbone's states are kept (in half precision) from the first epoch on, so that
         later epochs skip the backbone; none: computed anew each time.
@@ -62,6 +64,7 @@ class DataConfig(Section):
     pairs: tuple[str, ...] = ()
     dev_pairs: tuple[str, ...] = ()
     pair_share: float = above_0(1.0)
+    ratings: tuple[str, ...] = ()
     max_unreadable: int = at_least(0, 10)
     cache: str | None = None
 
@@ -148,6 +151,12 @@ class LossConfig(Section):
     rank: weight of the pairwise ranking term added to each head's loss; 0 leaves it out.
     rank_margin: pairs whose labels differ by no more than this are not ranked, in label units.
     corpus_scale: learn an offset and a scale per corpus between prediction and label, used in training only.
+    votes: a label that n votes made counts in proportion to n / (n + votes), scaled to a mean of 1 in its corpus; one
+        whose votes are not known counts 1. This is its precision where `votes` is the variance of one vote over that
+        which no model explains, see `loss.vote_weights`. 0: every label counts 1.
+    listeners: what is learned of each listener of `data.ratings`, see `listeners`: a "bias", or an "embedding" besides.
+    listener_lr: peak learning rate of biases and embeddings.
+    listener_prior: a bias is held to 0 as if by so many votes.
     comparison: how much of the loss compared pairs are, in updates that have labels and pairs.
     """
 
@@ -158,6 +167,10 @@ class LossConfig(Section):
     rank: float = at_least(0, 0.0)
     rank_margin: float = at_least(0, 0.1)
     corpus_scale: bool = False
+    votes: float = at_least(0, 0.0)
+    listeners: Literal["bias", "embedding"] = "bias"
+    listener_lr: float = above_0(0.01)
+    listener_prior: float = at_least(0, 3.0)
     comparison: float = limited(0.5, "a number in [0, 1]", lambda share: 0 <= share <= 1)
 
 

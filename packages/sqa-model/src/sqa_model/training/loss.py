@@ -5,6 +5,7 @@ counts of the entire update (all its micro-batches on all processes). The sum of
 of the one big batch, so gradient accumulation and several processes change nothing. A missing label is NaN.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +24,28 @@ def head_weights(config: LossConfig, heads: tuple[str, ...]) -> Tensor:
     return torch.tensor([config.weights.get(name, 1.0) for name in heads])
 
 
+def vote_weights(votes: np.ndarray, labels: np.ndarray, corpus: np.ndarray, half: float) -> np.ndarray:
+    """How much each label counts by the votes that made it: n / (n + half), scaled; (clips, heads) float32.
+
+    The mean of n votes misses what a model could know by a variance of t + s / n, where s is that of a vote and t what
+    the clip has beyond the model; so its precision is in proportion to n / (n + s / t). The mean over the labels of a
+    corpus and head is 1, so no corpus gains by it; where votes are not known a label counts 1.
+
+    >>> votes, labels = np.array([[1.0], [7.0], [np.nan]]), np.array([[3.0], [3.0], [2.0]])
+    >>> vote_weights(votes, labels, np.array([0, 0, 0]), 3.0).round(3).tolist()
+    [[0.526], [1.474], [1.0]]
+    """
+    weights = votes / (votes + half)
+    weights[np.isnan(labels)] = np.nan
+    for number in np.unique(corpus):
+        of_corpus = weights[corpus == number]
+        known = np.isfinite(of_corpus)
+        mean = np.where(known, of_corpus, 0).sum(0) / np.maximum(known.sum(0), 1)
+        weights[corpus == number] = of_corpus / np.where(mean > 0, mean, 1)
+    filled: np.ndarray = np.where(np.isfinite(weights), weights, 1.0).astype(np.float32)
+    return filled
+
+
 def label_counts(labels: Tensor) -> Tensor:
     """Number of samples that have a label, per head: (batch, heads) -> (heads,).
 
@@ -38,12 +61,18 @@ def pair_counts(labels: Tensor, corpus: Tensor, margin: float) -> Tensor:
 
 
 def regression(
-    pred: Tensor, labels: Tensor, totals: Tensor, config: LossConfig, std: Tensor | None = None
+    pred: Tensor,
+    labels: Tensor,
+    totals: Tensor,
+    config: LossConfig,
+    std: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """This micro-batch's part of the mean loss per head, (heads,); 0 where a head has no label here.
 
     pred, labels: (batch, heads). totals: labels in the whole update, (heads,). std: the predicted standard
     deviation of each prediction's error, (batch, heads), NaN on heads that have none; only "nll" uses it.
+    weights: how much each label counts, (batch, heads), 1 on average; None: 1.
 
     >>> nan = float("nan")
     >>> pred, labels = torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([[2.0, nan], [4.0, nan]])
@@ -53,6 +82,7 @@ def regression(
     labelled = labels.isfinite()
     target = torch.where(labelled, labels, pred.detach())  # a missing label costs 0 and stays in the graph
     loss = LOSSES[config.kind](pred - target, std, config)
+    loss = loss if weights is None else loss * weights
     return torch.where(labelled, loss, torch.zeros_like(loss)).sum(0) / totals.clamp(min=1)
 
 

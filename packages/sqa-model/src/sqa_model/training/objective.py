@@ -12,12 +12,18 @@ from sqa_data.labels import uncertainty_of
 from torch import Tensor, nn
 
 from sqa_model.network.comparison import Compared
-from sqa_model.network.config import Head
+from sqa_model.network.config import Head, ModelConfig
+from sqa_model.network.model import Outputs
 from sqa_model.training import loss
 from sqa_model.training.clips import Clips
-from sqa_model.training.config import LossConfig
+from sqa_model.training.config import LossConfig, OptimConfig
+from sqa_model.training.listeners import Listeners, Votes
+from sqa_model.training.optimizer import Terms
 from sqa_model.training.pairs import CMOS, NO_PAIRS, Pairs
+from sqa_model.training.ratings import NO_RATINGS, Ratings
 from sqa_model.training.source import MicroBatch
+
+LISTENERS = "listeners"  # what the loss of single ratings is called among the heads
 
 
 @dataclass(frozen=True)
@@ -27,25 +33,35 @@ class Counts:
     labels: Tensor  # (heads,) labels
     ranked: Tensor  # (heads,) pairs of labels to rank
     compared: Tensor  # (2,) compared pairs with a CMOS, and all of them
+    votes: Tensor  # (heads,) single ratings
 
     def flat(self) -> Tensor:
         """All numbers, to be added up over processes."""
-        return torch.cat([self.labels, self.ranked, self.compared])
+        return torch.cat([self.labels, self.ranked, self.compared, self.votes])
 
     def of(self, flat: Tensor) -> "Counts":
         """Those in `flat`, of as many heads."""
-        return Counts(*flat.split([len(self.labels), len(self.ranked), 2]))
+        heads = len(self.labels)
+        return Counts(*flat.split([heads, heads, 2, heads]))
 
 
 class Objective(nn.Module):
     """The labels of the training clips, and the loss of scores; what it learns itself is in no saved model."""
 
     def __init__(
-        self, heads: Sequence[Head], clips: Clips, config: LossConfig, pairs: Pairs = NO_PAIRS
+        self,
+        network: ModelConfig,
+        clips: Clips,
+        config: LossConfig,
+        pairs: Pairs = NO_PAIRS,
+        ratings: Ratings = NO_RATINGS,
     ) -> None:
         super().__init__()
-        self.names, self.config = tuple(head.name for head in heads), config
-        self.terms = (*self.names, CMOS) if len(pairs) else self.names  # parts of the loss
+        heads = network.heads
+        self.names, self.config = network.names, config
+        self.listeners = Listeners(ratings, len(heads), network.dim, config) if ratings.listeners else None
+        # parts of the loss
+        self.terms = self.names + (CMOS,) * bool(len(pairs)) + (LISTENERS,) * (self.listeners is not None)
         self.corpus_scale = _corpus_scale(heads, len(clips.corpora)) if config.corpus_scale else None
         for name, value in (
             ("weights", loss.head_weights(config, self.names)),  # (heads,)
@@ -53,6 +69,7 @@ class Objective(nn.Module):
             ("corpus", torch.from_numpy(clips.corpus)),  # (clips,)
             ("cmos", torch.from_numpy(pairs.cmos)),  # (pairs,)
             ("better", torch.from_numpy(pairs.better)),  # (pairs,)
+            ("by_votes", _by_votes(clips, config)),  # (clips, heads): how much each label counts; None: 1
         ):
             self.register_buffer(name, value, persistent=False)
         self.weights: Tensor
@@ -60,11 +77,22 @@ class Objective(nn.Module):
         self.corpus: Tensor
         self.cmos: Tensor
         self.better: Tensor
+        self.by_votes: Tensor | None
+
+    def learning(self, optim: OptimConfig) -> dict[str, Terms]:
+        """How each of its own weights learns."""
+        own = {
+            "bias": Terms("listeners", self.config.listener_lr, 0.0),
+            "embedding": Terms("listeners", self.config.listener_lr, 0.0),
+            "directions": Terms("what listeners hear", optim.lr, optim.weight_decay),
+        }
+        scale = Terms("corpus scale", optim.lr, 0.0)
+        return {name: own.get(name.removeprefix("listeners."), scale) for name, _ in self.named_parameters()}
 
     def count(self, batches: Sequence[MicroBatch]) -> Counts:
         """What these micro-batches have of each kind."""
         heads = torch.zeros(2, len(self.names), dtype=torch.float32, device=self.labels.device)
-        compared = heads.new_zeros(2)
+        compared, votes = heads.new_zeros(2), torch.zeros_like(heads[0])
         for batch in batches:
             labels = self.labels[batch.clips]
             heads[0] += loss.label_counts(labels)
@@ -72,39 +100,70 @@ class Objective(nn.Module):
                 heads[1] += loss.pair_counts(labels, self.corpus[batch.clips], self.config.rank_margin)
             cmos = self.cmos[[pair.pair for pair in batch.pairs]]
             compared += torch.stack([cmos.isfinite().sum(), torch.tensor(len(cmos)).to(cmos.device)])
-        return Counts(heads[0], heads[1], compared)
+            if self.listeners is not None:
+                here = self._votes(batch, self.listeners)
+                votes += here.per_head(torch.ones_like(here.value), len(votes))
+        return Counts(heads[0], heads[1], compared, votes)
 
     def shares(self, totals: Counts) -> Tensor:
         """How much each term counts in the loss, (terms,): the heads by the weighted mean over those labelled.
 
-        Compared pairs are `loss.comparison` of it, or all where no clip of the update has a label.
+        Compared pairs are `loss.comparison` of it, or all where no clip of the update has a label. What listeners
+        add to the loss is such a mean over the heads already.
         """
-        present = (totals.labels > 0) * self.weights
-        total = present.sum()
-        heads = present / total.clamp(min=1e-12)
-        if len(self.terms) == len(heads):
-            return heads
-        share = torch.where(total > 0, self.config.comparison, 1.0) * (totals.compared[1:] > 0)  # (1,)
-        return torch.cat([heads * (1 - share), share])
+        heads = self._of_heads(totals)
+        of_listeners = heads.new_ones(int(self.listeners is not None))
+        if CMOS not in self.terms:
+            return torch.cat([heads, of_listeners])
+        share = torch.where(heads.any(), self.config.comparison, 1.0) * (totals.compared[1:] > 0)  # (1,)
+        return torch.cat([heads * (1 - share), share, of_listeners * (1 - share)])
 
     def losses(
-        self, pred: Tensor, batch: MicroBatch, totals: Counts, compared: Compared | None = None
+        self, outputs: Outputs, batch: MicroBatch, totals: Counts, compared: Compared | None = None
     ) -> Tensor:
-        """A micro-batch's part of each term, (terms,), of its scores (clips, heads) and its pairs in both orders."""
+        """A micro-batch's part of each term, (terms,), of what is said of its clips and its pairs in both orders."""
         config, labels, corpus = self.config, self.labels[batch.clips], self.corpus[batch.clips]
+        pred = outputs.scores.float()
         scaled = pred if self.corpus_scale is None else self.corpus_scale(pred, corpus)
-        per_head = loss.regression(scaled, labels, totals.labels, config, std=self._deviations(pred))
+        corrected, terms = labels, []
+        if self.listeners is not None:
+            votes = self._votes(batch, self.listeners)
+            added = self.listeners(votes, outputs.pooled)
+            corrected = labels - votes.per_label(added.detach(), *labels.shape)
+            missed = self.listeners.losses(scaled, votes, added, totals.votes)
+            terms = [(missed * self._of_heads(totals)).sum()[None]]
+        std, weights = self._deviations(pred), None if self.by_votes is None else self.by_votes[batch.clips]
+        per_head = loss.regression(scaled, corrected, totals.labels, config, std, weights)
         if config.rank:
             ranking = loss.ranking(pred, labels, corpus, totals.ranked, config.rank_margin)
             per_head = per_head + config.rank * ranking
-        if len(self.terms) == len(per_head):
-            return per_head
+        if CMOS in self.terms:
+            terms.insert(0, self._of_pairs(batch, totals, compared, per_head.new_zeros(1)))
+        return torch.cat([per_head, *terms])
+
+    def counted(self, totals: Counts) -> list[float]:
+        """How many labels, pairs or votes each term is of, as `terms`."""
+        more = {CMOS: totals.compared[1], LISTENERS: totals.votes.sum()}
+        return [*totals.labels.tolist(), *(more[name].item() for name in self.terms[len(self.names) :])]
+
+    def _of_pairs(
+        self, batch: MicroBatch, totals: Counts, compared: Compared | None, nothing: Tensor
+    ) -> Tensor:
+        """A micro-batch's part of the loss of compared pairs, (1,)."""
         if compared is None:
-            return torch.cat([per_head, per_head.new_zeros(1)])
+            return nothing
         pairs = [pair.pair for pair in batch.pairs]
         cmos, classes = compared.cmos.unflatten(0, (2, -1)), compared.classes.unflatten(0, (2, -1))
         of_pairs = loss.comparison(cmos, classes, self.cmos[pairs], self.better[pairs], totals.compared)
-        return torch.cat([per_head, of_pairs[None]])
+        return of_pairs[None]
+
+    def _of_heads(self, totals: Counts) -> Tensor:
+        """How much each head counts among those labelled, (heads,)."""
+        present = (totals.labels > 0) * self.weights
+        return present / present.sum().clamp(min=1e-12)
+
+    def _votes(self, batch: MicroBatch, listeners: Listeners) -> Votes:
+        return Votes(listeners.ratings, batch.clips, self.labels.device)
 
     def _deviations(self, pred: Tensor) -> Tensor | None:
         """For each head the prediction of its uncertainty, NaN where it has none: (clips, heads)."""
@@ -114,6 +173,12 @@ class Objective(nn.Module):
             return None
         nothing = torch.full_like(pred[:, 0], math.nan)
         return torch.stack([nothing if column is None else column for column in found], 1)
+
+
+def _by_votes(clips: Clips, config: LossConfig) -> Tensor | None:
+    if not config.votes:
+        return None
+    return torch.from_numpy(loss.vote_weights(clips.votes, clips.labels, clips.corpus, config.votes))
 
 
 def _corpus_scale(heads: Sequence[Head], corpora: int) -> loss.CorpusScale:

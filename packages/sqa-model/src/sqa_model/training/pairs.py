@@ -55,7 +55,7 @@ def read_pairs(patterns: Sequence[str], rows: Rows, apart: Rows, name: str) -> t
     found: list[tuple[int, int, Pair]] = []
     left_out = 0
     for path in find_manifests(patterns, name):
-        beside = _beside(Path(path))
+        beside = clips_beside(Path(path))
         for line, pair in iter_pairs(path):
             where = f"{path}:{line}"
             a, b = (finder.clip(pair.corpus, side, beside, where) for side in (pair.a, pair.b))
@@ -94,8 +94,8 @@ def _class(pair: Pair) -> int:
     return A if pair.cmos > 0 else B
 
 
-def _beside(path: Path) -> dict[str, list[tuple[str, Utterance]]]:
-    """The clips of the manifest in the folder of a file of pairs, each with its corpus, by sample_id."""
+def clips_beside(path: Path) -> dict[str, list[tuple[str, Utterance]]]:
+    """The clips of the manifest in the folder of a file of pairs or ratings, each with its corpus, by sample_id."""
     manifest = path.with_name(BESIDE)
     clips: dict[str, list[tuple[str, Utterance]]] = {}
     for row in iter_manifest(manifest) if manifest.is_file() else ():
@@ -108,9 +108,9 @@ class _Finder:
 
     def __init__(self, rows: Rows, apart: Rows) -> None:
         self.rows = Rows(list(rows.utterances), list(rows.corpora))
-        self.places = {_file(row): i for i, row in reversed(list(enumerate(rows.utterances)))}
-        self.apart = {_file(row) for row in apart.utterances}
-        self.named: dict[str, list[tuple[str, Utterance]]] = {}  # as `_beside`, of both
+        self.places = {file_of(row): i for i, row in reversed(list(enumerate(rows.utterances)))}
+        self.apart = {file_of(row) for row in apart.utterances}
+        self.named: dict[str, list[tuple[str, Utterance]]] = {}  # as `clips_beside`, of both
         for some in (rows, apart):
             for row, corpus in zip(some.utterances, some.corpora, strict=True):
                 self.named.setdefault(row.sample_id, []).append((corpus, row))
@@ -126,7 +126,7 @@ class _Finder:
         found: dict[str, tuple[str, Utterance]] = {}  # by file
         for known in (beside, self.named):
             if not found:
-                found = {_file(r): (c, r) for c, r in known.get(sample_id, []) if corpus in (None, c)}
+                found = {file_of(r): (c, r) for c, r in known.get(sample_id, []) if corpus in (None, c)}
         if len(found) != 1:
             corpora = ", ".join(sorted({c for c, _ in found.values()}))
             problem = (
@@ -145,5 +145,6 @@ class _Finder:
         return self.places[file]
 
 
-def _file(row: Utterance) -> str:
+def file_of(row: Utterance) -> str:
+    """What tells clips apart, whatever they are called."""
     return os.path.abspath(row.audio_path)  # noqa: PTH100  a Path object costs more

@@ -159,6 +159,7 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
             config,
             group,
             pairs=start.pairs,
+            ratings=start.ratings,
             frozen_heads=start.frozen_heads,
             provenance=start.provenance,
         )

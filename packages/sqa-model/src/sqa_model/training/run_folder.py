@@ -42,9 +42,9 @@ def check_run(folder: Path, config: TrainConfig) -> None:
     if config.model.init is not None:
         check_name(config.model.init)
     find_manifests(config.data.train, "data.train")
-    for name, patterns in (("data.pairs", config.data.pairs), ("data.dev_pairs", config.data.dev_pairs)):
-        if patterns:
-            find_manifests(patterns, name)
+    for name in ("pairs", "dev_pairs", "ratings"):
+        if patterns := getattr(config.data, name):
+            find_manifests(patterns, f"data.{name}")
     if config.data.dev or not config.data.hold_out:
         find_manifests(config.data.dev, "data.dev")
     saved = folder / "config.json"

@@ -24,16 +24,17 @@ from torch import Tensor
 from sqa_model.checkpoint.ours import save
 from sqa_model.errors import ModelError
 from sqa_model.network.comparison import Compared, Encoded
-from sqa_model.network.model import MosModel
+from sqa_model.network.model import MosModel, Outputs
 from sqa_model.training.build import recompute_activations
 from sqa_model.training.clips import SHOWN, Clips
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, merit
 from sqa_model.training.objective import Counts, Objective
-from sqa_model.training.optimizer import Terms, adamw, choose_weights, flat_gradients, lr_factor
+from sqa_model.training.optimizer import adamw, choose_weights, flat_gradients, lr_factor
 from sqa_model.training.pairs import NO_PAIRS, Pairs
 from sqa_model.training.plan import Work
 from sqa_model.training.processes import Processes
+from sqa_model.training.ratings import NO_RATINGS, Ratings
 from sqa_model.training.source import ClipReader, MicroBatch
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -86,6 +87,7 @@ class Learner:
         group: Processes,
         *,
         pairs: Pairs = NO_PAIRS,
+        ratings: Ratings = NO_RATINGS,
         frozen_heads: Sequence[str] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
@@ -99,10 +101,10 @@ class Learner:
         self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
         if config.run.checkpointing:
             recompute_activations(model)
-        self.objective = Objective(model.config.heads, clips, config.loss, pairs).to(group.device)
+        self.objective = Objective(model.config, clips, config.loss, pairs, ratings).to(group.device)
         beside = dict(self.objective.named_parameters())
         self.trainable |= beside
-        self.terms |= dict.fromkeys(beside, Terms("corpus scale", config.optim.lr, weight_decay=0.0))
+        self.terms |= self.objective.learning(config.optim)
         self.gradients, self._pieces = flat_gradients(list(self.trainable.values()))
         self.optimizer = adamw(self.trainable, self.terms, config.optim, group.device)
         self.thaw(1, 0)
@@ -219,11 +221,11 @@ class Learner:
             place = self.group.rank + number * self.group.size
             torch.manual_seed(_seed(self.config.seed, work.update, place))
             with _explained_memory(self.config):
-                pred, compared = self._outputs(micro_batch, reader)
-                terms = self.objective.losses(pred, micro_batch, totals.counts, compared)
+                outputs, compared = self._outputs(micro_batch, reader)
+                terms = self.objective.losses(outputs, micro_batch, totals.counts, compared)
                 self.scaler.scale((terms * part_of_mean).sum()).backward()
             parts += terms.detach()
-            finite = pred.isfinite().all(1).tolist()
+            finite = outputs.scores.isfinite().all(1).tolist()
             not_finite += [
                 self.clips.paths[i] for i, ok in zip(micro_batch.clips, finite, strict=True) if not ok
             ]
@@ -235,8 +237,8 @@ class Learner:
             raise ModelError(_diverged(f"the loss is {value}", work, everyones, self.config))
         factor = lr_factor(work.update, work.total, self.config.optim)
         norm = self._change_weights(work, factor)
-        counted = [*totals.counts.labels.tolist(), totals.counts.compared[1].item()]
-        named = zip(self.objective.terms, parts.tolist(), counted, strict=False)
+        counted = self.objective.counted(totals.counts)
+        named = zip(self.objective.terms, parts.tolist(), counted, strict=True)
         terms_here = {name: part for name, part, count in named if count}
         return Step(value, terms_here, self.config.optim.lr * factor, norm)
 
@@ -250,14 +252,13 @@ class Learner:
         with self._autocast():
             return self.model.compare(self._encoded(batch, reader), pairs)
 
-    def _outputs(self, batch: MicroBatch, reader: ClipReader) -> tuple[Tensor, Compared | None]:
-        """Scores of a micro-batch, (clips, heads), in fp32, and what is said of its pairs, in both orders."""
+    def _outputs(self, batch: MicroBatch, reader: ClipReader) -> tuple[Outputs, Compared | None]:
+        """What the model says of a micro-batch, and of its pairs, in both orders."""
         pairs = [(pair.a, pair.b) for pair in batch.pairs]
         with self._autocast():
             encoded = self._encoded(batch, reader)
-            pred = self.model.scores(encoded).float()
             both = [*pairs, *((b, a) for a, b in pairs)]
-            return pred, self.model.compare(encoded, both) if pairs else None
+            return self.model.outputs(encoded), self.model.compare(encoded, both) if pairs else None
 
     def _encoded(self, batch: MicroBatch, reader: ClipReader) -> Encoded:
         if self.frozen:

@@ -1,71 +1,52 @@
-"""The README is true: its commands run as written, in order, and print what it shows.
+"""The README and docs/ are true: their commands run as written, in order, and print what the page shows.
 
-Every `sh` and `python` block runs in one scratch copy of the checkout. A comment above a block says what is special:
+Every `sh` and `python` block of a page runs in one scratch copy of the checkout. A comment above a block says what is
+special:
 
-- `<!-- not run: reason -->`: left out, since it downloads gigabytes or needs what a clone does not have;
+- `<!-- not run: reason -->`: left out, since it downloads gigabytes or needs what a clone does not have; the reason may
+  name another test that runs it;
 - a `text` block is what the block above it prints on stdout; `<!-- within 0.005 -->` lets its numbers differ so much.
 
-`test_readme_training.py` runs the training commands with small networks.
+`test_readme_training.py` runs the training commands with small networks. Blocks called `bash` show commands of others.
 """
 
 import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from documents import DOCUMENTS, ROOT, Block, read_blocks
 
-ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"(?:<!-- (.+?) -->\n)?```(sh|python|text)\n(.*?)```", re.S)
 NUMBER = re.compile(r"-?\d+\.\d+")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of commands and what it is to print."""
-
-    note: str
-    language: str
-    body: str
-    printed: str | None = None
-    tolerance: float = 0.0
-
-
-def read_blocks() -> list[Block]:
-    found: list[Block] = []
-    for note, language, body in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")):
-        if language == "text":
-            before = found.pop()
-            within = float(note.removeprefix("within ")) if note else 0.0
-            found.append(Block(before.note, before.language, before.body, body, within))
-        else:
-            found.append(Block(note, language, body))
-    return found
-
-
-BLOCKS = read_blocks()
+BLOCKS = [block for page in DOCUMENTS for block in read_blocks(page)]
 PLAIN = [block for block in BLOCKS if not block.note]
 
 
-def first_line(block: Block) -> str:
-    return block.body.split("\n")[0][:60]
-
-
 def test_blocks_are_found() -> None:
-    assert len(PLAIN) >= 7
+    assert sum(block.page == "README.md" for block in PLAIN) >= 7
     assert sum(block.printed is not None for block in BLOCKS) >= 2
     assert all(block.note.startswith("not run: ") for block in BLOCKS if block.note)
+    named = {name for block in BLOCKS for name in re.findall(r"tests/\w+\.py", block.note)}
+    assert named
+    assert all((ROOT / name).is_file() for name in named)
+
+
+def test_links_lead_to_files() -> None:
+    for page in [*DOCUMENTS, *ROOT.glob("packages/*/README.md"), ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            assert ":" in target or (page.parent / target).exists(), f"{page}: {target}"
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the commands read, so that what they write does not land in the checkout."""
-    folder = tmp_path_factory.mktemp("readme")
-    for name in ("examples", "recipes", "packages", "benchmarks"):
-        (folder / name).symlink_to(ROOT / name)
-    return folder
+def checkouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """For each page a folder with what the commands read, so that what they write does not land in the checkout."""
+    folders = {page.name: tmp_path_factory.mktemp("page") for page in DOCUMENTS}
+    for folder in folders.values():
+        for name in ("examples", "recipes", "packages", "benchmarks"):
+            (folder / name).symlink_to(ROOT / name)
+    return folders
 
 
 def execute(block: Block, folder: Path) -> str:
@@ -81,9 +62,9 @@ def execute(block: Block, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("block", PLAIN, ids=first_line)
-def test_block_runs(checkout: Path, block: Block) -> None:
-    printed = execute(block, checkout)
+@pytest.mark.parametrize("block", PLAIN, ids=str)
+def test_block_runs(checkouts: dict[str, Path], block: Block) -> None:
+    printed = execute(block, checkouts[block.page])
     if block.printed is not None:
         assert NUMBER.sub("#", printed) == NUMBER.sub("#", block.printed)
         for shown, found in zip(NUMBER.findall(block.printed), NUMBER.findall(printed), strict=True):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from documents import ROOT, read_blocks
 from safetensors.torch import load_file
 from sqa_cli.main import main
 from sqa_data import read_manifest, write_manifest
@@ -18,7 +18,6 @@ from sqa_data.prepare import prepare
 from tiny_corpora import build
 from tiny_training import TINY, TINY_WAVLM
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL = [
     "epochs=1",
     "run.threads=1",
@@ -39,8 +38,8 @@ SIZES = {
 
 def commands() -> list[list[str]]:
     """The training commands of the README, as lists of words."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    blocks = [block for block in read_blocks(ROOT / "README.md") if block.language == "sh"]
+    lines = [line for block in blocks for line in block.commands()]
     return [words for words in (shlex.split(line, comments=True) for line in lines) if "train" in words]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from sqa_metrics.cli.options import NUMBER
+from sqa_metrics.cli.options import NUMBER, FloatRange
 
 from sqa_cli import options as o
 from sqa_cli.terminal import bars, note, say, say_json, table
@@ -217,7 +217,7 @@ def sample(
     "--margin", type=NUMBER, default=0.0, help="Leave out pairs whose labels are closer.  [default: none]"
 )
 @click.option("-n", "n", type=click.IntRange(1), help="How many.  [default: 100000]")
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), help="Which part of all that there are.")
+@click.option("--share", type=FloatRange(0, 1, min_open=True), help="Which part of all that there are.")
 @click.option(
     "--balance",
     type=click.Choice(["outcome", "corpus"]),

@@ -293,3 +293,18 @@ def test_the_command(tmp_path: Path) -> None:
     assert "not both" in run("data", "pairs", data, "--out", out, "-n", 3, "--share", 0.5, code=2)
     # a predictor of the clips is judged by them
     run("pairs", "--ref", out, "--pred", manifest(tmp_path, [c for c in clips(60, 10) if c.metrics]))
+
+
+@pytest.mark.parametrize("within", ["corpus", "any"])
+def test_training_reads_what_it_makes(within: str, tmp_path: Path) -> None:
+    """Every pair is found again, with its difference, also where its clips are of two corpora."""
+    from sqa_model.training.clips import Rows, read_rows
+    from sqa_model.training.pairs import read_pairs
+
+    data, out = manifest(tmp_path, clips(60, 11)), tmp_path / "pairs.jsonl"
+    run("data", "pairs", data, "--out", out, "-n", 200, "--within", within, "--balance", "outcome")
+    rows = read_rows([str(data)], "data.train")
+    table, pairs, _ = read_pairs([str(out)], rows, Rows([], []), "data.pairs")
+    assert (len(pairs), len(table)) == (200, len(rows))
+    mos = np.array([row.metrics.get("mos", np.nan) for row in table.utterances])
+    assert pairs.cmos == pytest.approx(np.clip(mos[pairs.a] - mos[pairs.b], -3, 3), abs=1e-6)

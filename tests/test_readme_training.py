@@ -46,7 +46,9 @@ def commands() -> list[list[str]]:
 def arguments(command: list[str], *more: str) -> list[str]:
     """What follows `train` in a command, with the overrides that make it small."""
     given = command[command.index("train") + 1 :]
-    small = [*SMALL, *SIZES[given[given.index("--preset") + 1]], *more]
+    # what goes on from a model has its size
+    sizes = SIZES[given[given.index("--preset") + 1]] if "--preset" in given else []
+    small = [*SMALL, *sizes, *more]
     return [*given, *(part for item in small for part in ("--set", item))]
 
 
@@ -57,6 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tencent", "nisqa", "somos", "urgent2024-sqa", "chime-7-udase-eval"):
         build(name, folder / "raw" / name)
         prepare(name, folder / "raw", folder / "data")
+    (folder / "mine.jsonl").write_bytes((folder / "data" / "tencent" / "train" / "data.jsonl").read_bytes())
     # the published corpus has the labels of all 22 metrics, the small one two of them
     manifest = folder / "data" / "urgent2024-sqa" / "train" / "data.jsonl"
     scores = dict.fromkeys(("dnsmos_ovrl", "scoreq", "utmos", "nisqa_mos"), 3.0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sqa_cli import options as o
+from sqa_cli.dry_run import say_estimate
 from sqa_cli.terminal import bars, goes_on, note, say, say_json, show_log, sigterm_interrupts, table
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ FIELDS = {
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field. Repeatable.")
 @click.option("--out", required=True, type=o.FOLDER, help="The run folder.")
 @click.option("--show-config", is_flag=True, help="Print the resolved config as JSON and stop.")
+@click.option("--dry-run", is_flag=True, help="Say what the run will take (updates, memory, time) and stop.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @sigterm_interrupts()
 @goes_on()
@@ -59,6 +61,7 @@ def train(
     overrides: tuple[str, ...],
     out: Path,
     show_config: bool,
+    dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -73,6 +76,7 @@ def train(
         --set optim.lora_rank=8 --data ... --dev ... --out runs/lora
       sqa-cli train --init default --data acr.jsonl --pairs pairs.jsonl \\
         --out runs/pairs
+      sqa-cli train --preset ... --dry-run (what it will take; nothing is written)
       torchrun --nproc-per-node 4 -m sqa_cli train --preset ... (four GPUs)
 
     --init goes on with a network and its heads; heads without a label are left
@@ -103,6 +107,10 @@ def train(
     # of torchrun's processes only one talks
     first = os.environ.get("RANK", "0") == "0"
     show_log("sqa_model", logging.INFO if first else logging.ERROR)
+    if dry_run:
+        if first:
+            say_estimate(config, out, as_json)
+        return
     result = _train(config, out)
     if first and as_json:
         say_json(dataclasses.asdict(result) | {"folder": str(result.folder)})

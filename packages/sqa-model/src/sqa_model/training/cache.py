@@ -35,12 +35,9 @@ class FeatureCache:
         """Open or make the cache of `clips`, at most `most_s` long each; `key` is what else matters."""
         backbone = model.config.backbone
         self.shape = backbone.states, backbone.dim
-        rate = model.config.sample_rate
-        # frames kept free for each clip, with a little room for what rounding and resampling do
-        samples = [int(min(s, most_s) * rate) + rate // 50 for s in clips.seconds.tolist()]
-        self.room = np.array(model.backbone.lengths(samples))
+        self.room = _room(clips, model, most_s)
         self.start = np.concatenate([[0], np.cumsum(self.room)])
-        self.bytes = int(self.start[-1]) * backbone.states * backbone.dim * 2
+        self.bytes = cache_bytes(clips, model, most_s)
 
         self.folder = folder / _fingerprint(clips, model, most_s, key)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +101,19 @@ class FeatureCache:
             with path.open("ab") as file:
                 file.truncate(size)  # sparse: takes room as it is filled
         return np.memmap(path, kind, "r+", shape=(count,))
+
+
+def cache_bytes(clips: Clips, model: MosModel, most_s: float) -> int:
+    """The room that the states of all clips take, at most `most_s` long each."""
+    backbone = model.config.backbone
+    return int(_room(clips, model, most_s).sum()) * backbone.states * backbone.dim * 2
+
+
+def _room(clips: Clips, model: MosModel, most_s: float) -> np.ndarray:
+    """Frames kept free for each clip, with a little room for what rounding and resampling do."""
+    rate = model.config.sample_rate
+    samples = [int(min(s, most_s) * rate) + rate // 50 for s in clips.seconds.tolist()]
+    return np.array(model.backbone.lengths(samples))
 
 
 def _fingerprint(clips: Clips, model: MosModel, most_s: float, key: Mapping[str, object]) -> str:

@@ -38,7 +38,7 @@ def compared(
     `load(i)` reads clip i (in threads), `say` compares pairs of places among what was loaded. A pair with a clip that
     cannot be read keeps NaN. Raises `Stopped` where `stop` came true in any process.
     """
-    jobs = _jobs(pairs, clips.seconds, batch.micro_seconds or batch.seconds, batch.clips)
+    jobs = jobs_of(pairs, clips.seconds, batch.micro_seconds or batch.seconds, batch.clips)
     said: dict[int, float] = {}
     unreadable: list[str] = []
     share = jobs[group.rank :: group.size]
@@ -62,7 +62,7 @@ def compared(
     return cmos, list(dict.fromkeys(line for _, lines, _ in gathered for line in lines))
 
 
-def _jobs(pairs: Pairs, seconds: np.ndarray, most_s: float, most: int) -> list[Job]:
+def jobs_of(pairs: Pairs, seconds: np.ndarray, most_s: float, most: int) -> list[Job]:
     """Pairs that share clips together, so that their clips' padded seconds stay within `most_s`, if one pair can."""
     jobs: list[Job] = []
     clips: dict[int, None] = {}

@@ -40,13 +40,10 @@ def predictions(
     `score` turns a batch of what was loaded into (batch, heads). An unreadable clip keeps NaN. Raises `ModelError`
     for a score that is no number, and `Stopped` where `stop` came true in any process.
     """
-    batch = replace(batch, micro_seconds=batch.micro_seconds or batch.seconds)  # here nothing is one update
-    by_length = np.argsort(-clips.seconds, kind="stable")
-    share = micro_batches(by_length, clips.seconds, batch, processes=group.size)[group.rank]
+    jobs = batches_of(clips, batch, group)
     indices: list[int] = []
     rows: list[np.ndarray] = []
     unreadable: list[str] = []
-    jobs = [[int(i) for i in job] for job in share]
     for job, loaded in read_ahead(jobs, list[int], load, workers=workers, ahead=2):
         if stop():
             break
@@ -68,6 +65,14 @@ def predictions(
                 )
             scores[i] = row
     return scores, [line for _, _, theirs, _ in gathered for line in theirs]
+
+
+def batches_of(clips: Clips, batch: BatchConfig, group: Processes) -> list[list[int]]:
+    """This process's share of all clips, in batches of similar length, the longest clips first."""
+    batch = replace(batch, micro_seconds=batch.micro_seconds or batch.seconds)  # here nothing is one update
+    by_length = np.argsort(-clips.seconds, kind="stable")
+    share = micro_batches(by_length, clips.seconds, batch, processes=group.size)[group.rank]
+    return [[int(i) for i in job] for job in share]
 
 
 def agreement(clips: Clips, scores: np.ndarray, heads: Sequence[str]) -> Results:

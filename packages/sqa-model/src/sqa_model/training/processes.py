@@ -62,17 +62,7 @@ class Processes:
 def processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did; `device` is "auto", "cpu", "cuda", "cuda:1"."""
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
-    if chosen.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ModelError(
-                f"run.device: found {device!r}, but this machine has no usable CUDA device; use cpu"
-            )
-        if chosen.index is None:
-            chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(chosen)
+    chosen = choose_device(device)
     joined = size > 1 and not dist.is_initialized()
     if joined:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
@@ -81,6 +71,22 @@ def processes(device: str) -> Iterator[Processes]:
     finally:
         if joined:
             dist.destroy_process_group()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of this process that "auto", "cpu", "cuda" or "cuda:1" names, made the current one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = torch.device(name)
+    if chosen.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ModelError(
+                f"run.device: found {name!r}, but this machine has no usable CUDA device; use cpu"
+            )
+        if chosen.index is None:
+            chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
+    return chosen
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor
 from sqa_model.errors import ModelError
 from sqa_model.network.products import by_onednn, exact, onednn_pays
 from sqa_model.training import kept, run_folder
-from sqa_model.training.begin import begin
+from sqa_model.training.begin import Start, begin
 from sqa_model.training.compare import compared, pair_figures
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, agreement, predictions, summary
@@ -146,23 +146,9 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
         if config.run.threads is not None:
             torch.set_num_threads(config.run.threads)
 
-        torch.manual_seed(config.seed)
         run_folder.check_run(folder, config)
-        start = begin(config)
-        model, clips, dev = start.model, start.clips, start.dev
-        # a run that has begun goes on
-        refuse_leaks(clips, dev, "allow" if (folder / "last").exists() else config.data.leaks)
-        plan = Plan(config, clips, group, start.pairs)
-        learner = Learner(
-            model,
-            clips,
-            config,
-            group,
-            pairs=start.pairs,
-            ratings=start.ratings,
-            frozen_heads=start.frozen_heads,
-            provenance=start.provenance,
-        )
+        start, plan, learner = prepare(config, group, folder)
+        clips, dev, model = start.clips, start.dev, learner.model
         problem = ""
         if group.first:
             try:
@@ -173,7 +159,7 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
         for text in filter(None, group.gather(problem)):
             raise ModelError(text)
         learner.resume(folder / "last")
-        stack.enter_context(by_onednn(_onednn_multiplies(learner)))
+        stack.enter_context(by_onednn(onednn_multiplies(learner)))
         done = learner.state.update
         if group.first:
             kept.forget_after(folder, done)
@@ -188,7 +174,26 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
         )
 
 
-def _onednn_multiplies(learner: Learner) -> bool:
+def prepare(config: TrainConfig, group: Processes, folder: Path) -> tuple[Start, Plan, Learner]:
+    """What a run in `folder` starts from, what it does when, and who learns, as before the first update."""
+    torch.manual_seed(config.seed)
+    start = begin(config)
+    # a run that has begun goes on
+    refuse_leaks(start.clips, start.dev, "allow" if (folder / "last").exists() else config.data.leaks)
+    learner = Learner(
+        start.model,
+        start.clips,
+        config,
+        group,
+        pairs=start.pairs,
+        ratings=start.ratings,
+        frozen_heads=start.frozen_heads,
+        provenance=start.provenance,
+    )
+    return start, Plan(config, start.clips, group, start.pairs), learner
+
+
+def onednn_multiplies(learner: Learner) -> bool:
     """Whether fp32 products are oneDNN's: measured when a run begins and kept, so that it ends with the same bits."""
     state, group = learner.state, learner.group
     if group.device.type != "cpu" or learner.config.precision != "fp32":

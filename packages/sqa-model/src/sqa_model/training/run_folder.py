@@ -98,6 +98,14 @@ def _check_parent(saved: Path, record: Mapping[str, Any]) -> None:
         )
 
 
+def updates_done(folder: Path) -> int:
+    """The updates of the last checkpoint; 0 where there is none, or none that can be read."""
+    try:
+        return int(json.loads((folder / "last" / "training.json").read_text("utf-8"))["update"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small file whole or not at all; `ModelError` where it cannot be written."""
     try:

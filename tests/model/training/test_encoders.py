@@ -190,3 +190,26 @@ def test_weights_by_name_of_a_family(place: Path) -> None:
     assert named.config.backbone == published.config.backbone
     for one, other in zip(named.backbone.parameters(), published.backbone.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+# preset -> the tiny encoders that stand in for its own
+STAND_INS = {
+    "wavlm-large": "wavlm-large",
+    "wavlm-large-frozen": "wavlm-large",
+    "xls-r-300m": "xls-r",
+    "xls-r-1b": "xls-r",
+    "two-encoders": "wavlm-large whisper",
+}
+
+
+@pytest.mark.parametrize("preset", STAND_INS)
+def test_a_preset_starts_on_a_stand_in(place: Path, tmp_path: Path, preset: str) -> None:
+    """All of the preset but for its encoders and the length of the run."""
+    names = ", ".join(f'"hf:{place}/{name}"' for name in STAND_INS[preset].split())
+    data = [f"data.{part}={place}/{part}/data.jsonl" for part in ("train", "dev")]
+    run = ["epochs=1", "run.threads=1", "run.device=cpu", "run.tensorboard=false"]
+    settings = load_config(preset, overrides=[f"model.backbone=[{names}]", *data, *run])
+    assert len(load_config(preset).model.backbone) == len(settings.model.backbone)
+    assert train(settings, tmp_path).updates == 1
+    layers = {n.split(".layers.")[1][0] for n in changed(settings, tmp_path)}
+    assert layers == (set() if settings.optim.unfreeze == 0 else {"0", "1", "2"})

@@ -150,8 +150,7 @@ class Padded(NamedTuple):
     x: Tensor  # (clips, frames, dim)
     lengths: list[int]
     members: list[int]  # which clips of the batch they are
-    inside: Tensor | None  # (clips, frames): where there is no padding; None if nowhere is any
-    mask: Tensor | None  # (clips, 1, 1, frames): added to what attention looks at
+    mask: Tensor | None  # (clips, 1, 1, frames): added to what attention looks at; None if there is no padding
 
     @classmethod
     def of(cls, clips: list[Tensor], members: list[int]) -> "Padded":
@@ -159,15 +158,15 @@ class Padded(NamedTuple):
         lengths = [len(clip) for clip in clips]
         x = pad_sequence(clips, batch_first=True)
         if min(lengths) == max(lengths):
-            return cls(x, lengths, members, None, None)
+            return cls(x, lengths, members, None)
         frames = torch.arange(max(lengths), device=x.device)
-        inside = frames < torch.tensor(lengths, device=x.device)[:, None]
-        mask = torch.zeros_like(inside, dtype=x.dtype).masked_fill(~inside, torch.finfo(x.dtype).min)
-        return cls(x, lengths, members, inside, mask[:, None, None])
+        padding = frames >= torch.tensor(lengths, device=x.device)[:, None]
+        mask = torch.zeros_like(padding, dtype=x.dtype).masked_fill(padding, torch.finfo(x.dtype).min)
+        return cls(x, lengths, members, mask[:, None, None])
 
     def through(self, layer: nn.Module) -> "Padded":
         """What a layer makes of it."""
-        return self._replace(x=layer(self.x, attention_mask=self.mask, conv_attention_mask=self.inside))
+        return self._replace(x=layer(self.x, attention_mask=self.mask))
 
     def clips(self) -> list[tuple[int, Tensor]]:
         """(member, (frames, dim)) of each clip, without padding."""

@@ -16,6 +16,11 @@ READ = [
     '{"a": "u1", "b": "u2", "preference": "tie"}',
     '{"a": 7, "b": "u2", "preference": "b"}',
     '{"a": "u1", "b": "u2", "metrics": {"cmos": 0.5}, "preference": "tie", "split": "dev"}',
+    '{"audio_paths": ["/d/x/u1.wav", "/d/y/u2.flac"], "durations": [1, 2], "metrics": {"mos_overall": -1.0}}',
+    '{"audio_paths": ["/d/x/u1.wav", "/d/y/u1.wav"], "durations": [1, 2], "metrics": {"mos_overall": 3.5}}',
+    '{"audio_paths": ["x/u1.wav", "y/u2.wav"], "metrics": {"cmos": 3}, "corpus": "c", "votes": 3}',
+    '{"a": {"sample_id": "u1", "audio_path": "x.wav"}, "b": {"sample_id": "u2"}, "metrics": {"cmos": 1}}',
+    '{"a": "u1", "b": "u2", "audio_paths": ["x/3.wav", "x/4.wav"], "durations": [1, 2], "metrics": {"cmos": 1}}',
 ]
 REFUSED = [
     '{"a": "u1", "metrics": {"cmos": 1.5}}',
@@ -26,6 +31,9 @@ REFUSED = [
     '{"a": "u1", "b": "u2", "metrics": {"cmos": "much"}}',
     '{"a": "u1", "b": "u2"}',
     '{"a": "u1", "b": "u2", "metrics": {"cmos": 1.5}',
+    '{"audio_paths": ["x.wav"], "metrics": {"mos_overall": 1}}',
+    '{"audio_paths": ["x.wav", "x.wav"], "metrics": {"mos_overall": 1}}',
+    '{"audio_paths": ["x.wav", 3], "metrics": {"mos_overall": 1}}',
 ]
 
 

@@ -93,6 +93,28 @@ def test_clips_of_no_training_manifest_join_for_their_pairs_alone(corpora: Path)
     assert [row.audio_path for row in table.utterances[:24]] == [row.audio_path for row in rows.utterances]
 
 
+def test_pairs_of_urgentmos_say_where_their_clips_are(corpora: Path, tmp_path: Path) -> None:
+    """They need no manifest: a clip that the training set has is used as it is there, another one joins."""
+    rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
+    files = [corpora / "train" / "3.wav", corpora / "dev" / "5.wav", corpora / "train" / "7.wav"]
+    theirs = tmp_path / "data_pairs.jsonl"
+    theirs.write_text(
+        "".join(
+            json.dumps({"audio_paths": [str(files[a]), str(files[b])], "metrics": {"mos_overall": cmos}})[:-1]
+            + ', "durations": [0.5, 0.5]}\n'
+            for a, b, cmos in ((0, 1, 3.5), (2, 0, -1.0), (1, 2, 0.0))
+        )
+    )
+    with theirs.open("a") as file:  # as a challenge's test has it
+        file.write(json.dumps({"audio_paths": [str(files[0]), str(files[2])], "durations": [0.5, 0.5]}))
+    table, pairs, told = read_pairs([str(theirs)], rows, NONE, "data.pairs")
+    assert told[1] == "1 pairs are left out: nobody said which clip is better"
+    assert (len(table), pairs.own_clips) == (41, 1)
+    assert (pairs.a.tolist(), pairs.b.tolist()) == ([3, 7, 40], [40, 3, 7])
+    assert (pairs.cmos.tolist(), pairs.better.tolist()) == ([3.5, -1.0, 0.0], [0, 1, 2])
+    assert table.utterances[40].audio_path == str(files[1])
+
+
 def test_pairs_of_clips_to_measure_on_are_left_out_and_told(corpora: Path) -> None:
     rows = read_rows([str(corpora / "train" / "data.jsonl")], "data.train")
     apart, left = rows.take(range(10)), rows.take(range(10, 40))

@@ -189,7 +189,7 @@ def _of_row(line: bytes, where: str, base: str, pairs: set[str]) -> list[ClipEnt
     """The clips of a row of a manifest; of pairs those that are not in `pairs` yet."""
     try:
         row: JsonObject = parse_object(line)
-        paths = [_resolve(path, base) for path in paths_of(row)]
+        paths = [resolve(path, base) for path in paths_of(row)]
         corpus = id_text("corpus", row.get("corpus"))
         if len(paths) == 1:
             system = id_text("system_id", row.get("system_id"))
@@ -208,10 +208,10 @@ def _of_scp(line: bytes, where: str, base: str) -> ClipEntry:
         raise DataError(
             f"{where}: a command, {path!r}; commands are not run, write its output to a file first"
         )
-    return ClipEntry(_resolve(path, base), sample_id)
+    return ClipEntry(resolve(path, base), sample_id)
 
 
-def _resolve(path: str, base: str) -> str:
+def resolve(path: str, base: str) -> str:
     """A path of a list: below the list's folder, or from the working directory if only that exists."""
     beside = os.path.join(base, path)
     return path if beside != path and not os.path.exists(beside) and os.path.exists(path) else beside  # noqa: PTH110

@@ -50,6 +50,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "mos_loud": MOS,  # NISQA: loudness
     "mos_sig": MOS,  # ITU-T P.835: speech signal
     "mos_bak": MOS,  # ITU-T P.835: background
+    "mos_overall": MOS,  # UrgentMOS calls overall quality so, and has the next five
+    "mos_quality": MOS,
+    "mos_prosody": MOS,
+    "mos_expressiveness": MOS,
+    "mos_fluency": MOS,
+    "mos_paralinguistic": MOS,
     "mos_naturalness": MOS,
     "mos_intelligibility": MOS,
     "mos_similarity": MOS,  # of the speaker, to a recording

@@ -180,6 +180,12 @@ def paths_of(row: Mapping[str, object]) -> list[str]:
     return [_path("audio_path", path)]
 
 
+def below(base: str, path: str) -> str:
+    """A path of a list, if relative taken from the folder `base`."""
+    # strings: a Path object for each of a million lines costs more than the rest
+    return path if os.path.isabs(path) else os.path.normpath(os.path.join(base, path))  # noqa: PTH117, PTH118
+
+
 def _path(key: str, path: object) -> str:
     if not isinstance(path, str) or not path or "\0" in path:
         raise Wrong(f"{key} is {path!r}; expected a path")

@@ -11,13 +11,12 @@ UrgentMOS, a `uid` is read as the sample_id. A row of two `audio_paths` is a pai
 once a file and without labels, since what listeners said is about the pair.
 """
 
-# ruff: noqa: PTH100, PTH117, PTH118  (strings: a Path object for each of a million lines costs more than the rest)
+# ruff: noqa: PTH100  (strings: a Path object for each of a million lines costs more than the rest)
 
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -25,10 +24,10 @@ from typing import Any
 
 from sqa_data.atomic import atomic_write
 from sqa_data.errors import DataError
-from sqa_data.ids import clip_ids
 from sqa_data.lines import (
     JsonObject,
     Wrong,
+    below,
     id_text,
     json_line,
     open_lines,
@@ -36,6 +35,7 @@ from sqa_data.lines import (
     paths_of,
     sample_id_of,
 )
+from sqa_data.pairs import path_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ def numbered(
         try:
             row = parse_object(line, None if report is None else partial(report, "nan", f"{path}:{number}"))
             if "audio_paths" not in row or "audio_path" in row:
-                found = [_utterance(row, base)]
+                found = [utterance_of(row, base)]
             else:
-                pairs = _clips_of_pairs(path, base) if pairs is None else pairs
+                pairs = path_ids(path, base) if pairs is None else pairs
                 found = _pair(row, base, pairs)
         except Wrong as error:
             if report is None:
@@ -165,8 +165,8 @@ _KNOWN = frozenset(f.name for f in fields(Utterance)) - {"extra"}
 _NONE: Mapping[str, Any] = {}
 
 
-def _utterance(row: JsonObject, base: str) -> Utterance:
-    """The utterance of a row; relative audio paths start at `base`."""
+def utterance_of(row: JsonObject, base: str) -> Utterance:
+    """The utterance of a row; `Wrong` for anything else. Relative audio paths start at `base`."""
     get = row.get
     audio_path, sample_id, duration = get("audio_path"), get("sample_id"), get("duration")
     if not isinstance(audio_path, str) or not audio_path or "\0" in audio_path:
@@ -191,7 +191,7 @@ def _utterance(row: JsonObject, base: str) -> Utterance:
 
     sample_rate, votes, mos_std = get("sample_rate"), get("votes"), get("mos_std")
     return Utterance(
-        _below(base, audio_path),
+        below(base, audio_path),
         sample_id,
         _number("duration", duration, 0),
         labels,
@@ -225,17 +225,6 @@ def _scales(value: Any) -> Mapping[str, tuple[float, float]]:
     return scales
 
 
-def _clips_of_pairs(path: str | Path, base: str) -> dict[str, str]:
-    """Audio -> id, of all pairs in a manifest: such rows name no clip, so ids come from the paths together."""
-    found: dict[str, None] = {}
-    for _, line in open_lines(path):
-        with suppress(Wrong):  # reported when its turn comes
-            row = parse_object(line)
-            if "audio_paths" in row and "audio_path" not in row:
-                found.update((_below(base, audio_path), None) for audio_path in paths_of(row))
-    return dict(zip(found, clip_ids(list(found)), strict=True))
-
-
 def _pair(row: JsonObject, base: str, to_come: dict[str, str]) -> list[Utterance]:
     """The clips of a pair that have not been met before; what is met is taken from `to_come`."""
     paths, durations = paths_of(row), row.get("durations")
@@ -243,15 +232,11 @@ def _pair(row: JsonObject, base: str, to_come: dict[str, str]) -> list[Utterance
         raise Wrong(f"durations is {durations!r}; expected the lengths of both audio_paths")
     corpus, split = id_text("corpus", row.get("corpus")), id_text("split", row.get("split"))
     clips = []
-    for audio_path, duration in zip((_below(base, path) for path in paths), durations, strict=True):
+    for audio_path, duration in zip((below(base, path) for path in paths), durations, strict=True):
         seconds = _number("durations", duration, 0)
         if (sample_id := to_come.pop(audio_path, None)) is not None:
             clips.append(Utterance(audio_path, sample_id, seconds, {}, corpus=corpus, split=split))
     return clips
-
-
-def _below(base: str, path: str) -> str:
-    return path if os.path.isabs(path) else os.path.normpath(os.path.join(base, path))
 
 
 def _number(key: str, value: Any, low: float) -> float:

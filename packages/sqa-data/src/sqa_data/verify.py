@@ -160,7 +160,7 @@ def _check_pairs(manifest: Path, result: Verification) -> None:
         return
     ids = {short_hash(u.corpus, u.sample_id) for _, u in numbered(manifest, report=lambda *_: None)}
     try:
-        for number, pair in iter_pairs(path):
+        for number, pair in iter_pairs(path, unlabelled=True):
             lost = [side for side in (pair.a, pair.b) if short_hash(pair.corpus, side) not in ids]
             if lost:
                 result.add("pair", f"{path}:{number}", f"no clip {' and no '.join(lost)} in {manifest.name}")

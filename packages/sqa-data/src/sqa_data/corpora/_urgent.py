@@ -96,6 +96,7 @@ def _pairs(row: dict[str, Any], where: str, split: str, part: str, *, blind: boo
     if cmos is None or cmos != cmos:
         cmos = mean
     if cmos is None and blind:
+        yield Pair(a, b, split=split)
         return
     cmos = _number("cmos", cmos, where, *CMOS)
     votes = len(ratings) if mean is not None and abs(mean - cmos) <= ROUNDING else None

@@ -32,6 +32,7 @@ class SplitCount:
     rated: int = 0  # samples with one of listeners
     ratings: int = 0
     pairs: int = 0
+    judged: int = 0  # pairs of which listeners' answers are known
     hours: float = 0.0
     systems: set[str] = field(default_factory=set)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)  # of the manifest's lines
@@ -149,6 +150,7 @@ class Writer:
                 continue
             self._file(split, "pairs.jsonl").write(pair_line(replace(pair, corpus=self.corpus.name)))
             self.counts[split].pairs += 1
+            self.counts[split].judged += pair.cmos is not None or pair.preference is not None
 
     def finish(self, partial: bool) -> None:
         """DataError for problems that `partial` does not allow, or a split that is not there at all.
@@ -185,13 +187,13 @@ class Writer:
     def _unrated(self) -> list[str]:
         """The splits that lack what listeners said though it is published."""
         promised = {split for split, facts in self.corpus.splits.items() if facts.rated}
-        return [s for s, count in self.counts.items() if s in promised and not (count.rated or count.pairs)]
+        return [s for s, count in self.counts.items() if s in promised and not (count.rated or count.judged)]
 
     def notes(self) -> Iterator[str]:
         """What was left out of the label files and why, and counts that are not those published."""
         yield from self._left_out_notes()
         for split, count in self.counts.items():
-            if not (count.labelled or count.pairs):
+            if not (count.labelled or count.judged):
                 yield f"{self.corpus.name}/{split}: none of {count.samples:,} samples has a label"
         yield from count_notes(self.corpus, self.counts)
 

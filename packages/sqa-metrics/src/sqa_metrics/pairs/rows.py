@@ -132,8 +132,8 @@ def _amounts(table: Table, what: str, tiers: tuple[tuple[str, ...], ...]) -> lis
 
 
 def _clips(table: Table) -> tuple[list[Clip], list[Clip]]:
-    """The two clips of each row."""
-    if "audio_paths" in table.names:
+    """The two clips of each row; paths are their names only where there are no ids."""
+    if "audio_paths" in table.names and not {"a", "b"} <= set(table.names):
         both = [
             paths.tolist() if hasattr(paths, "tolist") else paths for paths in table.column("audio_paths")
         ]

@@ -1,18 +1,20 @@
 """Pairs of clips that listeners compared, from files of pairs to indices into the table of clips.
 
-A pair names its clips by sample_id. They are looked for in the manifest `data.jsonl` beside the file of pairs, and in
-the manifests that the config names: a clip that these have is used as it is there, another one joins the table for
-the sake of its pairs alone.
+A pair names its clips by sample_id. They are looked for in the file itself, as UrgentMOS's rows have paths, in the
+manifest `data.jsonl` beside it, and in the manifests that the config names: a clip that these have is used as it is
+there, another one joins the table for the sake of its pairs alone.
 """
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sqa_data import pair_clips
 from sqa_data.manifest import Utterance, iter_manifest
+from sqa_data.pair_clips import BESIDE
 from sqa_data.pairs import Pair, iter_pairs
 
 from sqa_model.errors import ModelError
@@ -21,7 +23,6 @@ from sqa_model.training.clips import Rows, corpus_of, find_manifests
 
 CMOS = "cmos"  # what they are called where heads are listed
 CLASS = {"a": A, "b": B, "tie": TIE}
-BESIDE = "data.jsonl"
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,21 @@ NO_PAIRS = Pairs(_NONE, _NONE, _NONE.astype(np.float32), _NONE)
 def read_pairs(patterns: Sequence[str], rows: Rows, apart: Rows, name: str) -> tuple[Rows, Pairs, list[str]]:
     """(`rows` and behind them the clips that only pairs have, the pairs, what there is to tell).
 
-    `name` is the config field ("data.pairs") that errors name. apart: clips that must not be used; their pairs are
-    left out. Raises `ModelError` for a pattern without a file, a clip that is nowhere, and where no pair is left;
-    `DataError` for a line that is no pair.
+    `name` is the config field ("data.pairs") that errors name. apart: clips that must not be used; their pairs are left
+    out, as are those of which nobody said anything (of a challenge's test). Raises `ModelError` for a pattern without a
+    file, a clip that is nowhere, and where no pair is left; `DataError` for a line that is no pair.
     """
     if not patterns:
         return rows, NO_PAIRS, []
     finder = _Finder(rows, apart)
     found: list[tuple[int, int, Pair]] = []
-    left_out = 0
+    left_out = unlabelled = 0
     for path in find_manifests(patterns, name):
-        beside = clips_beside(Path(path))
-        for line, pair in iter_pairs(path):
+        beside = _named(pair_clips.clips_beside(path), Path(path).with_name(BESIDE))
+        for line, pair in iter_pairs(path, unlabelled=True):
+            if pair.cmos is None and pair.preference is None:
+                unlabelled += 1
+                continue
             where = f"{path}:{line}"
             a, b = (finder.clip(pair.corpus, side, beside, where) for side in (pair.a, pair.b))
             if a is None or b is None:
@@ -65,11 +69,14 @@ def read_pairs(patterns: Sequence[str], rows: Rows, apart: Rows, name: str) -> t
                 found.append((a, b, pair))
     if not found:
         raise ModelError(
-            f"{name}: no pair to use; found {left_out} whose clips are among those to measure on"
+            f"{name}: no pair to use; found {left_out} whose clips are among those to measure on, and {unlabelled} "
+            "of which nobody said anything"
         )
     told = [f"{len(found):,} pairs to learn from"]
     if left_out:
         told.append(f"{left_out:,} pairs are left out: their clips are measured on")
+    if unlabelled:
+        told.append(f"{unlabelled:,} pairs are left out: nobody said which clip is better")
     cmos = [math.nan if pair.cmos is None else pair.cmos for *_, pair in found]
     return (
         finder.rows,
@@ -97,10 +104,14 @@ def _class(pair: Pair) -> int:
 def clips_beside(path: Path) -> dict[str, list[tuple[str, Utterance]]]:
     """The clips of the manifest in the folder of a file of pairs or ratings, each with its corpus, by sample_id."""
     manifest = path.with_name(BESIDE)
-    clips: dict[str, list[tuple[str, Utterance]]] = {}
-    for row in iter_manifest(manifest) if manifest.is_file() else ():
-        clips.setdefault(row.sample_id, []).append((row.corpus or corpus_of(str(manifest)), row))
-    return clips
+    return _named(iter_manifest(manifest) if manifest.is_file() else (), manifest)
+
+
+def _named(clips: Iterable[Utterance], manifest: Path) -> dict[str, list[tuple[str, Utterance]]]:
+    named: dict[str, list[tuple[str, Utterance]]] = {}
+    for row in clips:
+        named.setdefault(row.sample_id, []).append((row.corpus or corpus_of(str(manifest)), row))
+    return named
 
 
 class _Finder:

@@ -147,10 +147,10 @@ def _names(config: ModelConfig) -> tuple[str, str, str]:
     """The published name of the encoder, the category and the metric that clips are compared by ("": none)."""
     backbone = config.backbone
     as_theirs = config.pooling == "mean" and not config.trim and not config.normalize and config.layers > 0
-    if not isinstance(backbone, WavLMConfig) or not as_theirs:
+    if not isinstance(backbone, WavLMConfig) or not as_theirs or config.distributions:
         raise ModelError(
             "UrgentMOS's code cannot be this model: expected a WavLM base, the mean as pooling, at least one layer, "
-            "and waveforms as they are (no trim, no normalize)"
+            "waveforms as they are (no trim, no normalize), and no head that predicts a distribution"
         )
     origin = config.extra if config.extra.get("converted_from") == ORIGIN else {}
     name = origin.get("encoder", "microsoft/wavlm-base-plus" if backbone == WavLMConfig() else None)

@@ -14,6 +14,7 @@ from sqa_model.network.backbone import BackboneConfig
 from sqa_model.network.backbones import BACKBONES, group, named, read_backbone
 from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.fields import between, check_ranges, from_record
+from sqa_model.network.grades import KINDS
 
 MOST_HEADS = 1_000
 
@@ -48,6 +49,8 @@ class ModelConfig:
     feedforward: int = between(2_048, 1, 65_536)
     dropout: float = between(0.1, 0, 0.95)
     pooling: str = "mean"  # over time; or "attention": learned weights of the frames
+    # heads that say how likely each grade is, by how: "ordinal" or "categorical"
+    distributions: Mapping[str, str] = field(default_factory=dict, hash=False)
     comparison: ComparisonConfig | None = None  # the head that compares two clips; None: there is none
     window_s: float = between(30.0, 0.5, 3_600.0)  # longest piece of speech to look at at once
     # kept, not read: origin, training notes
@@ -67,6 +70,7 @@ class ModelConfig:
         if self.dim % self.attention_heads:
             raise ModelError(f"dim {self.dim} is not a multiple of attention_heads {self.attention_heads}")
         _check_comparison(self.comparison, self.dim)
+        _check_distributions(self.distributions, self.heads)
         if not isinstance(self.extra, Mapping):
             raise ModelError(f"extra is {self.extra!r:.50}; expected an object")
 
@@ -83,6 +87,8 @@ class ModelConfig:
         for name in ("window_s", "trim", "comparison"):  # so that older checkpoints keep their fingerprints
             if record[name] == getattr(ModelConfig, name):
                 del record[name]
+        if not self.distributions:
+            del record["distributions"]
         return json.dumps(record, indent=2) + "\n"
 
     @classmethod
@@ -115,6 +121,25 @@ def _check_comparison(comparison: object, dim: int) -> None:
         raise ModelError(
             f"dim {dim} is not a multiple of comparison.attention_heads {comparison.attention_heads}"
         )
+
+
+def _check_distributions(distributions: object, heads: Sequence[Head]) -> None:
+    """Raise `ModelError` unless these name heads that have grades, and how."""
+    if not isinstance(distributions, Mapping):
+        raise ModelError(
+            f'distributions is {distributions!r:.50}; expected an object such as {{"mos": "ordinal"}}'
+        )
+    known = {head.name: head for head in heads}
+    for name, kind in distributions.items():
+        if kind not in KINDS:
+            raise ModelError(
+                f"distributions: {name!r:.50} is {kind!r:.50}; expected {' or '.join(map(repr, KINDS))}"
+            )
+        if name not in known or None in known[name] or "." in name:
+            raise ModelError(
+                f"distributions: {name!r:.50} is no head with two finite ends, whose name has no dot; there are "
+                f"{', '.join(known)}"
+            )
 
 
 def _heads(heads: Any) -> tuple[Head, ...]:

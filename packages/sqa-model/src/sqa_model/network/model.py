@@ -24,6 +24,7 @@ from sqa_model.network.comparison import Compared, Comparison, Encoded
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.dropout import Dropout
 from sqa_model.network.ends import without_silent_ends
+from sqa_model.network.grades import KINDS, mean_logit
 
 NO_COMPARISON = "the model has no comparative head; UrgentMOS's have one, and so has what is trained on pairs"
 
@@ -44,6 +45,7 @@ class Outputs(NamedTuple):
 
     scores: Tensor  # (batch, heads), inside each head's range
     pooled: Tensor  # (batch, dim)
+    grades: dict[str, Tensor]  # of each head of `config.distributions`: log-probabilities (batch, GRADES)
 
 
 class MosModel(nn.Module):
@@ -60,6 +62,9 @@ class MosModel(nn.Module):
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.pooling = AttentionPooling(config.dim) if config.pooling == "attention" else None
         self.metrics = nn.Linear(config.dim, len(config.heads))
+        self.grades = nn.ModuleDict(
+            {name: KINDS[kind](config.dim) for name, kind in config.distributions.items()}
+        )
         self.comparison = Comparison(config.dim, config.comparison) if config.comparison else None
 
     def forward(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
@@ -75,7 +80,7 @@ class MosModel(nn.Module):
 
     def logits(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Tensor:
         """As `forward`, before the values are mapped into the heads' ranges."""
-        return self._raw(self._pooled(self.encode(waves, lengths)))
+        return self._raw(self._pooled(self.encode(waves, lengths)))[0]
 
     def encode(self, waves: Sequence[Tensor] | Tensor, lengths: Sequence[int] | None = None) -> Encoded:
         """What `scores` and `compare` are made of: the frames above the transformer. Arguments as of `forward`."""
@@ -89,9 +94,10 @@ class MosModel(nn.Module):
         return self.outputs(encoded).scores
 
     def outputs(self, encoded: Encoded) -> Outputs:
-        """Frames -> scores, and the vector of each clip that they are made of."""
+        """Frames -> scores, the vector of each clip that they are made of, and the distributions behind them."""
         pooled = self._pooled(encoded)
-        return Outputs(bounded(self._raw(pooled), self.config.heads), pooled)
+        raw, grades = self._raw(pooled)
+        return Outputs(bounded(raw, self.config.heads), pooled, grades)
 
     def compare(self, encoded: Encoded, pairs: Sequence[tuple[int, int]]) -> Compared:
         """Which clip of each pair is better; differentiable.
@@ -147,7 +153,7 @@ class MosModel(nn.Module):
         with torch.device("meta"):
             copy = MosModel(self.config)
         exact = (
-            *("mix", "metrics."),
+            *("mix", "metrics.", "grades."),
             *(f"backbone.{name}" for name in self.backbone.exact),
             *(f"comparison.{name}" for name in Comparison.exact),
         )
@@ -191,10 +197,15 @@ class MosModel(nn.Module):
             return pooled
         return torch.stack([clip.float().mean(0) for clip in x.split(lengths)])
 
-    def _raw(self, pooled: Tensor) -> Tensor:
-        """(batch, dim) -> (batch, heads), not yet in their ranges."""
-        logits: Tensor = self.metrics(pooled.to(self.metrics.weight.dtype)).float()
-        return logits
+    def _raw(self, pooled: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(batch, dim) -> (batch, heads), not yet in their ranges; and the distributions, see `Outputs`."""
+        raw: Tensor = self.metrics(pooled.to(self.metrics.weight.dtype)).float()
+        if not self.grades:
+            return raw, {}
+        columns = dict(zip(self.config.names, raw.unbind(1), strict=True))
+        grades: dict[str, Tensor] = {name: head(columns[name], pooled) for name, head in self.grades.items()}
+        columns |= {name: mean_logit(found) for name, found in grades.items()}
+        return torch.stack(list(columns.values()), 1), grades
 
 
 class EncoderLayer(nn.Module):

@@ -56,6 +56,7 @@ def _model_config(net: NetConfig) -> ModelConfig:
     return ModelConfig(
         backbone=replace(backbone, **net.sizes),
         heads=tuple(head_of(name) for name in net.heads),
+        distributions=net.distributions,
         dim=net.dim,
         layers=net.layers,
         attention_heads=net.attention_heads,

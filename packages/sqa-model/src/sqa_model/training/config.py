@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal
 
-from sqa_data.labels import is_uncertainty
+from sqa_data.labels import is_uncertainty, uncertainty_of
 from sqa_metrics.figures import FIGURES
 
 from sqa_model.checkpoint.locate import edition_name
@@ -229,6 +229,9 @@ class NetConfig(Section):
     heads: the labels to predict, in order; their ranges are `sqa_data.labels.RANGES`. none: mos, or with `init` the
         heads there. A head `mos_std` beside `mos` predicts the standard deviation of the error of `mos` and needs
         `loss.kind = "nll"`.
+    distributions: heads that predict how likely each of five grades is, `{mos = "ordinal"}` or "categorical" (see
+        `network.grades`): their score is the mean, and they are learned by cross-entropy whatever `loss.kind` is, from
+        the single votes where `data.ratings` has them.
     backbone: a name in `sqa_model.network.backbones.BACKBONES`, or `hf:` and the folder or Hub id of an encoder that
         the library transformers publishes, with its weights ("hf:facebook/wav2vec2-xls-r-300m"). A list of these is
         a group: each with its own mix of layers, their frames aligned in time and side by side.
@@ -246,6 +249,7 @@ class NetConfig(Section):
 
     section = "model."
     heads: tuple[str, ...] | None = limited(None, "at least one label", len)
+    distributions: dict[str, Literal["ordinal", "categorical"]] = field(default_factory=dict)
     backbone: tuple[str, ...] = limited(("wavlm-base-plus",), "at least one encoder", len)
     pretrained: str | None = None
     sizes: dict[str, int] = field(default_factory=dict)
@@ -342,6 +346,13 @@ class TrainConfig(Section):
         require(self.eval.head in heads or bool(compared), "eval.head", self.eval.head, known)
         for name in self.loss.weights:
             require(name in heads, f"loss.weights.{name}", self.loss.weights[name], known)
+        for name, kind in self.model.distributions.items():
+            require(name in heads, f"model.distributions.{name}", kind, known)
+            if uncertainty_of(name) in heads:
+                raise ConfigError(
+                    f"model.distributions.{name}: the head says by its distribution how sure it is, and "
+                    f"{uncertainty_of(name)!r} would learn nothing; leave one of the two out"
+                )
         uncertain = [name for name in heads if is_uncertainty(name)]
         if uncertain and self.loss.kind != "nll":
             raise ConfigError(

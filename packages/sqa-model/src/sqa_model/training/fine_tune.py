@@ -36,8 +36,14 @@ def with_heads(
     elif config.comparison is None:
         head = Comparison(config.dim, comparison).to(model.mix)
         state |= {f"comparison.{name}": value for name, value in head.state_dict().items()}
+    graded = {name: kind for name, kind in config.distributions.items() if name in names}
+    state = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith("grades.") or name.split(".")[1] in graded
+    }
     dropout = config.dropout if dropout is None else dropout
-    config = replace(config, heads=heads, dropout=dropout, comparison=comparison)
+    config = replace(config, heads=heads, dropout=dropout, comparison=comparison, distributions=graded)
     fresh = torch.nn.Linear(config.dim, len(heads), device=model.mix.device, dtype=model.mix.dtype)
     for part in ("weight", "bias"):
         rows: Tensor = fresh.get_parameter(part).detach()

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sqa_model.network.grades import spread_over
 from sqa_model.training.config import LossConfig
 from sqa_model.training.ratings import Ratings
 
@@ -49,6 +50,14 @@ class Votes:
         )
         return (sums / counts.clamp(min=1)).view(clips, heads)
 
+    def fallen(self, values: Tensor, head: int, otherwise: Tensor, low: float, high: float) -> Tensor:
+        """How votes of these values fell over the grades of a head, (clips, grades); without votes `otherwise`."""
+        here = self.head == head
+        place = self.place[here]
+        sums = torch.zeros_like(otherwise).index_add(0, place, spread_over(values[here], low, high))
+        counts = sums.sum(1, keepdim=True)
+        return torch.where(counts > 0, sums / counts.clamp(min=1), otherwise)
+
 
 class Listeners(nn.Module):
     """What listeners add, in label units."""
@@ -56,7 +65,7 @@ class Listeners(nn.Module):
     def __init__(self, ratings: Ratings, heads: int, dim: int, config: LossConfig) -> None:
         """`dim` is the size of what the model pools of a clip."""
         super().__init__()
-        self.ratings, self.heads, self.prior = ratings, heads, config.listener_prior
+        self.heads, self.prior = heads, config.listener_prior
         people = len(ratings.listeners)
         known = ratings.listener >= 0
         flat = ratings.listener[known] * heads + ratings.head[known]

@@ -86,6 +86,19 @@ def regression(
     return torch.where(labelled, loss, torch.zeros_like(loss)).sum(0) / totals.clamp(min=1)
 
 
+def of_grades(
+    log_probabilities: Tensor, targets: Tensor, labelled: Tensor, total: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """This micro-batch's part of the mean cross-entropy of a head that predicts a distribution; a scalar.
+
+    log_probabilities, targets: (batch, grades), what is said and how votes fell. labelled: (batch,), which clips have
+    a label. total: labels of the head in the whole update. weights: as of `regression`, of this head.
+    """
+    cost = -(targets * log_probabilities).sum(1)
+    cost = cost if weights is None else cost * weights
+    return torch.where(labelled, cost, torch.zeros_like(cost)).sum() / total.clamp(min=1)
+
+
 def ranking(pred: Tensor, labels: Tensor, corpus: Tensor, totals: Tensor, margin: float) -> Tensor:
     """This micro-batch's part of the mean pairwise ranking loss per head, (heads,).
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sqa_model.network.comparison import Compared
 from sqa_model.network.config import Head, ModelConfig
+from sqa_model.network.grades import spread_over
 from sqa_model.network.model import Outputs
 from sqa_model.training import loss
 from sqa_model.training.clips import Clips
@@ -58,7 +59,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         heads = network.heads
-        self.names, self.config = network.names, config
+        self.heads, self.names, self.config, self.ratings = heads, network.names, config, ratings
         self.listeners = Listeners(ratings, len(heads), network.dim, config) if ratings.listeners else None
         # parts of the loss
         self.terms = self.names + (CMOS,) * bool(len(pairs)) + (LISTENERS,) * (self.listeners is not None)
@@ -101,7 +102,7 @@ class Objective(nn.Module):
             cmos = self.cmos[[pair.pair for pair in batch.pairs]]
             compared += torch.stack([cmos.isfinite().sum(), torch.tensor(len(cmos)).to(cmos.device)])
             if self.listeners is not None:
-                here = self._votes(batch, self.listeners)
+                here = Votes(self.ratings, batch.clips, votes.device)
                 votes += here.per_head(torch.ones_like(here.value), len(votes))
         return Counts(heads[0], heads[1], compared, votes)
 
@@ -125,15 +126,20 @@ class Objective(nn.Module):
         config, labels, corpus = self.config, self.labels[batch.clips], self.corpus[batch.clips]
         pred = outputs.scores.float()
         scaled = pred if self.corpus_scale is None else self.corpus_scale(pred, corpus)
-        corrected, terms = labels, []
-        if self.listeners is not None:
-            votes = self._votes(batch, self.listeners)
+        corrected, terms, said = labels, [], None
+        if len(self.ratings):
+            votes = Votes(self.ratings, batch.clips, labels.device)
+            said = votes, votes.value
+        if self.listeners is not None and said:
             added = self.listeners(votes, outputs.pooled)
+            said = votes, votes.value - added.detach()
             corrected = labels - votes.per_label(added.detach(), *labels.shape)
             missed = self.listeners.losses(scaled, votes, added, totals.votes)
             terms = [(missed * self._of_heads(totals)).sum()[None]]
         std, weights = self._deviations(pred), None if self.by_votes is None else self.by_votes[batch.clips]
         per_head = loss.regression(scaled, corrected, totals.labels, config, std, weights)
+        if outputs.grades:
+            per_head = self._with_grades(per_head, outputs, corrected, said, totals, weights)
         if config.rank:
             ranking = loss.ranking(pred, labels, corpus, totals.ranked, config.rank_margin)
             per_head = per_head + config.rank * ranking
@@ -162,8 +168,33 @@ class Objective(nn.Module):
         present = (totals.labels > 0) * self.weights
         return present / present.sum().clamp(min=1e-12)
 
-    def _votes(self, batch: MicroBatch, listeners: Listeners) -> Votes:
-        return Votes(listeners.ratings, batch.clips, self.labels.device)
+    def _with_grades(
+        self,
+        per_head: Tensor,
+        outputs: Outputs,
+        labels: Tensor,
+        said: tuple[Votes, Tensor] | None,
+        totals: Counts,
+        weights: Tensor | None,
+    ) -> Tensor:
+        """The losses of heads, (heads,), with those of distributions in their places.
+
+        labels, said: labels (clips, heads), and votes with their values, without what listeners add.
+        """
+        parts = list(per_head.unbind())
+        for name, log_probabilities in outputs.grades.items():
+            column = self.names.index(name)
+            low, high = self.heads[column].min, self.heads[column].max
+            assert low is not None  # only a head with two ends has grades
+            assert high is not None
+            labelled = labels[:, column].isfinite()
+            targets = spread_over(labels[:, column].nan_to_num(low), low, high)
+            if said is not None:
+                targets = said[0].fallen(said[1], column, targets, low, high)
+            own = None if weights is None else weights[:, column]
+            total = totals.labels[column]
+            parts[column] = loss.of_grades(log_probabilities, targets, labelled, total, own)
+        return torch.stack(parts)
 
     def _deviations(self, pred: Tensor) -> Tensor | None:
         """For each head the prediction of its uncertainty, NaN where it has none: (clips, heads)."""

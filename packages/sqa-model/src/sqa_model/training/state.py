@@ -98,6 +98,8 @@ class Learner:
         """
         self.model, self.clips, self.config, self.group = model.to(group.device), clips, config, group
         self.names, self.state = model.config.names, State()
+        for name in set(frozen_heads) & set(model.config.distributions):
+            model.grades[name].requires_grad_(False)
         self.trainable, self.terms, self.lora = choose_weights(model, config.optim)
         if config.run.checkpointing:
             recompute_activations(model)

@@ -150,7 +150,9 @@ class Padded(NamedTuple):
     x: Tensor  # (clips, frames, dim)
     lengths: list[int]
     members: list[int]  # which clips of the batch they are
-    mask: Tensor | None  # (clips, 1, 1, frames): added to what attention looks at; None if there is no padding
+    mask: (
+        Tensor | None
+    )  # (clips, 1, 1, frames): added to what attention looks at; None if there is no padding
 
     @classmethod
     def of(cls, clips: list[Tensor], members: list[int]) -> "Padded":

@@ -37,7 +37,7 @@ def clips(tmp_path: Path) -> Clips:
         paths.append(str(tmp_path / f"{i}.wav"))
         soundfile.write(paths[-1], rng.standard_normal(int(duration * 16_000)) * 0.1, 16_000)
     labels = np.ones((3, 1), np.float32)
-    return Clips(paths, ["0", "1", "2"], [None] * 3, ("c",), np.zeros(3, int), seconds, labels)
+    return Clips(paths, ["0", "1", "2"], [None] * 3, ("c",), np.zeros(3, int), seconds, labels, labels)
 
 
 def states(model: MosModel, clips: Clips, index: int) -> torch.Tensor:

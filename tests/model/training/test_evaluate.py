@@ -30,6 +30,7 @@ def clips(count: int = 60, seed: int = 0) -> Clips:
         corpus=corpus,
         seconds=rng.uniform(1, 10, count),
         labels=labels,
+        votes=np.full_like(labels, math.nan),
     )
 
 
@@ -67,7 +68,9 @@ def test_figures_are_those_of_score(tmp_path: Path) -> None:
     scores = np.random.default_rng(1).uniform(1, 5, (12, 1)).astype(np.float32)
     systems = [*"ABCDEF", "clean", "A", "A", "B", "B", "B"]
     ids = ["u0", "u1", "u2", "u3", "u4", "u5", "clean", "u7", "u8", "u9", "u10", "u11"]
-    table = Clips([f"/{i}.wav" for i in ids], ids, list(systems), ("x", "y"), corpus, np.ones(12), labels)
+    table = Clips(
+        [f"/{i}.wav" for i in ids], ids, list(systems), ("x", "y"), corpus, np.ones(12), labels, labels
+    )
     for name, values in (("ref", labels), ("pred", scores)):
         rows = (
             {"sample_id": ids[i], "system_id": systems[i], "corpus": "xy"[corpus[i]], "metrics": {"mos": v}}

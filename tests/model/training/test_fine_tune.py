@@ -100,7 +100,9 @@ def test_the_data_are_recorded_with_their_counts() -> None:
     def clips(*corpus: int) -> Clips:
         n = len(corpus)
         labels = np.zeros((n, 1), np.float32)
-        return Clips([""] * n, [""] * n, [None] * n, ("a", "b"), np.array(corpus), np.full(n, 1800.0), labels)
+        return Clips(
+            [""] * n, [""] * n, [None] * n, ("a", "b"), np.array(corpus), np.full(n, 1800.0), labels, labels
+        )
 
     held = TrainConfig(data=DataConfig(train=("x.jsonl",), hold_out=0.5))
     assert data_record(held, clips(0, 1, 1), clips(0)) == {

@@ -22,6 +22,7 @@ def clips(*paths: Path, corpus: str = "mine") -> Clips:
         corpus=np.zeros(n, int),
         seconds=np.ones(n),
         labels=np.ones((n, 1), np.float32),
+        votes=np.ones((n, 1), np.float32),
     )
 
 

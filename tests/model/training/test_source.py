@@ -157,7 +157,8 @@ def corpus(folder: Path, count: int = 3) -> Clips:
             continue  # written anew, it would be another file for a cache
         soundfile.write(path, 0.1 * rng.standard_normal(8_000), 16_000)
     seconds, corpora = np.full(count, 0.5), np.zeros(count, int)
-    return Clips(paths, paths, [None] * count, ("c",), corpora, seconds, np.ones((count, 1), np.float32))
+    ones = np.ones((count, 1), np.float32)
+    return Clips(paths, paths, [None] * count, ("c",), corpora, seconds, ones, ones)
 
 
 def reader_of(folder: Path, *options: str, most_s: float = 0.7) -> ClipReader:

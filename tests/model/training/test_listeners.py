@@ -225,7 +225,7 @@ def test_labels_are_learned_without_what_their_listeners_add(corpora: Path) -> N
     batch = MicroBatch([Crop(i, 0.0) for i in range(9)], [])
     pred = torch.rand(9, 1) + 2
     totals = objective.count([batch])
-    terms = objective.losses(Outputs(pred, torch.zeros(9, 16)), batch, totals)
+    terms = objective.losses(Outputs(pred, torch.zeros(9, 16), {}), batch, totals)
     assert objective.terms == ("mos", "listeners")
     votes = Votes(start.ratings, range(9), CPU)
     added = objective.listeners(votes, torch.zeros(9, 16)).detach().numpy()

@@ -93,10 +93,7 @@ def train(
 
     if given["init"] is not None and preset is None and file is None:
         preset = "fine-tune"
-    overrides += tuple(
-        _override(FIELDS[name], value) for name, value in given.items() if value not in (None, ())
-    )
-    config = load_config(preset, file, overrides)
+    config = load_config(preset, file, [*overrides, *_overrides(given)])
     if show_config:
         say(*to_json(config).splitlines())
         return
@@ -112,15 +109,28 @@ def train(
             say_estimate(config, out, as_json)
         return
     result = _train(config, out)
-    if first and as_json:
+    if first:
+        _say_end(result, as_json=as_json)
+    if not result.finished:
+        sys.exit(130)
+
+
+def _say_end(result: "Result", *, as_json: bool) -> None:
+    """What came of a run."""
+    if as_json:
         say_json(dataclasses.asdict(result) | {"folder": str(result.folder)})
-    elif first and result.best:
+    elif result.best:
         _say_result(result)
     if not result.finished:
-        if first:
-            kept = f"saved in {out}" if result.updates else "before the first update, so nothing was saved"
-            note(f"stopped, {kept}; run the same command again to go on")
-        sys.exit(130)
+        kept = (
+            f"saved in {result.folder}" if result.updates else "before the first update, so nothing was saved"
+        )
+        note(f"stopped, {kept}; run the same command again to go on")
+
+
+def _overrides(given: dict[str, Any]) -> list[str]:
+    """What the options that set a field say, as --set would."""
+    return [_override(FIELDS[name], value) for name, value in given.items() if value not in (None, ())]
 
 
 def _override(field: str, value: str | tuple[str, ...]) -> str:

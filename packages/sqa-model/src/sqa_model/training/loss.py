@@ -32,7 +32,7 @@ def vote_weights(votes: np.ndarray, labels: np.ndarray, corpus: np.ndarray, half
     corpus and head is 1, so no corpus gains by it; where votes are not known a label counts 1.
 
     >>> votes, labels = np.array([[1.0], [7.0], [np.nan]]), np.array([[3.0], [3.0], [2.0]])
-    >>> vote_weights(votes, labels, np.array([0, 0, 0]), 3.0).round(3).tolist()
+    >>> vote_weights(votes, labels, np.array([0, 0, 0]), 3.0).astype(float).round(3).tolist()
     [[0.526], [1.474], [1.0]]
     """
     weights = votes / (votes + half)

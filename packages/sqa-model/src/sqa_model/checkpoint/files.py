@@ -1,6 +1,8 @@
 """Files of a checkpoint, opened with suspicion: only regular ones, and texts only up to a size."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from sqa_model.errors import CheckpointError
 
@@ -25,6 +27,17 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read: {first_lines(error)}") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: not JSON: {first_lines(error)}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
 
 
 def first_lines(error: BaseException) -> str:

@@ -4,18 +4,16 @@ Only numbers and words of the configuration are read; which class they build is 
 (`network.backbones`), never the file's. Code that a `config.json` may name is not asked for.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from sqa_model.checkpoint.files import first_lines, read_text
-from sqa_model.checkpoint.locate import locate_file
+from sqa_model.checkpoint.files import read_json
+from sqa_model.checkpoint.locate import locate_beside, locate_file
 from sqa_model.errors import CheckpointError, ModelError
 from sqa_model.network.backbone import BackboneConfig
 from sqa_model.network.backbones import BACKBONES
@@ -36,7 +34,7 @@ def find_backbone(source: str | os.PathLike[str]) -> BackboneConfig:
     Raises: CheckpointError where there is none, or it is of another family.
     """
     file = locate_file(source, ("config.json",))
-    settings = _read(file)
+    settings = read_json(file)
     families = {config.model_type: type(config) for config in BACKBONES.values() if config.model_type}
     name = settings.get("model_type")
     if not isinstance(name, str) or name not in families:
@@ -53,10 +51,8 @@ def find_backbone(source: str | os.PathLike[str]) -> BackboneConfig:
 
 def _normalized(source: str | os.PathLike[str], config: Path) -> bool:
     """Whether an encoder was trained with waveforms of mean 0 and variance 1."""
-    # the same commit as the configuration, should the repository change in between
-    place = source if Path(source).is_dir() else f"{str(source).partition('@')[0]}@{config.parent.name}"
     try:
-        found = _read(locate_file(place, (PREPROCESSOR,))).get(NORMALIZE)
+        found = read_json(locate_beside(source, config, PREPROCESSOR)).get(NORMALIZE)
     except CheckpointError as error:
         raise CheckpointError(
             f"{error}; the file says whether waveforms are normalised: save the feature extractor beside the encoder, "
@@ -67,16 +63,6 @@ def _normalized(source: str | os.PathLike[str], config: Path) -> bool:
             f"{source}: {PREPROCESSOR}: {NORMALIZE} is {found!r:.50}; expected true or false"
         )
     return found
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        settings = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{file}: not JSON: {first_lines(error)}") from error
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{file}: expected a JSON object, found {type(settings).__name__}")
-    return settings
 
 
 def encoder_weights(theirs: Mapping[str, Tensor], backbone: HuggingFaceBackbone) -> dict[str, Tensor]:

@@ -28,7 +28,9 @@ ELSEWHERE = "a configuration that lies elsewhere is named by --config FILE (conf
 # stands in the weights that hold their configuration, as UrgentMOS's do; in those of the baseline it never does
 SELF_DESCRIBED = b"category2metrics"
 LONGEST_PICKLE = 1 << 26  # bytes of a torch file's names and shapes; of 353 weights and their moments 1e5
-HUGGING_FACE = ("model.safetensors", "pytorch_model.bin")  # of an encoder alone
+INDEX = ".index.json"  # behind the name of weights in several files: says which weight lies where
+# weights of an encoder alone, the first that are there, as transformers chooses
+HUGGING_FACE = tuple(name + end for name in ("model.safetensors", "pytorch_model.bin") for end in ("", INDEX))
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 
 
@@ -96,8 +98,7 @@ def locate(
         return found, _weights(path, WEIGHTS[found.name])
     if found.name == PUBLISHED[1]:
         return found, found
-    # the same commit as the configuration, should the repository change in between
-    return found, locate_file(f"{str(source).partition('@')[0]}@{found.parent.name}", WEIGHTS[found.name])
+    return found, locate_beside(source, found, *WEIGHTS[found.name])
 
 
 def _self_described(path: Path) -> Path | None:
@@ -153,6 +154,14 @@ def locate_file(source: str | os.PathLike[str], names: Sequence[str]) -> Path:
     if isinstance(source, str) and HUB_ID.fullmatch(source):
         return _download(source, names)
     raise CheckpointError(f"{source}: no such file or folder, and not a Hub id (owner/name)")
+
+
+def locate_beside(source: str | os.PathLike[str], found: Path, *names: str) -> Path:
+    """The first of `names` beside a file that was found in `source`."""
+    if Path(source).exists():
+        return locate_file(found.parent, names)
+    # the same commit, should the repository change in between
+    return locate_file(f"{str(source).partition('@')[0]}@{found.parent.name}", names)
 
 
 def _download(hub_id: str, names: Sequence[str]) -> Path:

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from sqa_data.atomic import atomic_path, atomic_write
 
 from sqa_model.checkpoint.files import first_lines, read_text
-from sqa_model.checkpoint.locate import HUGGING_FACE, OURS, locate, locate_file
+from sqa_model.checkpoint.locate import OURS, locate
+from sqa_model.checkpoint.shards import read_weights
 from sqa_model.checkpoint.tensors import check_shapes, fill, read_shapes, read_tensors
 from sqa_model.errors import CheckpointError, ModelError
 from sqa_model.network.config import ModelConfig
@@ -80,8 +81,9 @@ def load_backbone(backbone: torch.nn.Module, source: str | os.PathLike[str]) -> 
 
     Args:
         backbone: a WavLM, or an encoder of transformers.
-        source: a folder or Hub id (`microsoft/wavlm-base-plus`) with model.safetensors or pytorch_model.bin, a
-            file of weights in Hugging Face's or (of a WavLM) torchaudio's names, or `torchaudio:WAVLM_BASE_PLUS`.
+        source: a folder or Hub id (`microsoft/wavlm-base-plus`) with model.safetensors or pytorch_model.bin, each whole
+            or in shards, a file of weights in Hugging Face's or (of a WavLM) torchaudio's names, or
+            `torchaudio:WAVLM_BASE_PLUS`.
 
     Raises: CheckpointError where there is no such source, or it does not fit.
     """
@@ -92,10 +94,7 @@ def load_backbone(backbone: torch.nn.Module, source: str | os.PathLike[str]) -> 
 
     if not isinstance(backbone, WavLM | HuggingFaceBackbone):
         raise CheckpointError(f"{source}: there are no published weights of a {type(backbone).__name__}")
-    if str(source).startswith("torchaudio:"):
-        theirs = _from_torchaudio(str(source))
-    else:
-        theirs = read_tensors(locate_file(source, HUGGING_FACE))
+    theirs = _from_torchaudio(str(source)) if str(source).startswith("torchaudio:") else read_weights(source)
     try:
         if isinstance(backbone, WavLM):
             state = wavlm_weights(theirs, backbone.config)

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def wavlm(monkeypatch: pytest.MonkeyPatch) -> MosModel:
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda _: True)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _: True)
     torch.manual_seed(0)
     backbone = WavLMConfig(dim=96, layers=3, heads=4, feedforward=128, channels=64)
     heads = [("mos", 1, 5), ("sdr", None, None)]
@@ -37,7 +37,7 @@ def test_auto_needs_hardware_and_a_small_change(wavlm: MosModel, monkeypatch: py
     monkeypatch.setattr(precision, "BOUND", 1e-7)
     assert prepare(wavlm, CPU, "auto")[0] == "float32"
     monkeypatch.undo()
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda _: False)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _: False)
     assert prepare(wavlm, CPU, "auto")[0] == "float32"
     for dtype in ("float32", "bfloat16"):
         name, copy = prepare(wavlm, CPU, dtype)

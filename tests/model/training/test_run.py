@@ -15,6 +15,7 @@ from sqa_model.training.config import TrainConfig
 from sqa_model.training.config_text import load_config
 from sqa_model.training.journal import Event
 from sqa_model.training.loop import train
+from sqa_model.training.processes import Processes
 from sqa_model.training.source import ClipReader, MicroBatch
 from sqa_model.training.state import Learner
 from tiny_training import TINY, lines, same, write_corpus
@@ -102,6 +103,19 @@ def test_a_run_is_saved_every_so_many_minutes(
     monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     train(configure("run.save_minutes=1", "epochs=1", "eval.every=none"), tmp_path / "run", watch=watch)
     assert saved[:4] == [0, 0, 2, 2]
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_products_that_the_processor_lacks_are_told_before_they_are_waited_for(
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    able: bool,
+) -> None:
+    monkeypatch.setattr(run, "has_bfloat16", lambda _: able)
+    run.prepare(configure("precision=bf16"), Processes(0, 1, torch.device("cpu")), tmp_path)
+    assert ("set precision=fp32" in caplog.text) == (not able)
 
 
 @pytest.mark.parametrize("when", ["within the run", "after the last update"])

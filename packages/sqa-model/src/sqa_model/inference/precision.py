@@ -15,6 +15,7 @@ from sqa_model.errors import ModelError
 from sqa_model.inference.options import DTYPES, check_device
 from sqa_model.network.config import Head
 from sqa_model.network.model import MosModel
+from sqa_model.network.products import has_bfloat16
 
 BOUND = 0.005  # of a head's range, 0.02 MOS: what bfloat16 may change
 MARGIN = 2.0  # clips move by up to twice what the probe moves
@@ -41,7 +42,7 @@ def prepare(model: MosModel, device: torch.device, dtype: str) -> tuple[str, Mos
     if dtype != "auto":
         return dtype, model.inference_copy(device, getattr(torch, dtype))
     exact = model.inference_copy(device, torch.float32)
-    if not _has_bfloat16(device):
+    if not has_bfloat16(device):
         return "float32", exact
     rounded = model.inference_copy(device, torch.bfloat16)
     clips = [clip.to(device) for clip in probe(model.config.sample_rate)]
@@ -74,10 +75,3 @@ def probe(sample_rate: int) -> list[torch.Tensor]:
     noise = np.random.default_rng(0).standard_normal(len(clean)) * 0.03
     noisy = clean + torch.tensor(noise, dtype=torch.float32, device="cpu")
     return [clean, noisy, clean.clamp(-0.05, 0.05)]
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 matrices in hardware."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))

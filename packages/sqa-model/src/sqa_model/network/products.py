@@ -1,4 +1,6 @@
-"""Which library multiplies fp32 matrices on a CPU: torch's choice, MKL, or oneDNN where that is faster and as exact.
+"""What a processor multiplies well: bfloat16 or not; and on a CPU which library multiplies fp32.
+
+That is torch's choice, MKL, or oneDNN where it is faster and as exact.
 
 MKL leaves half of the AVX-512 of other makers' processors unused. torch sends fp32 products to oneDNN by a switch that
 allows it to round to bfloat16. On most processors it does not, since rounding would gain nothing; on those with AMX it
@@ -16,6 +18,13 @@ from torch import Tensor
 MOST_ERROR = 2e-5  # of the largest number: fp32 has 1e-6 to 4e-6 here, bfloat16 2e-3
 LEAST_GAIN = 1.3  # in time, or it is not worth other last digits
 ROUNDS = 5
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 matrices in hardware; a CPU without is many times slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(getattr(torch.cpu, f"_is_{name}_supported", bool)() for name in ("avx512_bf16", "amx_tile"))
 
 
 @contextmanager

@@ -120,10 +120,9 @@ class Wav2Vec2(HuggingFaceBackbone):
     def __init__(self, config: ConvolutionalConfig) -> None:
         super().__init__()
         self.config = config
-        # without a chance to mask frames there is no vector that would stand for them
-        self.model = config.library_model(
-            attn_implementation=PACKED, mask_time_prob=0.0, mask_feature_prob=0.0
-        )
+        self.model = config.library_model(attn_implementation=PACKED)
+        # what stands for masked frames: none is masked
+        self.model.masked_spec_embed = None
         self.prefixes = (f"{self.model.base_model_prefix}.",)
         self.unused = r"masked_spec_embed|adapter\..*|.*\.num_batches_tracked"
         if config.pre_norm:  # the norm after the last layer is in no state

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sqa_model.errors import ModelError
-from sqa_model.network.products import by_onednn, exact, onednn_pays
+from sqa_model.network.products import by_onednn, exact, has_bfloat16, onednn_pays
 from sqa_model.training import kept, run_folder
 from sqa_model.training.begin import Start, begin
 from sqa_model.training.compare import compared, pair_figures
@@ -177,6 +177,8 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
 def prepare(config: TrainConfig, group: Processes, folder: Path) -> tuple[Start, Plan, Learner]:
     """What a run in `folder` starts from, what it does when, and who learns, as before the first update."""
     torch.manual_seed(config.seed)
+    if config.precision == "bf16" and not has_bfloat16(group.device):
+        log.warning("this processor has no bfloat16 products, which will be very slow: set precision=fp32")
     start = begin(config)
     # a run that has begun goes on
     refuse_leaks(start.clips, start.dev, "allow" if (folder / "last").exists() else config.data.leaks)

@@ -1,9 +1,14 @@
 """Fixtures for every test: where the shared real data lies (skip where it is absent)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# `pytest -n`: processes that each use all processors wait for one another more than they compute
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -75,7 +75,7 @@ def test_the_result_says_whether_the_parent_stays_best(
         tmp_path, 3, True, best_update, figures(0.25) if best_update else before, figures(0.75), before
     )
     monkeypatch.setattr("sqa_model.training.run_folder.check_run", lambda *_: None)
-    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, watch: ended)
+    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, **__: ended)
     for as_json in ((), ("--json",)):
         result = CliRunner().invoke(main, ["train", "--init", "default", "--out", str(tmp_path), *as_json])
         assert result.exit_code == 0, result.output
@@ -86,6 +86,26 @@ def test_the_result_says_whether_the_parent_stays_best(
             assert ("0.500" in result.stdout) == (parent is not None)
             assert ("0.250" in result.stdout) == bool(best_update)
             assert ("before the first update" in result.stdout) == (parent is not None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--extend", "--fork", "."],
+            "Error: --extend goes on with the run in --out, --fork begins another one",
+        ),
+        (["--extend", "--init", "default"], "Error: --extend takes the config of its run, so --init cannot"),
+        (
+            ["--fork", ".", "--preset", "mini"],
+            "Error: --fork takes the config of its run, so --preset cannot",
+        ),
+    ],
+)
+def test_a_run_that_is_there_is_its_own_config(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["train", *arguments, "--out", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert message in result.output
 
 
 @pytest.mark.parametrize(
@@ -103,6 +123,8 @@ def test_the_result_says_whether_the_parent_stays_best(
         ),
         (["--init", "nowhere/at/all"], "Error: nowhere/at/all: no such file or folder, and not a Hub id"),
         (["--preset", "mini"], "Error: data.train: found no manifest"),
+        (["--extend"], "found no run; expected the folder of one"),
+        (["--fork", "nowhere"], "Error: nowhere: found no run; expected the folder of one"),
         (
             ["--preset", "mini", "--data", "nowhere.jsonl"],
             "Error: data.train: no file matches 'nowhere.jsonl'",
@@ -131,7 +153,7 @@ def test_a_stop_says_what_was_saved(
 ) -> None:
     ended = Ended(tmp_path, updates, finished=False, best_update=0, best={}, last={})
     monkeypatch.setattr("sqa_model.training.run_folder.check_run", lambda *_: None)
-    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, watch: ended)
+    monkeypatch.setattr("sqa_model.training.loop.train", lambda *_, **__: ended)
     result = CliRunner().invoke(main, ["train", "--preset", "mini", "--out", str(tmp_path)])
     assert (result.exit_code, said in result.stderr) == (130, True)
 

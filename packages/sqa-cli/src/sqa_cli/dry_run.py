@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from sqa_model.training.dry_run import Estimate, Memory, Piece, Time
 
 
-def say_estimate(config: "TrainConfig", out: Path, as_json: bool) -> None:
+def say_estimate(config: "TrainConfig", out: Path, as_json: bool, extend: bool = False) -> None:
     """Do a little of the run and print what all of it will take, for as many processes as torchrun has started."""
     from sqa_model.training.dry_run import dry_run
 
-    found = dry_run(config, out, processes=int(os.environ.get("WORLD_SIZE", "1")))
+    found = dry_run(config, out, processes=int(os.environ.get("WORLD_SIZE", "1")), extend=extend)
     if as_json:
         say_json(found.as_dict())
         return

@@ -41,6 +41,15 @@ FIELDS = {
     help="Go on from a model: default, a folder or a Hub id. Without --preset or --config by the preset fine-tune.",
 )
 @click.option(
+    "--extend", is_flag=True, help="Give the run in --out more to do: epochs, eval.every, eval.patience."
+)
+@click.option(
+    "--fork",
+    type=o.FOLDER,
+    metavar="RUN",
+    help="Start a new run from the last checkpoint of RUN, by its config.",
+)
+@click.option(
     "--heads", metavar="LABELS", help="The labels to predict: mos,noisiness. Default: those of --init."
 )
 @click.option("--data", multiple=True, help="Training manifests, a path or glob. Repeatable.")
@@ -56,8 +65,7 @@ FIELDS = {
 @sigterm_interrupts()
 @goes_on()
 def train(
-    preset: str | None,
-    file: Path | None,
+    extend: bool,
     overrides: tuple[str, ...],
     out: Path,
     show_config: bool,
@@ -76,12 +84,17 @@ def train(
         --set optim.lora_rank=8 --data ... --dev ... --out runs/lora
       sqa-cli train --init default --data acr.jsonl --pairs pairs.jsonl \\
         --out runs/pairs
+      sqa-cli train --extend --out runs/mini --set epochs=40
+      sqa-cli train --fork runs/mini --out runs/low --set optim.lr=1e-5
       sqa-cli train --preset ... --dry-run (what it will take; nothing is written)
       torchrun --nproc-per-node 4 -m sqa_cli train --preset ... (four GPUs)
 
     --init goes on with a network and its heads; heads without a label are left
     out. It is measured before the first update and may stay the best. Without
     --dev some clips are held out, by talker if rows name one; the log says so.
+    --extend goes on with a run that has ended, everything kept; its learning
+    rate is from there on that of the longer run. --fork starts a new run with
+    the weights and AdamW's moments of another: all but the network may change.
     --pairs teach to compare two clips, too; --ratings free labels of listeners' biases.
     Ctrl-C and SIGTERM save and stop. The run folder holds best/ and last/ (both
     for predict), best.json with the best one's figures, metrics.jsonl,
@@ -89,30 +102,53 @@ def train(
     Exit codes: 0 done, 130 stopped (the same command goes on), 1 an error, 2 a
     command that cannot be understood.
     """
-    from sqa_model.training.config_text import load_config, to_json
+    from sqa_model.training.config_text import to_json
 
-    if given["init"] is not None and preset is None and file is None:
-        preset = "fine-tune"
-    config = load_config(preset, file, [*overrides, *_overrides(given)])
+    config = _config(overrides, out, given | {"extend": extend})
     if show_config:
         say(*to_json(config).splitlines())
         return
 
     from sqa_model.training.run_folder import check_run
 
-    check_run(out, config)  # before the seconds that torch takes to load
+    check_run(out, config, extend)  # before the seconds that torch takes to load
     # of torchrun's processes only one talks
     first = os.environ.get("RANK", "0") == "0"
     show_log("sqa_model", logging.INFO if first else logging.ERROR)
     if dry_run:
         if first:
-            say_estimate(config, out, as_json)
+            say_estimate(config, out, as_json, extend)
         return
-    result = _train(config, out)
+    result = _train(config, out, extend)
     if first:
         _say_end(result, as_json=as_json)
     if not result.finished:
         sys.exit(130)
+
+
+def _config(overrides: tuple[str, ...], out: Path, given: dict[str, Any]) -> "TrainConfig":
+    """The config that the options ask for: of a run that is there, or of a preset and a file."""
+    from sqa_model.training import go_on
+    from sqa_model.training.config_text import load_config
+
+    sources = {"--preset": given["preset"], "--config": given["file"], "--init": given["init"]}
+    others = [name for name, value in sources.items() if value is not None]
+    changes = [*overrides, *_overrides(given)]
+    if given["extend"] and given["fork"] is not None:
+        raise click.UsageError(
+            "--extend goes on with the run in --out, --fork begins another one; leave one of them out"
+        )
+    if others and (given["extend"] or given["fork"] is not None):
+        raise click.UsageError(
+            f"{'--extend' if given['extend'] else '--fork'} takes the config of its run, so {others[0]} cannot stand "
+            "beside it; change fields by --set"
+        )
+    if given["extend"]:
+        return go_on.extended(out, changes)
+    if given["fork"] is not None:
+        return go_on.forked(given["fork"], changes)
+    preset = "fine-tune" if others == ["--init"] else given["preset"]
+    return load_config(preset, given["file"], changes)
 
 
 def _say_end(result: "Result", *, as_json: bool) -> None:
@@ -130,7 +166,7 @@ def _say_end(result: "Result", *, as_json: bool) -> None:
 
 def _overrides(given: dict[str, Any]) -> list[str]:
     """What the options that set a field say, as --set would."""
-    return [_override(FIELDS[name], value) for name, value in given.items() if value not in (None, ())]
+    return [_override(field, given[name]) for name, field in FIELDS.items() if given[name] not in (None, ())]
 
 
 def _override(field: str, value: str | tuple[str, ...]) -> str:
@@ -140,7 +176,7 @@ def _override(field: str, value: str | tuple[str, ...]) -> str:
     return f"{field}={json.dumps(value)}"
 
 
-def _train(config: "TrainConfig", out: Path) -> "Result":
+def _train(config: "TrainConfig", out: Path, extend: bool) -> "Result":
     """Train with a bar that shows how far it is."""
     from sqa_model.training.loop import train as run
 
@@ -152,7 +188,7 @@ def _train(config: "TrainConfig", out: Path) -> "Result":
                 pace = f"epoch {at['epoch'] + 1}  loss {at['loss']:.4f}  {at['audio_per_s']:.0f} audio-s/s"
                 show("training", event.update, event.total, pace)
 
-        return run(config, out, watch=watch)
+        return run(config, out, watch=watch, extend=extend)
 
 
 def _say_result(result: "Result") -> None:

@@ -11,6 +11,7 @@ from sqa_model.training.clips import Clips, Rows, clips_of, read_rows
 from sqa_model.training.config import DataConfig, TrainConfig
 from sqa_model.training.evaluate import check_choice
 from sqa_model.training.fine_tune import data_record, network_record, parent_record, with_heads
+from sqa_model.training.go_on import told_of_fork
 from sqa_model.training.heads import choose_heads
 from sqa_model.training.held_out import hold_out
 from sqa_model.training.pairs import Pairs, read_pairs
@@ -63,7 +64,7 @@ def begin(config: TrainConfig) -> Start:
     record: dict[str, Any] = {}
     if parent is not None:
         record["fine_tuned_from"] = parent_record(config, model)
-        told += _compared(parent, heads.names)
+        told += [*told_of_fork(config), *_compared(parent, heads.names)]
     if parent is not None or heads.names != asked:
         comparison, why = _comparison(config, model)
         told += why

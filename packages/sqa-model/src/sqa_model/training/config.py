@@ -108,6 +108,8 @@ class OptimConfig(Section):
         ends n times as early; ours does not depend on the processes.)
     clip: largest gradient norm; none: not clipped.
     ema: decay of the averaged weights that are evaluated and saved; none: not averaged.
+    moments: with `model.init` the last/ of a run, AdamW's moments of the weights that go on are those of that run
+        (`sqa-cli train --fork`), not 0.
     """
 
     section = "optim."
@@ -129,6 +131,7 @@ class OptimConfig(Section):
     warmup: int = at_least(0, 2500, " updates")
     clip: float | None = above_0(1.0)
     ema: float | None = limited(None, "a number in (0, 1)", lambda decay: 0 < decay < 1)
+    moments: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -316,6 +319,10 @@ class TrainConfig(Section):
             self.data.max_seconds,
             "no more than batch.seconds and batch.micro_seconds, so that every clip fits a batch",
         )
+        if self.optim.moments and self.model.init is None:
+            raise ConfigError(
+                "optim.moments: found true, but no model.init whose moments these would be; name a run's last/"
+            )
         if self.data.dev_pairs and not self.data.pairs:
             raise ConfigError(
                 "data.dev_pairs: found pairs to measure on, but data.pairs names none to learn from; give both"

@@ -61,6 +61,18 @@ def load_config(
     return parse(TrainConfig, table)
 
 
+def change(config: TrainConfig, overrides: Iterable[str]) -> TrainConfig:
+    """The same config but for `name=value` overrides, as `load_config` takes them.
+
+    >>> change(TrainConfig(), ["epochs=9"]).epochs
+    9
+    """
+    table = json.loads(to_json(config))
+    for override in overrides:
+        _merge(table, _override(override))
+    return parse(TrainConfig, table)
+
+
 def _init_of(table: Mapping[str, Any]) -> object:
     """What `model.init` is in a table; None where there is none."""
     model = table.get("model")
@@ -132,8 +144,9 @@ def to_json(config: TrainConfig, record: Mapping[str, Any] | None = None) -> str
     table = dataclasses.asdict(config)
     if config.model.init is not None:
         table["model"] = {name: table["model"][name] for name in WITH_INIT}
-    if record is not None:
-        table |= {"asked": {"model": table["model"]}, **record}
+    if record and "model" in record:
+        table["asked"] = {"model": table["model"]}
+    table |= record or {}
     return json.dumps(table, indent=2) + "\n"
 
 
@@ -147,7 +160,8 @@ def from_json(text: str, source: str = "config.json") -> TrainConfig:
             elif (init := _init_of(table)) is not None and "backbone" in table["model"]:
                 # 0.1.0 wrote all fields there, but only this one counted
                 table["model"] = {"init": init}
-            table.pop("fine_tuned_from", None)
+            for name in ("fine_tuned_from", "extended"):
+                table.pop(name, None)
         return parse(TrainConfig, table)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ConfigError(

@@ -114,8 +114,8 @@ class Estimate:
         return record
 
 
-def dry_run(config: TrainConfig, folder: str | Path, *, processes: int = 1) -> Estimate:
-    """Say what `train(config, folder)` would take, started in so many processes; nothing is written there or elsewhere.
+def dry_run(config: TrainConfig, folder: str | Path, *, processes: int = 1, extend: bool = False) -> Estimate:
+    """Say what `train(config, folder, extend=extend)` would take in so many processes; nothing is written anywhere.
 
     Raises what `train` would raise before its first update.
     """
@@ -124,7 +124,7 @@ def dry_run(config: TrainConfig, folder: str | Path, *, processes: int = 1) -> E
         stack.enter_context(torch.random.fork_rng())
         if config.run.threads is not None:
             torch.set_num_threads(config.run.threads)
-        run_folder.check_run(folder, config)
+        changed = run_folder.check_run(folder, config, extend)
         start, plan, learner = prepare(config, Processes(0, 1, device), folder)
         plan.group = Processes(0, processes, device)
         stack.enter_context(by_onednn(onednn_multiplies(learner)))
@@ -157,7 +157,7 @@ def dry_run(config: TrainConfig, folder: str | Path, *, processes: int = 1) -> E
             memory=memory,
             time=rehearsal.time(done, evaluations) if memory.training else None,
             cache=cache,
-            told=start.told,
+            told=(*start.told, *(f"extended: {line}" for line in changed)),
         )
 
 

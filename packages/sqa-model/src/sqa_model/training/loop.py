@@ -29,16 +29,19 @@ class Result:
     parent: Results = field(default_factory=dict)
 
 
-def train(config: TrainConfig, folder: str | Path, *, watch: Watch = lambda event: None) -> Result:
+def train(
+    config: TrainConfig, folder: str | Path, *, watch: Watch = lambda event: None, extend: bool = False
+) -> Result:
     """Train as `config` says in the run folder `folder`, going on from its last checkpoint if it has one.
 
     Started by torchrun, all processes train one model together. Ctrl-C (or SIGTERM) ends the current update or
     evaluation, saves and returns. `watch` is called with an `Event` for all that happens, in the first process.
+    extend: `config` may give a run that is there more to do, see `go_on`.
 
     Raises `ModelError` for anything wrong with config, data or run folder, and for a loss that is no number;
     `DataError` for a wrong line of a manifest.
     """
-    with opened(config, Path(folder), watch) as run:
+    with opened(config, Path(folder), watch, extend) as run:
         learner, finished = run.learner, True
         try:
             run.evaluate_if_due()

@@ -137,8 +137,8 @@ class Run:
 
 
 @contextmanager
-def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
-    """The run of `config` in `folder`, new or gone on with; other processes are kept out while it is open."""
+def opened(config: TrainConfig, folder: Path, watch: Watch, extend: bool = False) -> Iterator[Run]:
+    """The run of `config` in `folder`, new, gone on with or extended; other processes are kept out meanwhile."""
     with ExitStack() as stack:
         group = stack.enter_context(processes(config.run.device))
         stack.enter_context(torch.random.fork_rng())
@@ -146,13 +146,13 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
         if config.run.threads is not None:
             torch.set_num_threads(config.run.threads)
 
-        run_folder.check_run(folder, config)
+        changed = run_folder.check_run(folder, config, extend)
         start, plan, learner = prepare(config, group, folder)
         clips, dev, model = start.clips, start.dev, learner.model
         problem = ""
         if group.first:
             try:
-                stack.enter_context(run_folder.open_run(folder, config, start.record))
+                stack.enter_context(run_folder.open_run(folder, config, start.record, extend))
             except ModelError as error:
                 problem = str(error)
         # all wait for the first here, and all end if it cannot go on
@@ -168,6 +168,8 @@ def opened(config: TrainConfig, folder: Path, watch: Watch) -> Iterator[Run]:
         audio = stack.enter_context(closing(ClipReader(config, clips, model, config.data.max_seconds)))
         dev_audio = stack.enter_context(closing(ClipReader(config, dev, model, math.inf)))
         batches = stack.enter_context(closing(audio.batches(plan.after(done))))
+        if changed:
+            log.info("extended after update %d: %s", done, "; ".join(changed))
         _log_start(learner, plan, audio, dev_audio, start.told)
         yield Run(
             config, folder, group, stop, plan, learner, audio, dev_audio, start.dev_pairs, batches, journal
@@ -192,6 +194,8 @@ def prepare(config: TrainConfig, group: Processes, folder: Path) -> tuple[Start,
         frozen_heads=start.frozen_heads,
         provenance=start.provenance,
     )
+    if config.optim.moments and not (folder / "last").exists():
+        learner.take_moments(Path(str(config.model.init)))
     return start, Plan(config, start.clips, group, start.pairs), learner
 
 

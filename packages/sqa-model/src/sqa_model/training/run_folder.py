@@ -29,12 +29,15 @@ from sqa_model.checkpoint.locate import check_name
 from sqa_model.errors import ModelError
 from sqa_model.training.clips import find_manifests
 from sqa_model.training.config import TrainConfig
-from sqa_model.training.config_text import differences, from_json, to_json
+from sqa_model.training.config_text import differences, to_json
 from sqa_model.training.fields import ConfigError
+from sqa_model.training.go_on import EXTENDS, check_extension, config_of
 
 
-def check_run(folder: Path, config: TrainConfig) -> None:
+def check_run(folder: Path, config: TrainConfig, extend: bool = False) -> list[str]:
     """What can be known of a run before torch is loaded: its manifests are there, and so is room for it at `folder`.
+
+    extend: a run that is there may be given more to do, see `go_on`; returns the fields that change.
 
     Raises `ConfigError` with the differences if `folder` holds another run, `CheckpointError` for a name of no model,
     and `ModelError` if it is no run folder.
@@ -47,54 +50,72 @@ def check_run(folder: Path, config: TrainConfig) -> None:
             find_manifests(patterns, f"data.{name}")
     if config.data.dev or not config.data.hold_out:
         find_manifests(config.data.dev, "data.dev")
-    saved = folder / "config.json"
-    if saved.is_file():
-        changed = differences(from_json(saved.read_text("utf-8", "replace"), str(saved)), config)
-        if changed:
+    if extend or (folder / "config.json").is_file():
+        old = config_of(folder)
+        changed = differences(old, config)
+        if extend:
+            check_extension(folder, old, config)
+        elif changed:
             raise ConfigError(
                 f"{folder} holds a run of another config (saved -> asked for):\n  "
                 + "\n  ".join(changed)
-                + "\nuse the same config to resume it, or another folder for this one"
+                + f"\nuse the same config to resume it, or another folder for this one; --extend changes "
+                f"{', '.join(EXTENDS)}, --fork begins another run from this one"
             )
+        return changed
     # hidden files are ours: the lock, and what a kill left while config.json was written
-    elif folder.exists() and (not folder.is_dir() or any(p.name[0] != "." for p in folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(p.name[0] != "." for p in folder.iterdir())):
         raise ModelError(
             f"{folder}: found something that is no run folder; expected a new, empty or run folder"
         )
+    return []
 
 
 @contextmanager
-def open_run(folder: Path, config: TrainConfig, record: Mapping[str, Any] | None = None) -> Iterator[None]:
+def open_run(
+    folder: Path, config: TrainConfig, record: Mapping[str, Any] | None = None, extend: bool = False
+) -> Iterator[list[str]]:
     """Make `folder` the run of `config`, or go on with the run that is there; locked against a second training.
 
-    record: what the config cannot know, see `to_json`. Raises as `check_run` does, and `ModelError` if another process
-    trains there or the model that the run started from is not what `model.init` names now.
+    record: what the config cannot know, see `to_json`. extend: see `check_run`, whose changes are yielded.
+
+    Raises as `check_run` does, and `ModelError` if another process trains there or the model that the run started from
+    is not what `model.init` names now.
     """
-    check_run(folder, config)
+    check_run(folder, config, extend)
     busy = "another process trains in this folder; wait for it to end, or choose another folder"
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(folder / ".run", busy))
         except DataError as error:
             raise ModelError(f"{folder}: {busy}") from error
-        check_run(folder, config)  # again: the other one may just have made it
-        _check_parent(folder / "config.json", record or {})
+        changed = check_run(folder, config, extend)  # again: the other one may just have made it
+        before = _record_of(folder / "config.json")
+        _check_parent(folder, before, record or {})
+        extensions = before.get("extended", [])
+        if changed:
+            extensions = [*extensions, {"update": updates_done(folder), "changed": changed}]
+        record = {**(record or {}), **({"extended": extensions} if extensions else {})}
         write_text(folder / "config.json", to_json(config, record))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
         for name in ("best", "last"):
             finish_replace(folder / name)
             shutil.rmtree(folder / f".{name}.part", ignore_errors=True)  # of 0.1.0
-        yield
+        yield changed
 
 
-def _check_parent(saved: Path, record: Mapping[str, Any]) -> None:
+def _record_of(saved: Path) -> dict[str, Any]:
+    """What the config of the run that is there holds, its record too; nothing for a new run."""
+    return dict(json.loads(saved.read_text("utf-8"))) if saved.is_file() else {}
+
+
+def _check_parent(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `ModelError` if the run there started from another model, which `model.init` has named since."""
-    before = json.loads(saved.read_text("utf-8")).get("fine_tuned_from") if saved.is_file() else None
-    now = record.get("fine_tuned_from")
-    if before is not None and now is not None and before["fingerprint"] != now["fingerprint"]:
+    old, new = before.get("fine_tuned_from"), now.get("fine_tuned_from")
+    if old is not None and new is not None and old["fingerprint"] != new["fingerprint"]:
         raise ModelError(
-            f"{saved.parent}: the run started from the model {before['fingerprint']}, but model.init = {now['name']} "
-            f"is now {now['fingerprint']}; bring the first one back, or use another folder for this one"
+            f"{folder}: the run started from the model {old['fingerprint']}, but model.init = {new['name']} "
+            f"is now {new['fingerprint']}; bring the first one back, or use another folder for this one"
         )
 
 

@@ -37,6 +37,7 @@ from sqa_model.training.processes import Processes
 from sqa_model.training.ratings import NO_RATINGS, Ratings
 from sqa_model.training.source import ClipReader, MicroBatch
 
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -152,14 +153,14 @@ class Learner:
             if state.update == 0:
                 return  # 0.1.0 wrote this when stopped before the first update: nothing was learned
             tensors = load_file(folder / "training.safetensors")
+            self._check_shapes(folder, tensors)
             with torch.no_grad():
                 for name, p in self.trainable.items():
                     p.copy_(tensors[f"weight.{name}"])
                     if f"step.{name}" not in tensors:
                         continue  # it had not begun to learn
                     self.optimizer.state[p] = {
-                        kind: tensors[f"{kind}.{name}"].to(p.device)
-                        for kind in ("step", "exp_avg", "exp_avg_sq")
+                        kind: tensors[f"{kind}.{name}"].to(p.device) for kind in MOMENTS
                     }
                 for name, average in self.averaged.items():
                     average.copy_(tensors[f"average.{name}"])
@@ -172,6 +173,46 @@ class Learner:
         self.state = replace(
             state, best_merit=(state.best_merit[0], state.best_merit[1])
         )  # JSON has no tuples
+
+    def _check_shapes(self, folder: Path, tensors: Mapping[str, Tensor]) -> None:
+        """Raise `ModelError` where the checkpoint is of another network, as after a change of the manifests."""
+        found = {
+            name.removeprefix("weight."): tuple(t.shape)
+            for name, t in tensors.items()
+            if name[:7] == "weight."
+        }
+        expected = {name: tuple(p.shape) for name, p in self.trainable.items()}
+        for name in sorted(found.keys() | expected.keys()):
+            if found.get(name) != expected.get(name):
+                raise ModelError(
+                    f"{folder}: {name} is {found.get(name, 'absent')} in the checkpoint and "
+                    f"{expected.get(name, 'absent')} in the network of this run; the manifests may have other labels "
+                    "than when it began: bring them back, or train in another folder"
+                )
+
+    def take_moments(self, folder: Path) -> None:
+        """Begin with AdamW's moments of another run's checkpoint, for the weights that go on from there.
+
+        Raises `ModelError` where `folder` is no such checkpoint.
+        """
+        path = folder / "training.safetensors"
+        try:
+            tensors = load_file(path)
+            heads = type(self.model.config).from_json((folder / "config.json").read_text("utf-8")).names
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ModelError(
+                f"{path}: cannot read the moments that optim.moments asks for ({error}); "
+                "expected model.init to be the last/ of a run"
+            ) from error
+        goes_on = {
+            name
+            for name, _ in self.model.named_parameters()
+            if heads == self.names or not name.startswith("metrics.")
+        }
+        for name in goes_on & self.trainable.keys():
+            p, average = self.trainable[name], tensors.get(f"exp_avg.{name}")
+            if average is not None and average.shape == p.shape:
+                self.optimizer.state[p] = {kind: tensors[f"{kind}.{name}"].to(p.device) for kind in MOMENTS}
 
     def save_model(self, folder: Path) -> None:
         """Write the model alone, as predict loads it."""

@@ -462,6 +462,13 @@ def test_unreadable_files_are_skipped_up_to_a_limit(configure: Configure, tmp_pa
         ModelError, match=r"(?s)data\.train: 2 audio files.*max_unreadable = 1.*3\.wav.*5\.wav|5\.wav.*3\.wav"
     ):
         train(configure(f"data.train={manifest}", "data.max_unreadable=1"), tmp_path / "strict")
+    for clip in range(10, 15):
+        (tmp_path / "data" / f"{clip}.wav").unlink()
+    train(configure(f"data.train={manifest}", "data.max_unreadable=7"), tmp_path / "many")
+    told = [line for line in (tmp_path / "many" / "log.txt").read_text().splitlines() if "skipped" in line]
+    assert len(told) == 1
+    assert "skipped 7 audio files: " in told[0]
+    assert told[0].endswith("; and 2 more")
 
 
 def test_unreadable_development_files_are_named(configure: Configure, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ computes an update, `evaluate` measures, `journal` tells, `run_folder` keeps eve
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from sqa_model.training.clips import SHOWN
 from sqa_model.training.config import TrainConfig
 from sqa_model.training.evaluate import Results, summary
 from sqa_model.training.journal import Watch, log
@@ -67,8 +68,9 @@ def _result(run: Run, finished: bool) -> Result:
         kept = "saved in last/" if state.update else "nothing to save"
         told = "stopped after update %d of %d, %s; the same command goes on"
         log.info(told, state.update, run.plan.total, kept)
-    for line in run.audio.unreadable:
-        log.warning("skipped %s", line)
+    if skipped := list(run.audio.unreadable):
+        more = f"; and {len(skipped) - SHOWN:,} more" if len(skipped) > SHOWN else ""
+        log.warning("skipped %d audio files: %s%s", len(skipped), "; ".join(skipped[:SHOWN]), more)
     if state.parent and not state.best_update:
         log.info("the parent stays best: %s", summary(state.parent, run.config.eval.head))
     if run.group.first:

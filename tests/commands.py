@@ -7,6 +7,7 @@ import torch
 from click.testing import CliRunner
 from sqa_cli.main import main
 from sqa_model import ModelConfig, MosModel, save
+from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.logmel import LogMelConfig
 
 
@@ -23,9 +24,19 @@ def rows(path: Path | str) -> list[dict]:
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
-def small_model(folder: Path, seed: int = 0) -> str:
+def small_model(folder: Path, seed: int = 0, comparison: ComparisonConfig | None = None) -> str:
     """Save a small model with random weights and the heads mos and mos_std."""
     torch.manual_seed(seed)
     heads = [("mos", 1, 5), ("mos_std", 0, None)]
-    config = ModelConfig(LogMelConfig(dim=32, blocks=1), heads, dim=32, layers=1, feedforward=64)
-    return str(save(MosModel(config), folder))
+    sizes = {"dim": 32, "layers": 1, "feedforward": 64}
+    return str(
+        save(
+            MosModel(ModelConfig(LogMelConfig(dim=32, blocks=1), heads, comparison=comparison, **sizes)),
+            folder,
+        )
+    )
+
+
+def comparing_model(folder: Path) -> str:
+    """The same with a comparative head."""
+    return small_model(folder, comparison=ComparisonConfig(attention_heads=2))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from commands import rows, small_model
+from commands import comparing_model, rows, small_model
 from sqa_cli.main import main
 from sqa_data.atomic import append_alone
 from sqa_model import predict
@@ -168,6 +168,37 @@ def test_several_models_are_one(wavs: Path, model: str, tmp_path: Path) -> None:
     run(*both, "--out", "r.jsonl", "--resume")
     assert [r["sample_id"] for r in rows("r.jsonl")] == [r["sample_id"] for r in rows("one.jsonl")]
     assert "models 1 and 2 are the same" in run("wavs", "--model", model, "--model", model, code=1).output
+
+
+def test_pairs_are_compared_and_judged(wavs: Path, tmp_path: Path) -> None:
+    """A pair whose clip is missing is a row with an error; once it is there, --resume asks for that pair alone."""
+    model = comparing_model(tmp_path / "model")
+    clips = [{"audio_path": f"wavs/clip {i:02} ü.wav", "sample_id": f"c{i}"} for i in range(6)]
+    Path("data.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+    said = [(i, j, (i - j) / 2) for i in range(6) for j in range(6) if i < j]
+    named = [{"a": f"c{i}", "b": f"c{j}", "metrics": {"cmos": cmos}} for i, j, cmos in said]
+    Path("pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in named))
+    printed = run("--pairs", "pairs.jsonl", "--model", model, "--json").stdout.splitlines()
+    table = run("--pairs", "pairs.jsonl", "--model", model).stdout.splitlines()
+    assert table[0].split() == ["cmos", "p_a", "p_b", "p_tie"]
+    assert table[1].split()[-1] == "c0|c1"
+
+    Path(clips[3]["audio_path"]).rename("away.wav")
+    failed = run("--pairs", "pairs.jsonl", "--model", model, "--out", "out.jsonl", code=1)
+    assert "5 of 15 pairs could not be scored" in failed.output
+    assert sum("error" in row for row in rows("out.jsonl")) == 5
+    Path("away.wav").rename(clips[3]["audio_path"])
+    run("--pairs", "pairs.jsonl", "--model", model, "--out", "out.jsonl", "--resume")
+    for row, line in zip(rows("out.jsonl"), map(json.loads, printed), strict=True):
+        assert row["metrics"] == pytest.approx(line["metrics"], abs=1e-5)
+        assert {k: v for k, v in row.items() if k != "metrics"} == {
+            k: v for k, v in line.items() if k != "metrics"
+        }
+
+    judged = CliRunner().invoke(main, ["pairs", "--ref", "pairs.jsonl", "--pred", "out.jsonl", "--json"])
+    assert judged.exit_code == 0, judged.output
+    expected = np.corrcoef([cmos for *_, cmos in said], [row["metrics"]["cmos"] for row in rows("out.jsonl")])
+    assert json.loads(judged.stdout)["pair"]["lcc"] == pytest.approx(expected[0, 1])
 
 
 def test_existing_results_are_not_overwritten(wavs: Path, model: str, tmp_path: Path) -> None:
@@ -368,6 +399,10 @@ def test_torchrun(wavs: Path, model: str) -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "Missing argument"),
+        (["-", "--pairs", "pairs.jsonl"], 2, "must be the only input"),
+        (["--pairs", "pairs.jsonl", "--timeline", "1"], 2, "are of single clips"),
+        (["--pairs", "pairs.jsonl", "--model", "a", "--model", "b"], 2, "--pairs needs one --model"),
+        (["--pairs", "pairs.jsonl"], 1, "no comparative head"),
         (["wavs", "--resume"], 2, "need --out"),
         (["-", "wavs"], 2, "must be the only input"),
         (["empty"], 1, "empty: no audio found"),
@@ -380,6 +415,7 @@ def test_torchrun(wavs: Path, model: str) -> None:
 )
 def test_wrong_usage_is_told(wavs: Path, model: str, arguments: list[str], code: int, message: str) -> None:
     Path("empty").mkdir()
+    Path("pairs.jsonl").write_text('{"audio_paths": ["wavs/a.wav", "wavs/b.wav"]}\n')
     options = [] if "--model" in arguments else ["--model", model]
     result = run(*arguments, *options, code=code)
     assert message in result.output

@@ -11,7 +11,7 @@ from sqa_data.clip_list import ClipEntry
 from sqa_data.lines import open_lines
 from sqa_data.results import Row, read_results, result_line, write_results
 from sqa_model import Prediction
-from sqa_model.inference.score_file import make_row, score_to_file
+from sqa_model.inference.score_file import make_row, rows_of_clips, rows_to_file
 
 
 def test_a_row_says_what_is_known() -> None:
@@ -41,7 +41,7 @@ def test_a_short_clip_and_an_error_say_less() -> None:
 class Threes:
     """Stands for a predictor: every clip has a MOS of 3."""
 
-    fingerprint, dtype = "m", "float32"
+    mark = "m/float32"
 
     def stream(self, clips: Sequence[ClipEntry]) -> Iterator[Prediction]:
         return (Prediction({"mos": 3.0}, 1.0) for _ in clips)
@@ -53,7 +53,8 @@ CLIPS = [ClipEntry(f"{name}.wav", name) for name in "abc"]
 def resume(path: Path, count: int = 9) -> list[Any]:
     """The rows of a resume that is stopped after `count` of them."""
     threes: Any = Threes()
-    return list(islice(score_to_file(CLIPS, threes, path, resume=True), count))
+    found = rows_to_file(CLIPS, lambda some: rows_of_clips(some, threes), threes.mark, path, resume=True)
+    return list(islice(found, count))
 
 
 def test_a_resume_that_is_stopped_leaves_one_row_a_clip(tmp_path: Path) -> None:

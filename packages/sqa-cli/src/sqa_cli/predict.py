@@ -1,9 +1,9 @@
-"""`sqa-cli predict`: name the clips, load the model, print or append one row a clip."""
+"""`sqa-cli predict`: name the clips, or pairs of them, load the model, print or append one row each."""
 
 import io
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from sqa_cli.terminal import bars, note, say, say_json, width
 
 if TYPE_CHECKING:
     from sqa_data.clip_list import ClipEntry
+    from sqa_data.pair_clips import ClipPair
     from sqa_data.results import Row
     from sqa_data.shares import Share
     from sqa_metrics.calibration.record import Calibration
@@ -30,7 +31,13 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
+@click.argument("inputs", nargs=-1, metavar="FILE|DIR|GLOB|LIST.jsonl|WAV.scp|- ...")
+@click.option(
+    "--pairs",
+    type=o.FILE_HERE,
+    help="Compare pairs of clips instead: CMOS and who is better. The clips are named by its rows, by the data.jsonl "
+    "beside it, or by the arguments.",
+)
 @click.option(
     "--model",
     "models",
@@ -66,6 +73,7 @@ def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) 
 @o.shard("Score the I-th of N shares, into FILE.I-of-N; the last to end makes FILE. Default under torchrun.")
 def predict(
     inputs: tuple[str, ...],
+    pairs: Path | None,
     models: tuple[str, ...],
     calibration: "Calibration | None",
     out: Path | None,
@@ -83,47 +91,89 @@ def predict(
       sqa-cli predict data.jsonl --out results.jsonl --scp --resume
       sqa-cli predict 'wavs/*.flac' --model vvwangvv/universa-ext_wavlm-base_5metric
       sqa-cli predict enhanced/ --model runs/a/best --model runs/b/best
+      sqa-cli predict --pairs pairs.jsonl --model runs/pairs/best --out compared.jsonl
       find . -name '*.wav' | sqa-cli predict - --json
       sox in.mp3 -t wav - | sqa-cli predict -
       torchrun --nproc-per-node 4 -m sqa_cli predict wav.scp --out results.jsonl
 
     A clip that cannot be read becomes a row with an error, the others are scored, and the exit code is 1.
+    Of a pair, cmos is above 0 where a is better; both orders are asked, so (b, a) gives the opposite.
     Ctrl-C or a crash loses at most one batch of --out; --resume goes on.
     """
-    from sqa_data.results import require_absent, require_scp_names
+    from sqa_data.results import require_absent
     from sqa_data.shares import Share
     from sqa_model.inference.options import check_options
 
     share = shard or Share.of_environment()
     if out is None and (resume or scp or shard or share.count > 1):
         raise click.UsageError("--resume, --scp, --shard and several processes need --out.")
-    if "-" in inputs and len(inputs) > 1:
-        raise click.UsageError("- (standard input) must be the only input.")
-    # all that can be told at once is told before torch is loaded, which takes seconds
+    _check_inputs(inputs, pairs, models, calibration, options["timeline_s"])
+    # what can be told at once is told before torch is loaded
     check_options(models=models or (None,), **options)
     if out is not None:
         require_absent(out, share, resume=resume)
-    audio, clips = _from_stdin() if inputs == ("-",) else (None, _listed(inputs))
-    if scp:
-        require_scp_names(clip.sample_id for clip in clips)
+    audio, clips = _named(inputs, pairs, scp=scp)
 
     from sqa_model.inference.predictor import Predictor
 
     predictor = Predictor(models or None, **options)
-    names = _names(predictor, calibration)
+    names, rows_of = _scorer(predictor, audio, calibration, of_pairs=pairs is not None)
     try:
         if out is not None:
-            how: dict[str, Any] = {"resume": resume, "share": share, "calibration": calibration}
-            failed = _to_file(clips, predictor, out, as_json=as_json, scp=scp, **how)
+            how = {"resume": resume, "share": share, "model": predictor.mark}
+            failed = _to_file(clips, rows_of, out, calibration, as_json=as_json, scp=scp, **how)
         else:
-            rows = _rows(clips, predictor, audio, calibration)
-            failed = _show(rows, clips, () if as_json else names, as_json=as_json)
+            failed = _show(rows_of(clips), clips, () if as_json else names, as_json=as_json)
     except KeyboardInterrupt:
         hint = f"; the rows so far are in {share.path(out)}, --resume goes on" if out is not None else ""
         raise click.ClickException(f"interrupted{hint}") from None
     if failed:
-        note(f"{failed} of {len(clips)} clips could not be scored.")
+        note(f"{failed} of {len(clips)} {'clips' if pairs is None else 'pairs'} could not be scored.")
         sys.exit(1)
+
+
+def _check_inputs(
+    inputs: Sequence[str],
+    pairs: Path | None,
+    models: Sequence[str],
+    calibration: "Calibration | None",
+    timeline_s: float | None,
+) -> None:
+    """Refuse what cannot be asked together."""
+    if not inputs and pairs is None:
+        raise click.UsageError(
+            "Missing argument: name clips (files, folders, lists, - for standard input), or --pairs."
+        )
+    if "-" in inputs and (len(inputs) > 1 or pairs is not None):
+        raise click.UsageError("- (standard input) must be the only input.")
+    if pairs is None:
+        return
+    if len(models) != 1:
+        raise click.UsageError(
+            "--pairs needs one --model, one with a comparative head: UrgentMOS, or a run with --pairs."
+        )
+    if calibration is not None or timeline_s is not None:
+        raise click.UsageError("--calibration and --timeline are of single clips, not of --pairs.")
+
+
+def _named(
+    inputs: Sequence[str], pairs: Path | None, *, scp: bool
+) -> "tuple[bytes | None, Sequence[ClipEntry | ClipPair]]":
+    """(audio of standard input, or None; the clips or pairs, which `scp` holds to names without blanks)."""
+    from sqa_data.pair_clips import list_pairs
+    from sqa_data.results import require_scp_names
+
+    audio: bytes | None = None
+    clips: Sequence[ClipEntry | ClipPair]
+    if pairs is not None:
+        clips = list_pairs(pairs, inputs)
+    elif tuple(inputs) == ("-",):
+        audio, clips = _from_stdin()
+    else:
+        clips = _listed(inputs)
+    if scp:
+        require_scp_names(clip.sample_id for clip in clips)
+    return audio, clips
 
 
 def _listed(inputs: Sequence[str]) -> "list[ClipEntry]":
@@ -176,21 +226,26 @@ def _names(predictor: Any, calibration: "Calibration | None") -> Sequence[str]:
     return [*calibration.OUTPUTS, *names]
 
 
-def _rows(
-    clips: "Sequence[ClipEntry]", predictor: Any, audio: bytes | None, calibration: "Calibration | None"
-) -> "Iterator[Row]":
-    """The rows of clips that go to no file."""
-    from sqa_model.inference.score_file import make_row
+def _scorer(
+    predictor: Any, audio: bytes | None, calibration: "Calibration | None", *, of_pairs: bool
+) -> "tuple[Sequence[str], Callable[[Sequence[Any]], Iterator[Row]]]":
+    """What there is of each clip or pair, and what makes their rows."""
+    from sqa_model.inference.score_file import rows_of_clips
 
-    sources: Iterable[Any] = clips if audio is None else [io.BytesIO(audio)]
-    name = f"{predictor.fingerprint}/{predictor.dtype}"
-    return (make_row(c, p, name, calibration) for c, p in zip(clips, predictor.stream(sources), strict=True))
+    if of_pairs:
+        from sqa_model.inference.pairs import NAMES, Comparer
+
+        return NAMES, Comparer(predictor).rows
+    sources = None if audio is None else [io.BytesIO(audio)]
+    names = _names(predictor, calibration)
+    return names, lambda clips: rows_of_clips(clips, predictor, calibration, sources)
 
 
 def _to_file(
-    clips: "Sequence[ClipEntry]",
-    predictor: Any,
+    clips: "Sequence[ClipEntry | ClipPair]",
+    rows_of: "Callable[[Sequence[Any]], Iterator[Row]]",
     out: Path,
+    calibration: "Calibration | None",
     *,
     as_json: bool,
     scp: bool,
@@ -198,9 +253,10 @@ def _to_file(
 ) -> int:
     """Score into a results file; returns how many of its rows have an error, those of earlier runs too."""
     from sqa_data.results import read_results, write_scp
-    from sqa_model.inference.score_file import score_to_file
+    from sqa_model.inference.score_file import rows_to_file
 
-    rows = score_to_file(clips, predictor, out, **how)
+    applied = calibration.name if calibration else None
+    rows = rows_to_file(clips, rows_of, out=out, calibration=applied, **how)
     failed = _show(rows, how["share"].of(clips), (), as_json=as_json)
     # of all shares; alone, each error was tried again just now
     if out.exists() and (scp or how["share"].count > 1):
@@ -211,7 +267,7 @@ def _to_file(
     return failed
 
 
-def _show(rows: "Iterator[Row]", clips: "Sequence[ClipEntry]", names: Sequence[str], *, as_json: bool) -> int:
+def _show(rows: "Iterator[Row]", clips: Sequence[Any], names: Sequence[str], *, as_json: bool) -> int:
     """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error.
 
     What clips are warned of is told in the end, or when the run is stopped: in one line for each thing.

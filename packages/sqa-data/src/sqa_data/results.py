@@ -3,6 +3,10 @@
     {"sample_id": "a", "system_id": "s1", "metrics": {"mos": 3.87}, "audio_path": "a.wav", "duration": 3.2,
      "model": "1f0c9a3e/float32", "warnings": ["low_rate: ..."]}
 
+A pair is a row like that of a clip, with its two clips:
+
+    {"sample_id": "a|b", "a": "a", "b": "b", "metrics": {"cmos": 0.7, ...}, "duration": 7.1, "model": "77c08e11"}
+
 A clip that cannot be scored has `error` in place of `metrics`. While a run is under way rows may be missing at the end;
 when it ends, there is one row a clip, in input order. Several processes may share the work: each writes a part beside
 the file (`Share.path`), and the one that finds all parts complete merges them.
@@ -43,6 +47,8 @@ class Row(TypedDict, total=False):
     corpus: str | None
     metrics: dict[str, float]  # head -> score; absent where there is an error
     error: str
+    a: str  # of a pair, whose own id is `sample_id`: its clips
+    b: str
     audio_path: str
     duration: float  # seconds
     model: str  # which weights, and in which precision

@@ -15,6 +15,7 @@ from sqa_model.errors import AudioError, CheckpointError, ModelError
 if TYPE_CHECKING:
     from sqa_model.checkpoint.average import average
     from sqa_model.checkpoint.ours import load, save
+    from sqa_model.inference.pairs import Comparer, compare
     from sqa_model.inference.predictor import InputWarning, Prediction, Predictor, predict
     from sqa_model.network.backbones import BACKBONES
     from sqa_model.network.config import Head, ModelConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {  # public name -> module that defines it
     "BACKBONES": "network.backbones",
+    "Comparer": "inference.pairs",
     "Event": "training.journal",
     "Features": "network.model",
     "Head": "network.config",
@@ -36,6 +38,7 @@ _HOMES = {  # public name -> module that defines it
     "Predictor": "inference.predictor",
     "TrainConfig": "training.config",
     "average": "checkpoint.average",
+    "compare": "inference.pairs",
     "load": "checkpoint.ours",
     "load_config": "training.config_text",
     "predict": "inference.predictor",
@@ -47,6 +50,7 @@ __all__ = [
     "BACKBONES",
     "AudioError",
     "CheckpointError",
+    "Comparer",
     "Event",
     "Features",
     "Head",
@@ -58,6 +62,7 @@ __all__ = [
     "Predictor",
     "TrainConfig",
     "average",
+    "compare",
     "load",
     "load_config",
     "predict",

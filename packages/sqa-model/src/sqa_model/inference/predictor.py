@@ -194,6 +194,11 @@ class Predictor:
         self.batch_seconds = batch_seconds or (20.0 if self.device.type == "cpu" else 400.0)
         self.workers = workers
 
+    @property
+    def mark(self) -> str:
+        """What rows say of the model: which weights, and in which precision."""
+        return f"{self.fingerprint}/{self.dtype}"
+
     @overload
     def __call__(
         self, x: Samples, sample_rate: Rate | None = None, *, layout: Literal["clips"]
@@ -241,7 +246,7 @@ class Predictor:
         layout = "channels" if layout == "channels" else None
 
         def read(source: Clip) -> Job:
-            return self._read(source, sample_rate, layout)
+            return self.read(source, sample_rate, layout)
 
         def seconds(job: Job) -> float:
             return job.duration_s * len(self.rates) if job.looks else 0.0
@@ -261,7 +266,7 @@ class Predictor:
             batch.score()
         yield from map(self._prediction, waiting)
 
-    def _read(self, source: Clip, sample_rate: Rate | None, layout: Layout | None) -> Job:
+    def read(self, source: Clip, sample_rate: Rate | None = None, layout: Layout | None = None) -> Job:
         """One clip, cut into windows for each model."""
         speech = source.audio_path if isinstance(source, ClipEntry) else source
         try:

@@ -1,10 +1,10 @@
-"""Score clips into a file of results (`sqa_data.results`): what was scored before is kept, the rest is appended."""
+"""Score clips, or pairs, into a file of results (`sqa_data.results`): what was scored is kept, the rest is appended."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 from sqa_data.atomic import append_alone
 from sqa_data.clip_list import ClipEntry, Key
@@ -19,7 +19,18 @@ from sqa_data.results import (
 from sqa_data.shares import Share
 
 if TYPE_CHECKING:
-    from sqa_model.inference.predictor import Prediction, Predictor
+    from sqa_model.inference.predictor import Clip, Prediction, Predictor
+
+
+class HasKey(Protocol):
+    """What a row can be made of: a clip, or a pair."""
+
+    @property
+    def key(self) -> Key:
+        """What makes its row unique."""
+
+
+Scored = TypeVar("Scored", bound=HasKey)
 
 
 class Calibrates(Protocol):
@@ -63,37 +74,49 @@ def make_row(
     return row
 
 
-def score_to_file(
+def rows_of_clips(
     clips: Sequence[ClipEntry],
     predictor: "Predictor",
+    calibration: Calibrates | None = None,
+    sources: Iterable["Clip"] | None = None,
+) -> Iterator[Row]:
+    """The row of each clip; `sources` are where they are read from, if not from their own paths."""
+    predictions = predictor.stream(clips if sources is None else sources)
+    for clip, prediction in zip(clips, predictions, strict=True):
+        yield make_row(clip, prediction, predictor.mark, calibration)
+
+
+def rows_to_file(
+    clips: Sequence[Scored],
+    rows_of: Callable[[Sequence[Scored]], Iterator[Row]],
+    model: str,
     out: Path,
     *,
     resume: bool = False,
     share: Share | None = None,
-    calibration: Calibrates | None = None,
+    calibration: str | None = None,
 ) -> Iterator[Row]:
-    """Score clips into a results file, yielding each new row after it is written.
+    """Score clips, or pairs of them, into a results file, yielding each new row after it is written.
 
     Args:
         clips: all clips, also those of other shares.
+        rows_of: their rows, in their order.
+        model, calibration: the names in each row.
         out: the file; with shares, where the merged rows will lie.
         resume: go on with a file that is there; its rows with an error are tried again.
-        calibration: adds its scores to each row.
 
     Raises: DataError where the file is there and `resume` is not set, or its rows are of other clips, another
     model or another calibration.
     """
     share = share or Share()
-    ours, path, model = share.of(clips), share.path(out), f"{predictor.fingerprint}/{predictor.dtype}"
+    ours, path = share.of(clips), share.path(out)
     require_absent(out, share, resume=resume)
     if resume and share.count > 1 and out.exists() and not path.exists():
         return  # merged already
     keys = [clip.key for clip in ours] if resume else []
-    applied = calibration.name if calibration else None
-    with _resumed(path, keys, model, applied) as (file, kept):
+    with _resumed(path, keys, model, calibration) as (file, kept):
         todo = [clip for clip in ours if clip.key not in kept]
-        for clip, prediction in zip(todo, predictor.stream(todo), strict=True):
-            row = make_row(clip, prediction, model, calibration)
+        for clip, row in zip(todo, rows_of(todo), strict=True):
             file.write(result_line(row))
             file.flush()
             if resume:

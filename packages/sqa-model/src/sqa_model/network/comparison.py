@@ -2,10 +2,11 @@
 
 The frames of clip a ask, those of clip b answer (multi-head attention), and the mean over a's frames says how much
 better a is (CMOS, one number) and which of the two is better (three classes). The order counts: a network that was
-trained on both orders gives nearly, not exactly, the opposite where a and b change places.
+trained on both orders gives nearly, not exactly, the opposite where a and b change places. So whoever wants an answer
+asks in both orders and takes the mean (`in_both_orders`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +49,23 @@ class Compared(NamedTuple):
     def probabilities(self) -> Tensor:
         """(pairs, 3): how likely a is better, b is better, and neither."""
         return self.classes.softmax(-1)
+
+
+class Verdicts(NamedTuple):
+    """What the model says of pairs of clips whichever comes first."""
+
+    cmos: Tensor  # (pairs,): as in `Compared`; changes its sign where a and b change places
+    probabilities: Tensor  # (pairs, 3): how likely a is better, b is better, and neither
+
+
+def in_both_orders(
+    compare: Callable[[list[tuple[int, int]]], Compared], pairs: Sequence[tuple[int, int]]
+) -> Verdicts:
+    """The means over both orders of each pair: `compare` is asked once, for all."""
+    found = compare([*pairs, *((b, a) for a, b in pairs)])
+    cmos, turned = found.cmos.split(len(pairs))
+    likely, other = found.probabilities().split(len(pairs))
+    return Verdicts((cmos - turned) / 2, (likely + other[:, [B, A, TIE]]) / 2)
 
 
 class Comparison(nn.Module):

@@ -26,7 +26,10 @@ from sqa_model.network.dropout import Dropout
 from sqa_model.network.ends import without_silent_ends
 from sqa_model.network.grades import KINDS, mean_logit
 
-NO_COMPARISON = "the model has no comparative head; UrgentMOS's have one, and so has what is trained on pairs"
+NO_COMPARISON = (
+    "the model has no comparative head; UrgentMOS's have one, and so has what is trained on pairs. Of any other model "
+    "predict the clips alone: `sqa-cli pairs` judges pairs by the differences of their scores"
+)
 
 
 class Features(NamedTuple):

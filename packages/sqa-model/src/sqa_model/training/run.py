@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sqa_model.errors import ModelError
+from sqa_model.network.comparison import in_both_orders
 from sqa_model.network.products import by_onednn, exact, has_bfloat16, onednn_pays
 from sqa_model.training import kept, run_folder
 from sqa_model.training.begin import Start, begin
@@ -99,7 +101,7 @@ class Run:
 
         def say(chosen: list[int], items: list[Tensor], pairs: list[tuple[int, int]]) -> Tensor:
             batch = MicroBatch([Crop(clip, 0.0) for clip in chosen], items)
-            return learner.compare(batch, reader, pairs).cmos
+            return in_both_orders(partial(learner.compare, batch, reader), pairs).cmos
 
         learner.model.eval()
         with torch.no_grad(), learner.averages_in_place():

@@ -16,7 +16,7 @@ ZIP, *ANSWERS = "urgent2026-track2", "voicemos2026", "urgent2026-sqa"
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=o.FILE_HERE)
 @click.option("--challenge", type=click.Choice([ZIP, *ANSWERS]), default=ZIP, show_default=True)
-@click.option("--out", required=True, type=o.FILE, help="The zip to write; of answers also the bare file.")
+@click.option("--out", required=True, type=o.FILE, help="The zip to write; or, of answers, the file without a zip.")
 @click.option("--team", help="Name of the team.")
 @click.option("--data", default="", help="Training data, in words.")
 @click.option("--system-type", default="", help="Such as single model or ensemble.")
@@ -54,7 +54,7 @@ def submit(
       sqa-cli submit results.jsonl --out team.zip --team us --model-size 2 --expected test/
       sqa-cli submit acr.jsonl ccr.jsonl --challenge voicemos2026 --out team.zip
       sqa-cli submit acr.jsonl ccr.jsonl --challenge voicemos2026 --out predictions.csv \\
-        --expected data/vmc2026-track1-dev/acr --pairs data/vmc2026-track1-dev/ccr/pairs.jsonl
+        --expected data/vmc2026-track1-dev/acr/data.jsonl --pairs data/vmc2026-track1-dev/ccr/pairs.jsonl
     """
     from sqa_data.clip_list import list_clips
     from sqa_data.pairs import iter_pairs, pair_id

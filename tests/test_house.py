@@ -64,7 +64,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "sqa_model/checkpoint/files.py": "model/checkpoint/test_checkpoint.py: pipes and missing files, loaded",
     "sqa_model/checkpoint/hyperpyyaml.py": "model/checkpoint/test_checkpoint.py: hostile YAML in a checkpoint",
     "sqa_model/network/attention.py": "model/network/test_dropout.py: by its formula, without and with dropout",
-    "sqa_model/training/compare.py": "model/training/test_pairs.py: pairs that are measured while others are learned",
     "sqa_model/training/fields.py": "model/training/test_config.py: every field of every section",
     "sqa_model/network/fields.py": "model/network/test_config.py: every field of every configuration",
     "sqa_model/errors.py": "classes without code",

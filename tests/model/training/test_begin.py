@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sqa_data.pairs import Pair, to_line
 from sqa_model import load, save
 from sqa_model.errors import ModelError
 from sqa_model.training.begin import begin
@@ -91,6 +92,48 @@ def test_a_fresh_network_may_lose_a_head_that_nothing_labels(folder: Path) -> No
     assert start.record is not None
     assert (start.record["model"]["heads"], start.record["model"]["dim"]) == (["mos"], 16)
     assert start.provenance is None
+
+
+def test_the_comparative_head_is_kept_or_left_out_like_any_other(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "pairs.jsonl").write_bytes(
+        b"".join(to_line(Pair(str(i), str(j), 1.0)) for i in range(9) for j in range(i))
+    )
+    pairs = f"data.pairs={tmp_path}/pairs.jsonl"
+    start = begin(config(folder, pairs))
+    assert start.provenance is not None
+    recorded = start.provenance["data"]["train"]["pairs"]
+    assert recorded == {"files": [f"{tmp_path}/pairs.jsonl"], "count": len(start.pairs)}
+    assert start.model.comparison is not None
+    assert all(p.requires_grad for p in start.model.comparison.parameters())
+    save(start.model, tmp_path / "compares")
+    parent = f"model.init={tmp_path}/compares"
+    told = "the comparative head is left out: there are no pairs to learn from"
+    left = begin(config(folder, parent))
+    assert left.model.comparison is None
+    assert left.told[-1] == told
+    for again, learns in (
+        (config(folder, parent, "data.missing_heads=keep"), False),
+        (config(folder, parent, pairs), True),
+    ):
+        kept = begin(again)
+        assert told not in kept.told
+        assert kept.model.comparison is not None
+        for one, other in zip(
+            kept.model.comparison.parameters(), start.model.comparison.parameters(), strict=True
+        ):
+            assert torch.equal(one, other)
+            assert one.requires_grad == learns
+
+
+def test_what_is_held_out_and_told_follows_the_config(folder: Path) -> None:
+    assert len({tuple(begin(config(folder, f"seed={seed}")).dev.sample_ids) for seed in range(4)}) > 1
+    rows = [json.loads(line) for line in (folder / "mine.jsonl").read_text().splitlines()]
+    rows[0]["metrics"] = {}
+    (folder / "less.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = [f"data.train={folder}/less.jsonl", f"data.dev={folder}/mine.jsonl"]
+    start = begin(config(folder, *data, 'model.heads=["mos","noisiness"]', "data.missing_heads=keep"))
+    # a head that learns nothing needs no label
+    assert start.told[0].startswith("data.train: 1 of 20 clips have no label for mos and teach nothing")
 
 
 def test_no_label_at_all_and_no_choice_are_told(folder: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sqa_model.checkpoint.ours import load, save
 from sqa_model.network.backbones import BACKBONES
+from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.config import Head, ModelConfig
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.model import MosModel
@@ -60,6 +61,23 @@ def test_new_heads_start_at_random_with_the_range_of_their_label() -> None:
 def test_dropout_is_the_parents_unless_it_is_given() -> None:
     assert with_heads(tiny(dropout=0.3), ("mos",)).encoder[0].dropout.p == 0.3
     assert with_heads(tiny(dropout=0.3), ("mos",), 0.0).encoder[0].dropout.p == 0.0
+
+
+def test_the_comparative_head_goes_on_or_begins_or_is_left_out() -> None:
+    asked, waves = ComparisonConfig(2), [torch.randn(8_000), torch.randn(6_000)]
+
+    def said(model: MosModel) -> list[float]:
+        return model.eval().compare(model.encode(waves), [(0, 1), (1, 0)]).cmos.tolist()
+
+    had = tiny(comparison=asked)
+    before = said(had)
+    assert said(with_heads(had, ("new", "mos"), comparison=asked)) == before
+    less = with_heads(had, ("mos",))
+    assert less.config.comparison is None
+    assert not any(name.startswith("comparison.") for name in less.state_dict())
+    begun = with_heads(tiny().double(), ("new", "mos"), comparison=asked)
+    assert begun.config.comparison == asked
+    assert {p.dtype for p in begun.parameters()} == {torch.float64}
 
 
 def test_a_model_that_was_loaded_can_be_changed(tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def test_the_rule(given: Heads, names: str, frozen: str) -> None:
     assert given.frozen == tuple(frozen.split())
 
 
+def test_where_only_pairs_are_learned_from_heads_stay_as_they_are() -> None:
+    for missing in (None, "drop", "keep"):
+        data = DataConfig(train=("x",), pairs=("y",), missing_heads=missing)  # type: ignore[arg-type]
+        config = TrainConfig(model=NetConfig(init="default-1"), data=data)
+        found = choose_heads(config, ["mos", "pesq"], set())
+        assert (found.names, found.frozen) == (("mos", "pesq"), ("mos", "pesq"))
+        assert found.told[0] == "head 'mos' learns nothing: no training clip has this label"
+
+
 def test_what_is_not_plain_is_told() -> None:
     assert choose("mos pesq", "mos pesq").told == ()
     told = choose("mos", missing="keep").told

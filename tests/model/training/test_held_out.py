@@ -67,6 +67,11 @@ def test_the_choice_depends_on_the_seed_alone() -> None:
     assert any(chosen(given, seed) != first for seed in range(2, 6))
     _, beside, _ = hold_out(both(rows(40, lambda i: {}, "a"), given), 0.2, 1, "mos")
     assert {row.sample_id for row in beside.utterances if row.extra} == first
+    # talkers of one name in two corpora are two
+    twice = both(given, rows(60, lambda i: {"talker": f"t{i % 12}"}, "y"))
+    _, held, _ = hold_out(twice, 0.2, 1, "mos")
+    assert {row.sample_id for row in held.take(range(10)).utterances} == first
+    assert {row.sample_id for row in held.take(range(10, 20)).utterances} != first
 
 
 def test_no_more_than_the_share_unless_the_smallest_group_is_larger() -> None:
@@ -76,12 +81,16 @@ def test_no_more_than_the_share_unless_the_smallest_group_is_larger() -> None:
         assert len(held) <= 5
     two = rows(20, lambda i: {"talker": f"t{i % 2}"})
     assert len(hold_out(two, 0.2, 1, "mos")[1]) == 10
+    for seed in range(4):
+        three = rows(20, lambda i: {"talker": "ab"[i % 2] if i < 14 else "c"})
+        assert named(hold_out(three, 0.2, seed, "mos")[1], "talker") == {"c"}
 
 
 def test_a_corpus_without_the_label_gives_none_and_nothing_at_all_is_an_error() -> None:
     given = both(rows(10, lambda i: {}), rows(10, lambda i: {}, "y"))
     for row in given.utterances[10:]:
         row.metrics.clear()  # type: ignore[attr-defined]
+    given.utterances[0].metrics.clear()  # type: ignore[attr-defined]
     _, held, told = hold_out(given, 0.2, 1, "mos")
     assert set(held.corpora) == {"x"}
     assert len(told) == 1

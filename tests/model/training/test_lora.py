@@ -1,5 +1,6 @@
 """LoRA: the model with factors is the model with the sum in its weights, and only the factors learn."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -45,6 +46,9 @@ def test_factors_begin_as_nothing_and_say_what_the_sum_says(kind: str) -> None:
     _, _, lora = choose_weights(model, OptimConfig(unfreeze=-1, lora_rank=2, lora_alpha=3.0))
     before = {name: value.clone() for name, value in plain.state_dict().items()}
     assert torch.equal(model(WAVES), plain(WAVES))
+    for name, factor in lora.weights.items():
+        if name.endswith("down"):  # drawn as a fresh linear layer is
+            assert 0.7 < factor.abs().max() * factor.shape[1] ** 0.5 <= 1
     stir(lora.weights)
     assert model.state_dict().keys() == before.keys()
     with lora.merged():
@@ -117,6 +121,9 @@ def test_what_is_named_learns_in_the_last_layers_and_nothing_else_of_the_backbon
     model(WAVES).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in lora.weights.values())
     assert all(p.grad is None for p in model.backbone.parameters())
+    model = network()
+    choose_weights(model, dataclasses.replace(optim, unfreeze=-1))
+    assert not any(p.requires_grad for p in model.backbone.parameters())
 
 
 def test_gradients_are_those_of_the_formed_product() -> None:

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from sqa_model.network.comparison import TIE, A, B
 from sqa_model.training.config import LossConfig
 from sqa_model.training.loss import (
     CorpusScale,
+    comparison,
     head_weights,
     label_counts,
     pair_counts,
@@ -208,3 +210,25 @@ def test_an_untrained_corpus_scale_changes_nothing() -> None:
     pred, _, corpus = batch(5, 3)
     scale = CorpusScale(2, 3, torch.full((3,), 3.0)).double()
     assert torch.allclose(scale(pred, corpus), pred)
+
+
+def test_pairs_cost_by_cmos_and_class_in_both_orders_and_parts_add_up() -> None:
+    """One without a CMOS costs by its class alone."""
+    generator = torch.Generator().manual_seed(0)
+    cmos = torch.randn(2, 5, generator=generator, dtype=torch.float64).requires_grad_()
+    logits = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    target, better = torch.tensor([1.0, NAN, -2.0, NAN, 0.5]).double(), torch.tensor([A, B, B, TIE, TIE])
+    off, wrong = [], []
+    for i, turned in enumerate((B, A, A, TIE, TIE)):
+        for order, (sign, right) in enumerate(((1, int(better[i])), (-1, turned))):
+            wrong.append(-logits[order, i].log_softmax(0)[right].item())
+            if target[i].isfinite():
+                off.append((cmos[order, i].item() - sign * target[i].item()) ** 2)
+    parts = [slice(0, 5), slice(0, 2), slice(2, 5)]
+    totals = torch.tensor([3.0, 5.0])
+    whole, first, rest = (comparison(cmos[:, p], logits[:, p], target[p], better[p], totals) for p in parts)
+    assert whole.item() == pytest.approx((np.mean(off) + np.mean(wrong)) / 2)
+    assert (first + rest).item() == pytest.approx(whole.item())
+    whole.backward()
+    assert cmos.grad is not None
+    assert (cmos.grad != 0).all(0).tolist() == target.isfinite().tolist()

@@ -147,6 +147,29 @@ def test_a_clip_that_is_nowhere_or_in_two_corpora_is_one_error(corpora: Path, tm
         read_pairs([str(file)], doubled, NONE, "data.pairs")
 
 
+def test_ties_are_nearer_to_0_and_a_folder_names_the_corpus_of_its_clips(tmp_path: Path) -> None:
+    """A file that two manifests have is one clip: the first one."""
+    folder = tmp_path / "vcc" / "train"
+    folder.mkdir(parents=True)
+    clips = [{"audio_path": f"{name}.wav", "sample_id": name, "duration": 1} for name in "xyz"]
+    (folder / "data.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+    cmos = (0.5, -0.5, 0.49, -0.49)
+    told = [Pair("xy"[i % 2], "z", value, corpus="vcc") for i, value in enumerate(cmos)]
+    (folder / "pairs.jsonl").write_bytes(b"".join(map(to_line, told)))
+    rows = read_rows([str(folder / "data.jsonl")], "data.train").take([0, 1, 0, 1])
+    table, pairs, _ = read_pairs([str(folder / "pairs.jsonl")], rows, NONE, "data.pairs")
+    assert (pairs.a.tolist(), pairs.b.tolist()) == ([0, 1, 0, 1], [4] * 4)
+    assert pairs.better.tolist() == [0, 1, 2, 2]
+    assert table.corpora == ["vcc"] * 5
+
+
+def test_pairs_to_measure_on_stay_though_clips_are_learned_from(corpora: Path) -> None:
+    """Whoever looks for leaks must see them."""
+    start = begin(configure(corpora, f'data.dev_pairs=["{corpora}/train/pairs.jsonl"]'))
+    assert len(start.dev_pairs) == 60
+    assert not {*start.clips.paths}.isdisjoint(start.dev.paths)
+
+
 def plan(root: Path, *overrides: str, rank: int = 0, size: int = 1) -> tuple[Plan, int]:
     config = configure(root, *overrides, wavlm=True)
     rows = read_rows(config.data.train, "data.train")

@@ -95,6 +95,8 @@ def test_files_know_their_clips_though_names_come_again(tmp_path: Path) -> None:
     left, told = read(files[0], files[1], rows=rows_of(files[0]))
     assert table(left) == [(0, 0, "x/1", 2.0)]
     assert told[1] == "1 ratings are left out: their clips are not learned from"
+    # a file that two manifests have is one clip: the first one
+    assert table(read(files[0], rows=rows_of(files[0]).take([1, 0, 0]))[0]) == [(1, 0, "x/1", 2.0)]
 
 
 def test_without_a_manifest_beside_names_must_do(tmp_path: Path) -> None:
@@ -116,6 +118,8 @@ def test_what_no_listener_can_give(tmp_path: Path) -> None:
         read(file)
     assert [vote[3] for vote in table(read(file, out_of_range="mask")[0])] == [2.0]
     assert [vote[3] for vote in table(read(file, out_of_range="clip")[0])] == [5.0, 2.0]
+    rounded = write(tmp_path / "y" / "train", "a", said("a", 5 + 5e-7, "1"), said("a", 1 - 5e-7, "2"))
+    assert [vote[3] for vote in table(read(rounded)[0])] == pytest.approx([5, 1])
 
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:

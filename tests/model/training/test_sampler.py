@@ -40,6 +40,19 @@ def test_every_clip_once_within_the_budgets(
         assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
 
 
+def test_a_share_that_is_1_but_for_rounding_is_1() -> None:
+    for share in (1 - 1e-12, 1 + 1e-12):
+        assert epoch_clips(np.zeros(9, dtype=int), np.array([share]), seed=0, epoch=0).tolist() == list(
+            range(9)
+        )
+
+
+def test_a_budget_that_is_just_enough_is_enough() -> None:
+    """0.6 // 0.1 is 5."""
+    (update,) = updates(np.full(6, 0.1), np.arange(6), BatchConfig(seconds=0.6), seed=0, epoch=0)
+    assert len(update) == 6
+
+
 def plain_plan(
     seconds: np.ndarray, clips: np.ndarray, batch: BatchConfig, seed: int, epoch: int
 ) -> list[list[int]]:

@@ -75,14 +75,22 @@ def test_in_their_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.a.audio_path, first.b.audio_path) == (str(theirs.with_name("near.wav")), "data/far.wav")
     assert (second.a.sample_id, second.b) == ("far", ClipEntry("/abs/x.wav", "x"))
     assert second.sample_id == "far|x"
+    # elsewhere, if one says so
+    wavs = tmp_path / "wavs"
+    wavs.mkdir()
+    for name in ("near", "far", "x"):
+        (wavs / f"{name}.flac").touch()
+    assert list_pairs(theirs, [wavs])[1].b.audio_path == f"{wavs}/x.flac"
     assert [(u.sample_id, u.duration, u.metrics) for u in clips_beside(theirs)] == [
         ("near", 1, {}),
         ("far", 2, {}),
         ("x", 3, {}),
     ]
     side = {"sample_id": "x", "audio_path": "near.wav", "duration": 1.5, "metrics": {"mos": 4}}
-    theirs.write_text(json.dumps({"a": side, "b": side | {"sample_id": "y", "audio_path": "data/far.wav"}}))
-    (own,) = list_pairs(theirs)
+    other = side | {"sample_id": "y", "audio_path": "data/far.wav"}
+    # a clip is there once, however many pairs have it
+    theirs.write_text(f"{json.dumps({'a': side, 'b': other})}\n{json.dumps({'a': other, 'b': side})}")
+    own, _ = list_pairs(theirs)
     assert (own.a.audio_path, own.b.audio_path) == (str(theirs.with_name("near.wav")), "data/far.wav")
     assert [(u.sample_id, u.metrics) for u in clips_beside(theirs)] == [
         ("x", {"mos": 4.0}),
@@ -95,6 +103,10 @@ def test_clips_of_one_name_are_told_apart_by_corpus(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
     write_pairs(pairs, [Pair("x", "y", 1.0, corpus="two"), Pair("y", "x", 1.0, corpus="one")])
     assert [pair.corpus for pair in list_pairs(pairs)] == ["two", "one"]
+    (tmp_path / "z").mkdir()
+    manifest(tmp_path / "z", clip(tmp_path / "z", "v", "one"), clip(tmp_path / "z", "w", "two"))
+    write_pairs(tmp_path / "z" / "pairs.jsonl", [Pair("v", "w", 1.0)])
+    assert [pair.corpus for pair in list_pairs(tmp_path / "z" / "pairs.jsonl")] == [None]
     write_pairs(pairs, [Pair("x", "y", 1.0)])
     with pytest.raises(
         DataError, match=r"pairs\.jsonl:1: 2 clips are called 'x' \(corpus one, two\); name it"

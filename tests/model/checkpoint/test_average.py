@@ -45,6 +45,12 @@ def test_the_mean_of_equal_models_is_that_model_to_the_bit() -> None:
     assert all(torch.equal(value, one.state_dict()[name]) for name, value in mean.state_dict().items())
 
 
+def test_one_that_counts_0_changes_nothing() -> None:
+    one = network(3)
+    mean = average([one, network(4)], [2, 0])
+    assert all(torch.equal(value, one.state_dict()[name]) for name, value in mean.state_dict().items())
+
+
 def test_it_says_what_it_is_of_and_keeps_what_all_have_in_common(tmp_path: Path) -> None:
     parts = [network(seed, fine_tuned_from="default-2", update=seed) for seed in (1, 2)]
     for name, part in zip("ab", parts, strict=True):

@@ -50,6 +50,9 @@ def as_torch_files(folder: Path) -> list[Path]:
 
 def test_shards_are_the_weights_in_one_file(sharded: Path, tmp_path: Path) -> None:
     expected = filled(tmp_path / "whole")
+    last = max(sharded.glob("*.safetensors"))
+    save_file(load_file(last) | {"beside": torch.zeros(3)}, last)
+    assert "beside" not in read_weights(sharded)
     for found in (filled(sharded), as_torch_files(sharded) and filled(sharded)):
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[name], expected[name]) for name in expected)

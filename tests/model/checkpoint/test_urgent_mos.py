@@ -21,6 +21,7 @@ from sqa_model import CheckpointError, Head, ModelConfig, ModelError, MosModel, 
 from sqa_model.checkpoint.locate import check_name, locate
 from sqa_model.checkpoint.names import hugging_face_weights, wavlm_weights
 from sqa_model.checkpoint.to_urgent_mos import their_config, their_weights, write_urgent_mos
+from sqa_model.checkpoint.urgent_mos import urgent_mos_config
 from sqa_model.network.comparison import ComparisonConfig
 from sqa_model.network.logmel import LogMelConfig
 from sqa_model.network.wavlm import WavLM, WavLMConfig
@@ -155,6 +156,10 @@ def test_what_is_written_is_configured_as_published() -> None:
     assert found["category2metrics"] == wanted["category2metrics"]
     assert found["dataloader"]["sample_rate"] == 16_000
 
+    heads = [("mos", 1, 5), ("mos_overall", 1, 5)]
+    two = their_config(ModelConfig(heads=heads, comparison=ComparisonConfig()))["category2metrics"]["mos"]
+    assert [name for name, about in two.items() if "comparative_score" in about] == ["mos_overall"]
+
     def require(found: Any, wanted: Any, where: str) -> None:
         if isinstance(wanted, dict):
             for key, value in wanted.items():
@@ -209,6 +214,9 @@ def test_a_model_that_compares_nothing(tmp_path: Path) -> None:
     assert again.config.comparison is None
     assert again.config.names == ("mos",)
     assert not [name for name in their_weights(model) if "comparative" in name]
+    write_urgent_mos(model, tmp_path, dtype="bfloat16")
+    content = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert {value.dtype for value in content["model"].values()} == {torch.bfloat16}
 
 
 def edited(published: Path, folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
@@ -259,6 +267,16 @@ def network(content: dict[str, Any]) -> dict[str, Any]:
             "not post-norm with relu",
         ),
         (
+            lambda c: network(c)["category2encoder"]["encoder_cfg"]["encoder_layer"].update(norm_first=True),
+            "not post-norm with relu",
+        ),
+        (
+            lambda c: network(c)["category2encoder"]["encoder_cfg"].update(
+                norm={"_target_": "torch.nn.Identity"}
+            ),
+            "not post-norm with relu",
+        ),
+        (
             lambda c: network(c)["feature_extractor"].update(feature_extractors=[{}, {}]),
             "expected one speech encoder",
         ),
@@ -298,6 +316,30 @@ def test_networks_that_ours_cannot_be(
     with pytest.raises(CheckpointError, match=message) as caught:
         load(edited(published, tmp_path, edit))
     assert len(str(caught.value)) < 600
+
+
+def test_what_their_configuration_says_counts_and_what_it_leaves_out_is_their_default(
+    published: Path,
+) -> None:
+    content = torch.load(published / "model.pt", weights_only=True, mmap=True)
+    told, weights = content["config"], content["model"]
+    plain = urgent_mos_config(told, weights)
+    layer = told["model"]["category2encoder"]["encoder_cfg"]["encoder_layer"]
+    predictor = told["model"]["metric2comparative_score_predictor"]
+    (extractor,) = told["model"]["feature_extractor"]["feature_extractors"]
+    for part in (layer, predictor, told["dataloader"]):
+        for key in ("nhead", "dropout", "num_heads", "min_cmos_for_tie", "sample_rate"):
+            part.pop(key, None)
+    assert urgent_mos_config(told, weights) == plain
+    layer.update(nhead=4, dropout=0.2)
+    predictor.update(num_heads=2, min_cmos_for_tie=1.0)
+    told["dataloader"].update(sample_rate=8_000)
+    extractor.update(model_name="microsoft/WavLM-Large")
+    found = urgent_mos_config(told, weights)
+    assert (found.attention_heads, found.dropout, found.sample_rate) == (4, 0.2, 8_000)
+    assert found.comparison == ComparisonConfig(2, tie_below=1.0)
+    # as the feature extractors published with them do
+    assert (plain.normalize, found.normalize) == (False, True)
 
 
 class Bomb:

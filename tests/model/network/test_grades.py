@@ -81,6 +81,9 @@ def test_a_mean_at_the_end_of_the_scale_is_finite_and_turns_back() -> None:
     sure = torch.tensor([[0.0, *[-1e4] * 4], [*[-1e4] * 4, 0.0]], requires_grad=True)
     found = 1 + 4 * mean_logit(sure).sigmoid()
     assert found.tolist() == pytest.approx([1, 5], abs=1e-4)
+    logits = mean_logit(sure)
+    assert logits.isfinite().all()
+    assert torch.autograd.grad(logits.sum(), sure)[0].isfinite().all()
     for mean in torch.linspace(1.01, 4.99, 20):
         chances = spread_over(mean[None], 1.0, 5.0)
         assert 1 + 4 * mean_logit(chances.log()).sigmoid().item() == pytest.approx(mean.item(), abs=1e-5)

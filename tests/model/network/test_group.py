@@ -116,6 +116,7 @@ def test_a_group_is_a_list_in_configurations(model: MosModel) -> None:
 def test_groups_that_cannot_be(backbone: str, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         ModelConfig.from_json(f'{{"backbone": {backbone}}}')
+    assert len(GroupConfig((WAVLM,) * 8).encoders) == 8
     with pytest.raises(ModelError, match="cannot hold another group"):
         GroupConfig((GROUP, WAVLM))
 

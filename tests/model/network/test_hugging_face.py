@@ -76,6 +76,10 @@ def test_training_hears_what_evaluation_hears(published: tuple, tmp_path: Path) 
     assert len(trained) == ours.config.states
     for one, other in zip(evaluated, trained, strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+    if isinstance(ours.config, HuggingFaceConfig):
+        loud = dataclasses.replace(ours.config, **still | {"attention_dropout": 0.5}).build().train()
+        loud.load_state_dict(ours.state_dict())
+        assert not torch.allclose(list(loud(CLIPS[:3]))[-1], trained[-1], atol=1e-3)
 
 
 def test_a_model_of_it_is_saved_and_loaded(published: tuple, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ ZIP, *ANSWERS = "urgent2026-track2", "voicemos2026", "urgent2026-sqa"
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=o.FILE_HERE)
 @click.option("--challenge", type=click.Choice([ZIP, *ANSWERS]), default=ZIP, show_default=True)
-@click.option("--out", required=True, type=o.FILE, help="The zip to write; or, of answers, the file without a zip.")
+@click.option(
+    "--out", required=True, type=o.FILE, help="The zip to write; or, of answers, the file without a zip."
+)
 @click.option("--team", help="Name of the team.")
 @click.option("--data", default="", help="Training data, in words.")
 @click.option("--system-type", default="", help="Such as single model or ensemble.")

@@ -102,6 +102,10 @@ def test_overrides_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path
         ("precision=fp8", r"precision: found 'fp8', expected one of fp32, bf16, fp16"),
         ("optim.betas=[0.9]", r"optim\.betas: found \[0.9\], expected a list of 2"),
         ("eval.metric=srcc", r"eval\.metric: found 'srcc', expected one of system_mse"),
+        (
+            "eval.metric=accuracy",
+            r"eval\.metric: found 'accuracy', which is of pairs alone.*set eval\.head to cmos",
+        ),
         ("data.max_seconds=9999", r"data\.max_seconds: found 9999.0, expected no more than batch.seconds"),
         ("optim=3", r"optim: found 3, expected a table"),
         ("loss.rank=-1", r"loss\.rank"),

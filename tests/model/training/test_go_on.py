@@ -126,12 +126,16 @@ def test_a_change_that_was_not_asked_for_names_both_ways(runs: Path, configure: 
         check_run(runs / "short", configure("epochs=3"))
 
 
-def test_only_a_run_is_extended_or_forked(tmp_path: Path, configure: Configure) -> None:
+def test_only_a_run_is_extended_or_forked(runs: Path, tmp_path: Path, configure: Configure) -> None:
     for ask in (extended, forked):
         with pytest.raises(ModelError, match="found no run"):
             ask(tmp_path, [])
     with pytest.raises(ModelError, match="found no run"):
         train(configure(), tmp_path / "nothing", extend=True)
+    with pytest.raises(
+        ModelError, match=r"best: found a model; expected the folder of a run, such as .*short$"
+    ):
+        forked(runs / "short" / "best", [])
     (tmp_path / "config.json").write_text(to_json(configure()))
     with pytest.raises(ModelError, match=r"last: found no checkpoint"):
         forked(tmp_path, [])

@@ -29,8 +29,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
             # files of before torch 1.6 are no archives, which alone can be mapped
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except pickle.UnpicklingError as error:
-        reason = first_lines(error).split("WeightsUnpickler error:")[-1]
-        raise CheckpointError(f"{path}: holds more than weights and would execute code: {reason}") from error
+        # before it torch advises to execute the file
+        _, _, reason = str(error).partition("WeightsUnpickler error: ")
+        what = reason.partition("\n")[0] or "a pickle by another program than torch"
+        raise CheckpointError(f"{path}: holds more than weights and would execute code: {what}") from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: cannot be read: {first_lines(error)}") from error
     if not isinstance(content, dict):

@@ -323,6 +323,11 @@ class TrainConfig(Section):
             raise ConfigError(
                 "optim.moments: found true, but no model.init whose moments these would be; name a run's last/"
             )
+        if self.eval.metric == "accuracy" and self.eval.head != "cmos":
+            raise ConfigError(
+                f"eval.metric: found 'accuracy', which is of pairs alone, but eval.head = {self.eval.head}; "
+                "set eval.head to cmos, or choose by utterance_srcc or another figure"
+            )
         if self.data.dev_pairs and not self.data.pairs:
             raise ConfigError(
                 "data.dev_pairs: found pairs to measure on, but data.pairs names none to learn from; give both"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from sqa_model.checkpoint.locate import OURS as MODEL
 from sqa_model.errors import ModelError
 from sqa_model.training.config import NetConfig, TrainConfig
 from sqa_model.training.config_text import change, differences, from_json
@@ -23,6 +24,8 @@ def config_of(folder: Path) -> TrainConfig:
     saved = folder / "config.json"
     if not saved.is_file():
         raise ModelError(f"{folder}: found no run; expected the folder of one, with its config.json")
+    if (folder / MODEL[1]).is_file():
+        raise ModelError(f"{folder}: found a model; expected the folder of a run, such as {folder.parent}")
     return from_json(saved.read_text("utf-8", "replace"), str(saved))
 
 

@@ -86,6 +86,11 @@ def test_in_their_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("far", 2, {}),
         ("x", 3, {}),
     ]
+    # one name is none; those of the manifest beside them come, too
+    theirs.write_text(json.dumps(rows[0] | {"a": "near"}))
+    manifest(theirs.parent, clip(theirs.parent, "more"))
+    assert [u.sample_id for u in clips_beside(theirs)] == ["near", "far", "more"]
+    theirs.with_name("data.jsonl").unlink()
     side = {"sample_id": "x", "audio_path": "near.wav", "duration": 1.5, "metrics": {"mos": 4}}
     other = side | {"sample_id": "y", "audio_path": "data/far.wav"}
     # a clip is there once, however many pairs have it

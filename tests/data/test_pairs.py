@@ -72,10 +72,16 @@ def test_rows_of_urgentmos_say_where_their_clips_are(tmp_path: Path) -> None:
 def test_rows_with_rows_of_their_own(tmp_path: Path) -> None:
     own = '{"a": {"sample_id": "x", "audio_path": "1.wav"}, "b": {"uid": "s:y", "audio_path": "2.wav"}}'
     own = own[:-1] + ', "preference": "b"}'
-    path = write(tmp_path / "pairs.jsonl", own, '{"a": {"sample_id": "x"}, "b": "y", "preference": "tie"}')
+    others = (
+        '{"a": {"sample_id": "x"}, "b": "y", "preference": "tie"}',
+        # one path is not two; names come before paths
+        '{"a": {"sample_id": "x", "audio_path": "1.wav"}, "b": "y", "preference": "tie"}',
+        '{"a": "x", "b": "y", "audio_paths": ["1.wav", "2.wav"], "preference": "tie"}',
+    )
+    path = write(tmp_path / "pairs.jsonl", own, *others)
     assert [pair for _, pair in iter_pairs(path)] == [
         Pair("x", "s:y", preference="b", audio_paths=("1.wav", "2.wav")),
-        Pair("x", "y", preference="tie"),
+        *[Pair("x", "y", preference="tie")] * 3,
     ]
 
 

@@ -9,7 +9,7 @@ from sqa_data.clip_list import ClipEntry, Key, list_clips, resolve
 from sqa_data.errors import DataError
 from sqa_data.lines import Wrong, open_lines, parse_object
 from sqa_data.manifest import Utterance, iter_manifest, utterance_of
-from sqa_data.pairs import Pair, iter_pairs, pair_id
+from sqa_data.pairs import Pair, has_paths_alone, iter_pairs, pair_id
 
 BESIDE = "data.jsonl"
 
@@ -85,7 +85,7 @@ def clips_beside(path: str | Path) -> Iterator[Utterance]:
             clips = [utterance_of(side, base) for side in sides if "audio_path" in side]
         except Wrong as error:
             raise DataError(f"{path}:{number}: {error}") from None
-        has_paths = has_paths or ("audio_paths" in row and "a" not in row)
+        has_paths = has_paths or has_paths_alone(row)
         yield from (clip for clip in clips if clip.audio_path not in seen)
         seen.update(clip.audio_path for clip in clips)
     if has_paths:

@@ -64,7 +64,7 @@ def iter_pairs(path: str | Path, *, unlabelled: bool = False) -> Iterator[tuple[
     for number, line in open_lines(path):
         try:
             row = parse_object(line)
-            if "audio_paths" in row and not ("a" in row and "b" in row):
+            if has_paths_alone(row):
                 ids = path_ids(path, base) if ids is None else ids
                 pair = _of_paths(row, base, ids)
             else:
@@ -76,6 +76,11 @@ def iter_pairs(path: str | Path, *, unlabelled: bool = False) -> Iterator[tuple[
         except Wrong as error:
             raise DataError(f"{path}:{number}: {error}") from None
         yield number, pair
+
+
+def has_paths_alone(row: JsonObject) -> bool:
+    """Whether a row says where its clips are and does not name them, as UrgentMOS's do."""
+    return "audio_paths" in row and not ("a" in row and "b" in row)
 
 
 def pair_id(pair: Pair) -> str:

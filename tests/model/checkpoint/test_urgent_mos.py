@@ -194,6 +194,8 @@ def test_an_encoder_there_and_back() -> None:
         ({"pooling": "attention"}, "the mean as pooling"),
         ({"trim": True}, "no trim"),
         ({"layers": 0}, "at least one layer"),
+        ({"normalize": True}, "no normalize"),
+        ({"distributions": {"mos": "ordinal"}}, "no head that predicts a distribution"),
         ({"backbone": WavLMConfig(dim=96, layers=3, heads=4)}, "of these sizes there is none"),
         ({"heads": [("a.b", 1, 5)]}, "no name with a dot; found 'a.b'"),
     ],
@@ -249,6 +251,10 @@ def network(content: dict[str, Any]) -> dict[str, Any]:
         (
             lambda c: network(c)["category2metrics"]["mos"]["scoreq"].update(max=9),
             r"head scoreq: max is 5\.0 in the weights, 9\.0 in the config",
+        ),
+        (
+            lambda c: network(c)["category2metrics"]["mos"]["scoreq"].update(max=True),
+            r"head scoreq: max is 5\.0 in the weights, None in the config",
         ),
         (
             lambda c: network(c)["metric2absolute_score_predictor"]["pooler_cfg"].update(

@@ -164,11 +164,5 @@ def _only(record: Mapping[str, Any], what: str) -> tuple[str, Any]:
 
 def _bound(value: Any) -> float | None:
     """A finite bound, or None."""
-    if (
-        value is None
-        or isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-    ):
-        return None
-    return float(value)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from sqa_data.pairs import Pair, to_line
+from sqa_data.ratings import SingleRating
+from sqa_data.ratings import to_line as to_rating
 from sqa_model import load, save
 from sqa_model.errors import ModelError
 from sqa_model.training.begin import begin
@@ -123,6 +125,18 @@ def test_the_comparative_head_is_kept_or_left_out_like_any_other(folder: Path, t
         ):
             assert torch.equal(one, other)
             assert one.requires_grad == learns
+
+
+def test_ratings_become_labels_and_dropout_is_what_the_config_says(folder: Path, tmp_path: Path) -> None:
+    rated = [("1", 4.0, "a"), ("1", 5.0, "b"), ("2", 3.0, "a")]
+    said = [SingleRating(name, value, listener_id=who) for name, value, who in rated]
+    (tmp_path / "ratings.jsonl").write_bytes(b"".join(map(to_rating, said)))
+    data = [f"data.dev={folder}/mine.jsonl", f"data.ratings={tmp_path}/ratings.jsonl", "model.dropout=0.25"]
+    start = begin(config(folder, *data))
+    assert start.clips.labels[:3, 0].tolist() == [3, 4.5, 3]
+    assert start.clips.votes[1:3, 0].tolist() == [2, 1]
+    assert "1 labels are not the mean of their ratings; the ratings count" in start.told
+    assert start.model.config.dropout == 0.25
 
 
 def test_what_is_held_out_and_told_follows_the_config(folder: Path) -> None:

@@ -81,9 +81,12 @@ def test_each_pair_is_compared_once_and_one_without_a_clip_has_no_cmos() -> None
 
 
 def test_it_stops_when_asked() -> None:
+    def never(*_: object) -> torch.Tensor:
+        raise AssertionError
+
     batch = BatchConfig(seconds=3, clips=100)
     with pytest.raises(Stopped):
-        compared(say, load, clips_of([1.0] * 2), pairs_of((0, 1)), batch, ONE, workers=1, stop=lambda: True)
+        compared(never, load, clips_of([1.0] * 2), pairs_of((0, 1)), batch, ONE, workers=1, stop=lambda: True)
 
 
 def test_figures_by_hand() -> None:

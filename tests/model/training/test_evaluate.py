@@ -215,6 +215,7 @@ def test_merit_weighs_the_corpora_as_asked() -> None:
 def test_a_choice_that_cannot_be_made_is_told() -> None:
     table = clips()
     check_choice(table, ("mos", "pesq"), EvalConfig(weights={"bvcc": 0.0}))
+    check_choice(table, ("mos", "pesq"), EvalConfig(head="cmos"))  # the pairs choose
     with pytest.raises(
         ModelError, match=r"eval\.weights\.somos: found 1, but data\.dev has no such corpus.*bvcc"
     ):

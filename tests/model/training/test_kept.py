@@ -40,6 +40,11 @@ def test_the_last_measured_ones_stay_and_a_killed_run_ends_with_the_same(
     config = configure("run.keep=2", "run.save_minutes=60")
     total = train(config, tmp_path / "whole").updates
     assert [path.name for path in kept.kept(tmp_path / "whole")] == [str(total - 1), str(total)]
+    for count in (0, 3):
+        with pytest.raises(
+            ModelError, match=f"found 2 kept checkpoints, asked for {count}; train with run.keep"
+        ):
+            kept.chosen(tmp_path / "whole", count)
 
     def die(event: Event) -> None:
         if (event.kind, event.update) == ("evaluation", 3):

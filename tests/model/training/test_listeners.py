@@ -93,6 +93,16 @@ def test_the_mean_listener_adds_nothing(ratings: Ratings) -> None:
             assert added[here].mean() == pytest.approx(0, abs=1e-7)
 
 
+def test_votes_fall_on_the_grades_beside_them_and_others_are_as_said(ratings: Ratings) -> None:
+    rated = Ratings(
+        *(np.array(c) for c in ([0, 0, 2, 2], [0, 0, 0, 1], [0, 1, 0, 0])), np.ones(4, np.float32)
+    )
+    votes = Votes(rated, [0, 1, 2], CPU)
+    said = torch.full((3, 5), 0.2)
+    found = votes.fallen(torch.tensor([2.0, 4.5, 6.0, 3.0]), 0, said, 1.0, 5.0)
+    assert found.tolist() == [[0, 0.5, 0, 0.25, 0.25], said[1].tolist(), [0, 0, 0, 0, 1]]
+
+
 def test_parts_add_up_and_biases_hear_votes_alone(ratings: Ratings) -> None:
     for kind in ("bias", "embedding"):
         listeners = made(ratings, kind)

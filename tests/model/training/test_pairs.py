@@ -145,6 +145,8 @@ def test_a_clip_that_is_nowhere_or_in_two_corpora_is_one_error(corpora: Path, tm
         ModelError, match=r"pairs.jsonl:1: .*: 2 clips have this sample_id \(corpus a, other\)"
     ):
         read_pairs([str(file)], doubled, NONE, "data.pairs")
+    file.write_bytes(to_line(Pair("2", "0", 1.0, corpus="a")))
+    assert read_pairs([str(file)], doubled, NONE, "data.pairs")[1].b.tolist() == [0]
 
 
 def test_ties_are_nearer_to_0_and_a_folder_names_the_corpus_of_its_clips(tmp_path: Path) -> None:
@@ -155,11 +157,13 @@ def test_ties_are_nearer_to_0_and_a_folder_names_the_corpus_of_its_clips(tmp_pat
     (folder / "data.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
     cmos = (0.5, -0.5, 0.49, -0.49)
     told = [Pair("xy"[i % 2], "z", value, corpus="vcc") for i, value in enumerate(cmos)]
+    # what listeners preferred comes before their CMOS
+    told.append(Pair("x", "z", -1.0, "a", corpus="vcc"))
     (folder / "pairs.jsonl").write_bytes(b"".join(map(to_line, told)))
     rows = read_rows([str(folder / "data.jsonl")], "data.train").take([0, 1, 0, 1])
     table, pairs, _ = read_pairs([str(folder / "pairs.jsonl")], rows, NONE, "data.pairs")
-    assert (pairs.a.tolist(), pairs.b.tolist()) == ([0, 1, 0, 1], [4] * 4)
-    assert pairs.better.tolist() == [0, 1, 2, 2]
+    assert (pairs.a.tolist(), pairs.b.tolist()) == ([0, 1, 0, 1, 0], [4] * 5)
+    assert pairs.better.tolist() == [0, 1, 2, 2, 0]
     assert table.corpora == ["vcc"] * 5
 
 

@@ -73,7 +73,7 @@ def test_votes_are_in_the_order_of_clips_and_one_a_listener(tmp_path: Path) -> N
     ]
     assert (np.diff(ratings.clip) >= 0).all()
     assert told == ["6 ratings by 2 listeners"]
-    assert ratings.counts(3, 3).tolist() == [[4, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert ratings.counts(4, 3).tolist() == [[4, 0, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_the_votes_of_some_clips(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Training speed against the reference's own way of computing it, in one run.
 
-    python benchmarks/bench_train.py [--updates 2] [--threads 1] [--parts steps,cached,fine-tuning]
+    python benchmarks/bench_train.py [--updates 2] [--threads 1] [--parts steps,cached,fine-tuning,pairs]
 
 The rival is the reference's step as its code computes it: transformers' WavLM in fp32, all hidden states stacked,
 the frozen backbone in train mode without `no_grad`, batches padded, `torch.nn.TransformerEncoder` above, AdamW. Ours
@@ -10,7 +10,8 @@ them. Times are CPU seconds of the process, its reading threads included, so tha
 ratios are per update over the same clips.
 
 The part "fine-tuning" holds the ways in which the backbone itself learns against our own frozen step, in fp32: that
-step is measured before and after each of them.
+step is measured before and after each of them. The part "pairs" holds an update of compared pairs against one of the
+same clips alone.
 """
 
 import argparse
@@ -190,6 +191,29 @@ def against_the_frozen_step(folder: Path, updates: int) -> None:
         before = after
 
 
+def pairs_against_their_clips(folder: Path, updates: int) -> None:
+    """Time updates of two pairs each, and updates of their four clips alone, before and after."""
+    rows = [
+        json.loads(line) | {"corpus": "noise"} for line in (folder / "train.jsonl").read_text().splitlines()
+    ]
+    rows = [row for row in rows if not row["sample_id"].endswith("-4")]
+    pairs = [
+        {"a": a["sample_id"], "b": b["sample_id"], "metrics": {"cmos": 1}}
+        for a, b in zip(rows[::2], rows[1::2], strict=True)
+    ]
+    for name, table in (("clips.jsonl", rows), ("pairs.jsonl", pairs)):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in table))
+    alone = [f"data.train={folder}/clips.jsonl", "batch.clips=4"]
+    # a pair counts as one of batch.clips
+    compared = [alone[0], "batch.clips=2", f"data.pairs={folder}/pairs.jsonl", "data.weights.noise=0"]
+    before, seconds, after = (
+        statistics.median(time_ours(folder, updates, overrides, 1)[0])
+        for overrides in (alone, compared, alone)
+    )
+    ratio = 2 * seconds / (before + after)
+    print(f"two pairs: {seconds:.2f} CPU s; their clips alone: {before:.2f}, {after:.2f}; x {ratio:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -197,7 +221,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3, help="updates an epoch")
     parser.add_argument("--plain", default="fp32,bf16", help="precisions to measure without the cache")
     parser.add_argument("--cached", default="fp32,bf16", help="precisions to measure with the cache")
-    parser.add_argument("--parts", default="steps,cached,fine-tuning")
+    parser.add_argument("--parts", default="steps,cached,fine-tuning,pairs")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -213,6 +237,8 @@ def main() -> None:
             against_the_reference(folder, groups, plain, cached, arguments.updates)
         if "fine-tuning" in parts:
             against_the_frozen_step(folder, arguments.updates)
+        if "pairs" in parts:
+            pairs_against_their_clips(folder, arguments.updates)
 
 
 if __name__ == "__main__":

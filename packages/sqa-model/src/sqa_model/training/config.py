@@ -74,7 +74,7 @@ class BatchConfig(Section):
     """How clips are grouped.
 
     seconds: at most this many padded seconds (clips x longest) in one update, over all processes.
-    clips: at most this many clips in one update.
+    clips: at most this many clips, or pairs, in one update.
     micro_seconds: at most this many padded seconds in one process's memory at once; none: the whole of its
         share. Lower it when memory runs out: it changes speed, not the result (but for the pairs of
         `loss.rank`).

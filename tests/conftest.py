@@ -9,6 +9,9 @@ import pytest
 # `pytest -n`: processes that each use all processors wait for one another more than they compute
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+    # nor is what they print looked at in a terminal
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -124,7 +124,7 @@ def test_answers_are_clamped_sorted_and_zipped(asked: list[object], tmp_path: Pa
             "sample_id,pred_score\nacr_1,5.0000\nacr_2,3.2500\nccr_1,-3.0000\nccr_2,0.0000\n",
         ),
         (
-            "urgent2026-sqa",
+            "urgent2026",
             "predictions.scp",
             "acr_1 5.0000\nacr_2 3.2500\nccr_1 -3.0000\nccr_2 0.0000\n",
         ),
@@ -153,7 +153,7 @@ def test_answers_are_as_many_as_the_challenge_has(tmp_path: Path) -> None:
     files, out = write_answers(tmp_path, clips, pairs), tmp_path / "answers.csv"
     result = answer(*files, "--challenge", "voicemos2026", "--out", out)
     assert result.stdout == f"{out}: 1,008 clips, 2,520 pairs\n", result.output
-    result = answer(*files, "--challenge", "urgent2026-sqa", "--out", tmp_path / "x.scp")
+    result = answer(*files, "--challenge", "urgent2026", "--out", tmp_path / "x.scp")
     assert (
         "found 1,008 clips and 2,520 pairs with a score, expected 5,040 and 12,600 (urgent" in result.output
     )
@@ -204,7 +204,7 @@ def test_answers_missing_doubled_and_without_an_id(asked: list[object], tmp_path
         (["r.jsonl", *ABOUT], "one file of results, and no pairs"),
         (["--challenge", "voicemos2026", *ABOUT], "--pretrained, --team, --model-size: of urgent2026-track2"),
         (["--challenge", "voicemos2026", "--expected", "x"], "--expected (clips) and --pairs go together"),
-        (["--challenge", "vmc"], "'vmc' is not one of 'urgent2026-track2', 'voicemos2026', 'urgent2026-sqa'"),
+        (["--challenge", "vmc"], "'vmc' is not one of 'urgent2026-track2', 'voicemos2026', 'urgent2026'"),
     ],
 )
 def test_options_of_another_challenge(

@@ -10,7 +10,7 @@ from sqa_metrics.cli.options import NUMBER
 from sqa_cli import options as o
 from sqa_cli.terminal import note, say
 
-ZIP, *ANSWERS = "urgent2026-track2", "voicemos2026", "urgent2026-sqa"
+ZIP, *ANSWERS = "urgent2026-track2", "voicemos2026", "urgent2026"
 
 
 @click.command()
@@ -45,7 +45,7 @@ def submit(
     \b
     urgent2026-track2  zip of mos.scp and README.yaml; needs --team and --model-size
     voicemos2026       track 1: predictions.csv of clips and pairs (predict --pairs)
-    urgent2026-sqa     predictions.scp of clips and pairs
+    urgent2026         predictions.scp of clips and pairs (urgent2026-sqa)
 
     Refuses, and writes nothing, if a row is doubled, failed, not finite or has a blank in its name, or if one is
     missing or extra: by --expected, --pairs or --count. Without these, answers must be as many as the challenge has.

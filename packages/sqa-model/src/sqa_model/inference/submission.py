@@ -43,7 +43,7 @@ ANSWERS = {
     "voicemos2026": Answers(
         "predictions.csv", "sample_id,pred_score\n", ",", ("vmc2026-track1-dev", "vmc2026-track1-test")
     ),
-    "urgent2026-sqa": Answers("predictions.scp", "", " ", ("urgent2026-sqa",)),
+    "urgent2026": Answers("predictions.scp", "", " ", ("urgent2026-sqa",)),
 }
 
 

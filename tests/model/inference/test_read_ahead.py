@@ -1,5 +1,7 @@
 """Reading ahead: in order, bounded by seconds, never stuck, and stopped with its reader."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -67,3 +69,18 @@ def test_an_error_of_the_sources_is_raised() -> None:
 
     with pytest.raises(OSError, match="gone"):
         list(read_ahead(sources(), lambda n: n, lambda _: 1.0, 2))
+
+
+LEFT_OPEN = """
+import time
+from sqa_model.inference.read_ahead import read_ahead
+
+reading = read_ahead(range(100), lambda n: time.sleep(0.1) or n, lambda _: 200.0, 2)
+next(reading)
+time.sleep(0.3)  # both threads are held back now, and nobody will take what was read
+"""
+
+
+def test_a_reader_that_stops_in_the_midst_lets_the_process_end() -> None:
+    """As after Ctrl-C, whose traceback keeps the generator alive."""
+    subprocess.run([sys.executable, "-c", LEFT_OPEN], timeout=60, check=True)

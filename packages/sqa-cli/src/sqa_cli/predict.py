@@ -3,7 +3,8 @@
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +229,7 @@ def _names(predictor: Any, calibration: "Calibration | None") -> Sequence[str]:
 
 def _scorer(
     predictor: Any, audio: bytes | None, calibration: "Calibration | None", *, of_pairs: bool
-) -> "tuple[Sequence[str], Callable[[Sequence[Any]], Iterator[Row]]]":
+) -> "tuple[Sequence[str], Callable[[Sequence[Any]], Generator[Row, None, None]]]":
     """What there is of each clip or pair, and what makes their rows."""
     from sqa_model.inference.score_file import rows_of_clips
 
@@ -243,7 +244,7 @@ def _scorer(
 
 def _to_file(
     clips: "Sequence[ClipEntry | ClipPair]",
-    rows_of: "Callable[[Sequence[Any]], Iterator[Row]]",
+    rows_of: "Callable[[Sequence[Any]], Generator[Row, None, None]]",
     out: Path,
     calibration: "Calibration | None",
     *,
@@ -267,7 +268,9 @@ def _to_file(
     return failed
 
 
-def _show(rows: "Iterator[Row]", clips: Sequence[Any], names: Sequence[str], *, as_json: bool) -> int:
+def _show(
+    rows: "Generator[Row, None, None]", clips: Sequence[Any], names: Sequence[str], *, as_json: bool
+) -> int:
     """Print rows as they come, as JSON or as a table of `names`, or a bar; returns how many have an error.
 
     What clips are warned of is told in the end, or when the run is stopped: in one line for each thing.
@@ -278,7 +281,7 @@ def _show(rows: "Iterator[Row]", clips: Sequence[Any], names: Sequence[str], *, 
     # rows on the screen are progress enough
     on_screen = (as_json or names) and sys.stdout.isatty()
     try:
-        with bars(shown=not on_screen) as show:
+        with bars(shown=not on_screen) as show, closing(rows):
             shown: Sequence[str] = ()
             for done, row in enumerate(rows, start=1):
                 failed += "error" in row

@@ -8,7 +8,8 @@ at once to compare it, so one that is longer than its window is an error.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -95,25 +96,26 @@ class Comparer:
         if self.model.comparison is None:
             raise ModelError(NO_COMPARISON)
 
-    def rows(self, pairs: Sequence[ClipPair]) -> Iterator[Row]:
+    def rows(self, pairs: Sequence[ClipPair]) -> Generator[Row, None, None]:
         """The row of results of each pair."""
-        for pair, found in zip(pairs, self.stream((pair.a, pair.b) for pair in pairs), strict=True):
-            row: Row = {"sample_id": pair.sample_id}
-            if pair.corpus is not None:
-                row["corpus"] = pair.corpus
-            row |= {"a": pair.pair.a, "b": pair.pair.b}
-            if found.error is None:
-                row["metrics"] = found.metrics
-            else:
-                row["error"] = found.error
-            row |= {"duration": round(found.duration_s, 4), "model": self.predictor.mark}
-            if found.warnings:
-                row["warnings"] = list(found.warnings)
-            yield row
+        with closing(self.stream((pair.a, pair.b) for pair in pairs)) as answers:
+            for pair, found in zip(pairs, answers, strict=True):
+                row: Row = {"sample_id": pair.sample_id}
+                if pair.corpus is not None:
+                    row["corpus"] = pair.corpus
+                row |= {"a": pair.pair.a, "b": pair.pair.b}
+                if found.error is None:
+                    row["metrics"] = found.metrics
+                else:
+                    row["error"] = found.error
+                row |= {"duration": round(found.duration_s, 4), "model": self.predictor.mark}
+                if found.warnings:
+                    row["warnings"] = list(found.warnings)
+                yield row
 
     def stream(
         self, pairs: Iterable[tuple[Clip, Clip]], sample_rate: Rate | None = None
-    ) -> Iterator[Comparison]:
+    ) -> Generator[Comparison, None, None]:
         """Compare pairs as they come, in their order; one that cannot be gives a `Comparison` with `error`."""
         heard: dict[object, _Heard] = {}  # the oldest first
         coming = iter(pairs)

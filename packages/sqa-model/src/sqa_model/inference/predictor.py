@@ -13,7 +13,7 @@ weighted by the time nearest to its middle.
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypedDict, Unpack, overload
@@ -236,7 +236,7 @@ class Predictor:
 
     def stream(
         self, sources: Iterable[Clip], sample_rate: Rate | None = None, *, layout: Layout | None = None
-    ) -> Iterator[Prediction]:
+    ) -> Generator[Prediction, None, None]:
         """Score clips as they come, in their order; an unreadable one gives a Prediction with `error`.
 
         `sources` may be an endless generator: no more than a batch and some minutes of audio are held at a time. It may

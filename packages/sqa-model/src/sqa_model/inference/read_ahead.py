@@ -1,6 +1,7 @@
 """Clips read by threads ahead of the model, bounded by the seconds of audio that wait, not by their number."""
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,6 +54,7 @@ class _Gate:
     """Counts the seconds that were read and not yet taken; holds back those who would read more."""
 
     def __init__(self) -> None:
+        _GATES.add(self)
         self.changed = threading.Condition()
         self.waiting_s, self.next, self.is_open = 0.0, 0, False
 
@@ -78,3 +80,16 @@ class _Gate:
         with self.changed:
             self.is_open = True
             self.changed.notify_all()
+
+
+_GATES: weakref.WeakSet[_Gate] = weakref.WeakSet()
+
+
+def _open_all() -> None:
+    for gate in list(_GATES):
+        gate.open()
+
+
+# Whoever stops in the midst, by Ctrl-C or the end of a script, may leave a generator that is never closed. Python waits
+# for the threads of a pool before it ends, by this same hook; there is no public one that comes early enough.
+threading._register_atexit(_open_all)  # type: ignore[attr-defined]

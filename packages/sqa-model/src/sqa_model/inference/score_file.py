@@ -1,8 +1,8 @@
 """Score clips, or pairs, into a file of results (`sqa_data.results`): what was scored is kept, the rest is appended."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
@@ -79,23 +79,23 @@ def rows_of_clips(
     predictor: "Predictor",
     calibration: Calibrates | None = None,
     sources: Iterable["Clip"] | None = None,
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """The row of each clip; `sources` are where they are read from, if not from their own paths."""
-    predictions = predictor.stream(clips if sources is None else sources)
-    for clip, prediction in zip(clips, predictions, strict=True):
-        yield make_row(clip, prediction, predictor.mark, calibration)
+    with closing(predictor.stream(clips if sources is None else sources)) as predictions:
+        for clip, prediction in zip(clips, predictions, strict=True):
+            yield make_row(clip, prediction, predictor.mark, calibration)
 
 
 def rows_to_file(
     clips: Sequence[Scored],
-    rows_of: Callable[[Sequence[Scored]], Iterator[Row]],
+    rows_of: Callable[[Sequence[Scored]], Generator[Row, None, None]],
     model: str,
     out: Path,
     *,
     resume: bool = False,
     share: Share | None = None,
     calibration: str | None = None,
-) -> Iterator[Row]:
+) -> Generator[Row, None, None]:
     """Score clips, or pairs of them, into a results file, yielding each new row after it is written.
 
     Args:
@@ -116,12 +116,13 @@ def rows_to_file(
     keys = [clip.key for clip in ours] if resume else []
     with _resumed(path, keys, model, calibration) as (file, kept):
         todo = [clip for clip in ours if clip.key not in kept]
-        for clip, row in zip(todo, rows_of(todo), strict=True):
-            file.write(result_line(row))
-            file.flush()
-            if resume:
-                kept[clip.key] = row
-            yield row
+        with closing(rows_of(todo)) as rows:
+            for clip, row in zip(todo, rows, strict=True):
+                file.write(result_line(row))
+                file.flush()
+                if resume:
+                    kept[clip.key] = row
+                yield row
         if list(kept) != keys:  # rows of two runs, which are to be in the order of the clips
             _replace(file, path, (kept[key] for key in keys))
     if share.count > 1:

@@ -210,9 +210,11 @@ class Learner:
             if heads == self.names or not name.startswith("metrics.")
         }
         for name in goes_on & self.trainable.keys():
-            p, average = self.trainable[name], tensors.get(f"exp_avg.{name}")
-            if average is not None and average.shape == p.shape:
-                self.optimizer.state[p] = {kind: tensors[f"{kind}.{name}"].to(p.device) for kind in MOMENTS}
+            p, names = self.trainable[name], {kind: f"{kind}.{name}" for kind in MOMENTS}
+            # another shape: of a network that has changed, or a file that was
+            shapes = [tensors[key].shape for key in names.values() if key in tensors]
+            if shapes == [torch.Size([]), p.shape, p.shape]:
+                self.optimizer.state[p] = {kind: tensors[key].to(p.device) for kind, key in names.items()}
 
     def save_model(self, folder: Path) -> None:
         """Write the model alone, as predict loads it."""
